@@ -1,0 +1,85 @@
+"""Everything that can be said about a run, as plain values.
+
+The command line fills a :class:`RunConfig` in, the library and the tests make one directly, and
+:func:`tools.boot.boot` turns it into a machine.  Guest names and strings are bytes, as the kernel
+sees them; host paths are ``str``, relative to the caller's directory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+DEFAULT_MEMORY: Final = 1 << 30
+DEFAULT_HOSTNAME: Final = b"diorama"
+DEFAULT_PATH: Final = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+TraceFormat = Literal["strace", "raw"]
+TimeStamp = Literal["", "t", "tt", "ttt", "r"]
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """``-v HOST:GUEST[:ro|:rw]``: a host directory or file in the guest's tree."""
+
+    host: str
+    guest: bytes
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TmpfsMount:
+    """``--tmpfs PATH[:size=SIZE]``: a fresh file system in memory; None is half of RAM."""
+
+    path: bytes
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TraceOptions:
+    """What ``trace`` and ``--trace`` show.  The names in comments are strace's options."""
+
+    format: TraceFormat = "strace"
+    expressions: tuple[str, ...] = ()  # -e, each with its qualifier: "trace=open,close"
+    follow: bool = True  # -f
+    separate_files: bool = False  # -ff
+    output: str | None = None  # -o, a host path; None is stderr
+    string_limit: int = 32  # -s
+    timestamp: TimeStamp = ""  # -t -tt -ttt -r
+    durations: bool = False  # -T
+    descriptors: int = 0  # -y: 1, -yy: 2
+    summary: bool = False  # -c, and -C
+    summary_only: bool = False  # -c
+
+
+@dataclass(frozen=True, slots=True)
+class StatsOptions:
+    """``--stats[=FILE]``: the system-call table at the end; a FILE's suffix gives its format."""
+
+    output: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunConfig:
+    """One run.  ``program`` None opens a BusyBox shell (``diorama shell``)."""
+
+    program: str | None = None  # as typed
+    args: tuple[bytes, ...] = ()  # without argv[0]
+    arch: str | None = None  # None: the ELF decides, else the host's CPU
+    rootfs: str | None = None  # a directory or a tar; None is the root in memory
+    volumes: tuple[Volume, ...] = ()
+    environment: Mapping[bytes, bytes] = field(default_factory=dict)  # beside PATH, HOME, TERM
+    workdir: bytes | None = None  # None: /
+    user: tuple[int, int] | None = None  # uid, gid; None: 0, 0
+    hostname: bytes = DEFAULT_HOSTNAME
+    read_only: bool = False  # the root is mounted read-only
+    tmpfs: tuple[TmpfsMount, ...] = ()
+    memory: int = DEFAULT_MEMORY
+    timeout: float | None = None  # seconds of host time, then status 124
+    seed: int | None = None  # of every random byte the guest sees; None: the host's randomness
+    busybox: bool = False  # put BusyBox and its applet links into /bin
+    allow_wx: bool = False  # pages may be writable and executable together
+    trace: TraceOptions | None = None
+    stats: StatsOptions | None = None
+    quiet: bool = False  # no line about calls that are not implemented

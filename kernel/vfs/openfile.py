@@ -1,0 +1,258 @@
+"""Open files: what a descriptor stands for.
+
+An ``OpenFile`` is made by ``open`` and shared by every descriptor that dup(2) or fork(2) makes of
+it.  File systems and devices subclass it.  The base class answers like a file that can do nothing:
+each subclass overrides what it can.  Linux: ``struct file`` and ``struct file_operations``.
+
+Who calls what: the system calls check that the file is open for reading or writing, make a
+``Buffer``, and call ``read(caller, buffer, pos)``.  ``pos`` None means the file's own position,
+which the method advances; a number leaves the position alone (pread).  ``read`` returns the number
+of bytes, or a generator if it has to sleep.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kernel.abi.errors import EBADF, EINVAL, ENOTDIR, ENOTTY, EOPNOTSUPP, EOVERFLOW, ESPIPE
+from kernel.abi.files import (
+    MAX_OFFSET,
+    O_ACCMODE,
+    O_APPEND,
+    O_ASYNC,
+    O_DIRECT,
+    O_NOATIME,
+    O_NONBLOCK,
+    O_PATH,
+    O_RDONLY,
+    O_RDWR,
+    O_WRONLY,
+    POLLIN,
+    POLLOUT,
+    POLLRDNORM,
+    POLLWRNORM,
+    SEEK_CUR,
+    SEEK_END,
+    SEEK_SET,
+)
+from kernel.wait import Blocking, WaitQueue
+
+if TYPE_CHECKING:
+    from kernel.mm.buffer import Buffer
+    from kernel.mm.pager import Pager
+    from kernel.vfs.caller import Caller
+    from kernel.vfs.dentry import Path
+    from kernel.vfs.inode import DirEntry, Inode
+
+SETTABLE_FLAGS = O_APPEND | O_ASYNC | O_DIRECT | O_NOATIME | O_NONBLOCK
+"""What F_SETFL may change; see fcntl(2)."""
+
+ALWAYS_READY = POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM
+
+
+class OpenFile:
+    """An open file description.
+
+    Invariants: ``refs`` is the number of descriptors (in all tables) and kernel users; at 0 the
+    file is released, once.  ``flags`` keeps the access mode and the status flags of open(2);
+    ``readable`` and ``writable`` are its access mode, ready for the hot path, both False for an
+    O_PATH file (``is_path``).  ``queue`` is woken when ``poll`` may have a new answer; None: it is
+    always ready.
+    """
+
+    __slots__ = (
+        "flags", "inode", "is_path", "owner", "owner_signal", "path", "pos", "queue", "readable",
+        "refs", "writable",
+    )  # fmt: skip
+
+    def __init__(self, inode: Inode, path: Path, flags: int) -> None:
+        self.inode = inode
+        self.path = path
+        self.flags = flags
+        self.pos = 0
+        self.refs = 0
+        self.queue: WaitQueue | None = None
+        self.is_path = bool(flags & O_PATH)
+        mode = flags & O_ACCMODE
+        self.readable = not self.is_path and (mode == O_RDONLY or mode == O_RDWR)
+        self.writable = not self.is_path and (mode == O_WRONLY or mode == O_RDWR)
+        self.owner: tuple[int, int] = (0, 0)  # F_SETOWN_EX: (type, id)
+        self.owner_signal = 0
+        if self.writable:
+            inode.writers += 1
+
+    # -- data ------------------------------------------------------------------------------------
+
+    def read(self, caller: Caller, buf: Buffer, pos: int | None) -> int | Blocking[int]:
+        """Read into ``buf``; 0 at the end.  See read(2)."""
+        raise EINVAL("cannot be read")
+
+    def write(self, caller: Caller, buf: Buffer, pos: int | None) -> int | Blocking[int]:
+        """Write what is in ``buf``.  See write(2)."""
+        raise EINVAL("cannot be written")
+
+    def seek(self, caller: Caller, offset: int, whence: int) -> int:
+        """Move the position; the base is a file that has none (a stream).  See lseek(2)."""
+        raise ESPIPE
+
+    @property
+    def seekable(self) -> bool:
+        """Do pread and pwrite make sense?  Streams say no (ESPIPE)."""
+        return False
+
+    def poll(self, caller: Caller, events: int) -> int:
+        """Which of ``events`` (and POLLERR, POLLHUP) hold now.
+
+        If the answer may change, ``queue`` is woken when it does.  See poll(2).
+        """
+        return ALWAYS_READY & events
+
+    def ioctl(self, caller: Caller, cmd: int, arg: int) -> int | Blocking[int]:
+        """Device control; FIOCLEX, FIONBIO and the like are done by the caller.  See ioctl(2)."""
+        raise ENOTTY(f"ioctl {cmd:#x}")
+
+    def entries(self, caller: Caller, start: int) -> list[tuple[DirEntry, int]]:
+        """Directory entries from position ``start``, each with the position after it."""
+        raise ENOTDIR
+
+    def truncate(self, caller: Caller, size: int) -> None:
+        """ftruncate(2)."""
+        raise EINVAL("not a regular file")
+
+    def fallocate(self, caller: Caller, mode: int, offset: int, length: int) -> None:
+        """fallocate(2)."""
+        self.inode.fallocate(mode, offset, length)
+
+    def fsync(self, caller: Caller, data_only: bool) -> None:
+        """fsync(2); a stream has nothing to write back (EINVAL)."""
+        raise EINVAL("cannot be synchronized")
+
+    def pager(self) -> Pager | None:
+        """Who supplies pages to mmap; None: ENODEV."""
+        return None
+
+    def bytes_readable(self, caller: Caller) -> int:
+        """FIONREAD."""
+        raise ENOTTY("FIONREAD")
+
+    def set_flags(self, caller: Caller, flags: int) -> None:
+        """F_SETFL: ``flags`` has been limited to SETTABLE_FLAGS."""
+        self.flags = (self.flags & ~SETTABLE_FLAGS) | flags
+
+    # -- life ------------------------------------------------------------------------------------
+
+    def flush(self, table: object) -> None:
+        """A descriptor of ``table`` was closed (possibly not the last): drop its record locks."""
+        locks = self.inode.locks
+        if locks is not None:
+            locks.drop_owner(table)
+
+    def get(self) -> OpenFile:
+        """One more reference."""
+        self.refs += 1
+        return self
+
+    def put(self) -> None:
+        """One reference less; the last one releases."""
+        self.refs -= 1
+        if self.refs == 0:
+            self.close()
+
+    def close(self) -> None:
+        """The last reference is gone."""
+        inode = self.inode
+        if self.writable:
+            inode.writers -= 1
+        if inode.locks is not None:
+            inode.locks.drop_file(self)
+        self.release()
+
+    def release(self) -> None:
+        """What a subclass does at the last close."""
+
+    def describe(self) -> dict[str, object]:
+        """Plain data for the inspector and /proc/PID/fdinfo."""
+        return {"pos": self.pos, "flags": oct(self.flags), "refs": self.refs}
+
+
+class SeekableFile(OpenFile):
+    """A file with a size and a position: regular files of every file system."""
+
+    __slots__ = ()
+
+    @property
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, caller: Caller, offset: int, whence: int) -> int:
+        """See lseek(2): EINVAL for a negative result or a bad whence, EOVERFLOW past 2^63."""
+        if whence == SEEK_SET:
+            new = offset
+        elif whence == SEEK_CUR:
+            new = self.pos + offset
+        elif whence == SEEK_END:
+            self.inode.refresh()
+            new = self.inode.size + offset
+        else:
+            new = self.seek_data(offset, whence)
+        if new > MAX_OFFSET:
+            raise EOVERFLOW("position past 2^63")
+        if new < 0:
+            raise EINVAL("negative position")
+        self.pos = new
+        return new
+
+    def seek_data(self, offset: int, whence: int) -> int:
+        """SEEK_DATA and SEEK_HOLE; the base has no holes but the one at the end."""
+        raise EINVAL(f"whence {whence}")
+
+    def fsync(self, caller: Caller, data_only: bool) -> None:
+        self.inode.fsync(data_only)
+
+    def truncate(self, caller: Caller, size: int) -> None:
+        self.inode.truncate(size)
+
+    def pager(self) -> Pager | None:
+        return self.inode.pager()
+
+    def bytes_readable(self, caller: Caller) -> int:
+        """What is left before the end; Linux does not limit it at 0."""
+        self.inode.refresh()
+        return self.inode.size - self.pos
+
+
+class PathFile(OpenFile):
+    """An O_PATH descriptor: a place, not a way to its contents.  See open(2), O_PATH."""
+
+    __slots__ = ()
+
+    def ioctl(self, caller: Caller, cmd: int, arg: int) -> int:
+        raise EBADF("O_PATH descriptor")
+
+
+class ShowFile(SeekableFile):
+    """A read-only file whose text is made when it is first read (procfs, sysfs).
+
+    A read at position 0 makes the text anew, so that ``lseek(fd, 0, SEEK_SET)`` shows the present
+    state, as seq_file does.
+    """
+
+    __slots__ = ("_text",)
+
+    def __init__(self, inode: Inode, path: Path, flags: int) -> None:
+        super().__init__(inode, path, flags)
+        self._text: bytes | None = None
+
+    def show(self, caller: Caller) -> bytes:
+        """The text; overridden."""
+        raise EOPNOTSUPP("no contents")
+
+    def read(self, caller: Caller, buf: Buffer, pos: int | None) -> int:
+        at = self.pos if pos is None else pos
+        if at == 0 or self._text is None:
+            self._text = self.show(caller)
+        data = self._text[at : at + buf.remaining]
+        count = buf.put(data) if data else 0
+        if pos is None:
+            self.pos = at + count
+        return count

@@ -1,0 +1,139 @@
+"""Who runs next, and who sleeps.
+
+Ordinary tasks take turns; SCHED_FIFO and SCHED_RR tasks go before them, highest priority first.
+There is one processor.  The length of a turn is the machine's business (``quantum``).
+
+Linux analogue: ``kernel/sched/``, much reduced: a deque is fair enough for tasks that all use
+their whole turn or none of it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from kernel.task.task import RUNNING, SLEEPING, UNINTERRUPTIBLE, Task
+from kernel.wait import Sleep, Waiter
+
+if TYPE_CHECKING:
+    from kernel.clock import Clock, Timers
+
+LOAD_PERIOD: Final = 5_000_000_000
+_LOAD_DECAY: Final = (0.9200444146293232, 0.9834714538216174, 0.9944598480048967)
+# Relative weight of nice values -20..19, as in Linux's sched_prio_to_weight: about 1.25 per step.
+_NICE_BASE: Final = 1.25
+
+
+class Scheduler:
+    """The run queue.
+
+    Invariants: a task is in the run queue at most once, and exactly then its ``queued`` is true;
+    the state of a queued task is RUNNING; a blocked task has a waiter, a timer, or both, or waits
+    for ever.  Stopped tasks are in no queue.
+    """
+
+    __slots__ = ("_clock", "_load", "_load_time", "_ordinary", "_realtime", "_timers", "switches")
+
+    def __init__(self, clock: Clock, timers: Timers) -> None:
+        self._clock = clock
+        self._timers = timers
+        self._ordinary: deque[Task] = deque()
+        self._realtime: dict[int, deque[Task]] = {}
+        self.switches = 0
+        self._load = [0.0, 0.0, 0.0]
+        self._load_time = clock.monotonic()
+
+    @property
+    def runnable(self) -> int:
+        """How many tasks wait for the processor (the running one is not among them)."""
+        return len(self._ordinary) + sum(len(queue) for queue in self._realtime.values())
+
+    def enqueue(self, task: Task) -> None:
+        """Put a runnable task at the end of its queue; nothing if it is in it already."""
+        if task.queued:
+            return
+        task.queued = True
+        task.state = RUNNING
+        if task.policy.priority:
+            self._realtime.setdefault(task.policy.priority, deque()).append(task)
+        else:
+            self._ordinary.append(task)
+
+    def next(self) -> Task | None:
+        """Take the next task out of the run queue, or None if nobody can run."""
+        if self._realtime:
+            best = max(self._realtime)
+            queue = self._realtime[best]
+            task = queue.popleft()
+            if not queue:
+                del self._realtime[best]
+        elif self._ordinary:
+            task = self._ordinary.popleft()
+        else:
+            return None
+        task.queued = False
+        return task
+
+    def remove(self, task: Task) -> None:
+        """Take a task out of the run queue if it is there (death, stop, new priority)."""
+        if not task.queued:
+            return
+        task.queued = False
+        if task in self._ordinary:
+            self._ordinary.remove(task)
+            return
+        for priority in sorted(self._realtime):
+            queue = self._realtime[priority]
+            if task in queue:
+                queue.remove(task)
+                if not queue:
+                    del self._realtime[priority]
+                return
+
+    def block(self, task: Task, sleep: Sleep) -> None:
+        """Put the running task to sleep on wait queues and, perhaps, a deadline."""
+        task.state = UNINTERRUPTIBLE if task.killable_only else SLEEPING
+        task.sleep = sleep
+        task.timed_out = False
+        task.voluntary_switches += 1
+        task.waiter = Waiter(task, sleep.queues, sleep.exclusive, sleep.key)
+        if sleep.deadline is not None:
+            task.timer = self._timers.add(sleep.deadline, lambda: self._timeout(task))
+
+    def _timeout(self, task: Task) -> None:
+        task.timer = None
+        task.timed_out = True
+        if task.waiter is not None:
+            task.waiter.remove()
+        self.enqueue(task)
+
+    def wake(self, task: Task) -> None:
+        """A wait queue woke a sleeping task: it has left its queues already."""
+        if task.timer is not None:
+            self._timers.cancel(task.timer)
+            task.timer = None
+        self.enqueue(task)
+
+    def unblock(self, task: Task) -> None:
+        """End a sleep from outside, neither woken nor timed out: a signal."""
+        if task.waiter is not None:
+            task.waiter.remove()
+        self.wake(task)
+
+    def load_average(self) -> tuple[float, float, float]:
+        """The three numbers of /proc/loadavg; brought up to date when somebody looks."""
+        now = self._clock.monotonic()
+        active = float(self.runnable + 1)
+        while now - self._load_time >= LOAD_PERIOD:
+            self._load_time += LOAD_PERIOD
+            for index, decay in enumerate(_LOAD_DECAY):
+                self._load[index] = self._load[index] * decay + active * (1 - decay)
+            if now - self._load_time > 200 * LOAD_PERIOD:
+                self._load_time = now - now % LOAD_PERIOD
+        return self._load[0], self._load[1], self._load[2]
+
+    @staticmethod
+    def quantum(task: Task, blocks: int) -> int:
+        """A turn in translated blocks: ``blocks`` for nice 0, more or less for other values."""
+        nice = task.policy.nice
+        return blocks if not nice else max(256, int(blocks * _NICE_BASE**-nice))

@@ -1,0 +1,141 @@
+"""The system: what the tasks of one machine have in common.
+
+There is one per machine and no global state beside it.  Everything that is not a task's own is
+reached as ``task.kernel``.  The machine (kernel.machine) makes it and puts its parts together.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any
+
+from kernel.task.futex import FutexTable
+from kernel.task.pids import Pids
+from kernel.task.scheduler import Scheduler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kernel.arch.base import Arch
+    from kernel.clock import Clock, Timers
+    from kernel.events import Observer
+    from kernel.mm.address_space import AddressSpace
+    from kernel.mm.frames import Frames
+    from kernel.mm.ranges import RangeOps
+    from kernel.mm.tlb import Tlb
+    from kernel.task.execve import BinaryFormat
+    from kernel.task.processor import Processor
+    from kernel.task.session import ProcessGroup, Session
+    from kernel.task.task import Task
+    from kernel.task.thread_group import ThreadGroup
+    from kernel.wait import HostPoller
+
+
+class Random:
+    """The one source of randomness; seeded, it repeats itself."""
+
+    __slots__ = ("_source",)
+
+    def __init__(self, seed: int | None = None) -> None:
+        self._source = random.SystemRandom() if seed is None else random.Random(seed)
+
+    def bytes(self, count: int) -> bytes:
+        """``count`` random bytes."""
+        return self._source.getrandbits(count * 8).to_bytes(count, "little") if count else b""
+
+    def below(self, limit: int) -> int:
+        """A number in 0..limit-1."""
+        return self._source.randrange(limit)
+
+
+class Names:
+    """What uname(2) and sethostname(2) know; changed only by these calls."""
+
+    __slots__ = ("domain", "host", "machine", "release", "system", "version")
+
+    def __init__(self, machine: str, host: str, release: str, version: str) -> None:
+        self.system = "Linux"
+        self.host = host
+        self.domain = "(none)"
+        self.release = release
+        self.version = version
+        self.machine = machine
+
+
+class Counters:
+    """Sums since boot for /proc/stat, vmstat and statistics; one increment each, always on."""
+
+    __slots__ = ("forks", "major_faults", "minor_faults", "signals", "switches", "system_calls")
+
+    def __init__(self) -> None:
+        self.forks = 0
+        self.switches = 0
+        self.minor_faults = 0
+        self.major_faults = 0
+        self.signals = 0
+        self.system_calls = 0
+
+
+class System:
+    """All tasks of a machine and what they share.
+
+    ``tasks``: every task by tid, zombies included.  ``groups``: every process by pid.  ``pgrps``
+    and ``sessions`` by their numbers.  ``init``: pid 1.  ``events``: the observers; empty in the
+    usual case.  ``on_reap``: told (pid, status) of every process that init buries, so that the
+    machine sees its program end.  ``console``, ``mounts``, ``page_cache``: the machine's; opaque here.
+    """
+
+    def __init__(
+        self,
+        *,
+        arch: Arch,
+        cpu: Processor,
+        frames: Frames,
+        ranges: RangeOps,
+        tlb: Tlb,
+        clock: Clock,
+        timers: Timers,
+        host_poller: HostPoller,
+        names: Names,
+        seed: int | None = None,
+        log: Callable[[str], None] = lambda line: None,
+        new_space: Callable[[], AddressSpace],
+    ) -> None:
+        self.arch = arch
+        self.cpu = cpu
+        self.frames = frames
+        self.ranges = ranges
+        self.tlb = tlb
+        self.clock = clock
+        self.timers = timers
+        self.host_poller = host_poller
+        self.names = names
+        self.log = log
+        self.new_space = new_space
+        self.random = Random(seed)
+        self.scheduler = Scheduler(clock, timers)
+        self.pids = Pids()
+        self.futexes = FutexTable()
+        self.counters = Counters()
+        self.boot_time = clock.realtime()
+        self.tasks: dict[int, Task] = {}
+        self.groups: dict[int, ThreadGroup] = {}
+        self.pgrps: dict[int, ProcessGroup] = {}
+        self.sessions: dict[int, Session] = {}
+        self.user_processes: dict[int, int] = {}  # real uid -> processes (RLIMIT_NPROC)
+        self.user_signals: dict[int, int] = {}  # real uid -> queued signals (RLIMIT_SIGPENDING)
+        self.events: tuple[Observer[Task], ...] = ()
+        self.formats: list[BinaryFormat] = []
+        self.init: Task = None  # type: ignore[assignment]  # made by kernel.task.init, before any other
+        self.on_reap: Callable[[int, int], None] = lambda pid, status: None
+        self.console: Any = None  # kernel.views.terminal's, a room above
+        self.mounts: Any = None
+        self.page_cache: Any = None
+
+    def live_task(self, tid: int) -> Task | None:
+        """The task with this number, unless it has ended and been forgotten."""
+        return self.tasks.get(tid)
+
+    def process(self, pid: int) -> ThreadGroup | None:
+        """The process with this number; zombies count."""
+        return self.groups.get(pid)

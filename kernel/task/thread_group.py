@@ -1,0 +1,101 @@
+"""A process: the tasks that share a pid, and what belongs to all of them.
+
+Linux analogue: ``struct signal_struct`` and the thread group leader.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kernel.cred import Limits
+from kernel.task.pending import PendingSet
+from kernel.task.usage import Usage
+from kernel.wait import WaitQueue
+
+if TYPE_CHECKING:
+    from kernel.task.itimer import IntervalTimer
+    from kernel.task.session import ProcessGroup, Session
+    from kernel.task.task import Task
+
+
+class ThreadGroup:
+    """One process.
+
+    Identity: ``pid``; ``leader`` is the task with that number; ``tasks`` by tid, live ones only
+    (a dead leader stays in ``leader`` until the process is reaped).
+    Family: ``parent`` and ``children`` (a zombie stays a child until it is waited for).
+    Signals: ``pending`` is for whichever task takes it first.  ``exiting``: exit_group or a fatal
+    signal has been decided, ``status`` (as wait(2) shows it) is final.
+    Job control: ``stop_signal`` != 0 while the process is stopped or stopping; ``stop_report`` is
+    the signal a parent has not waited for yet; ``continued`` likewise for SIGCONT.
+    """
+
+    __slots__ = (
+        "child_usage",
+        "children",
+        "child_wait",
+        "continued",
+        "cpu_timers",
+        "did_exec",
+        "exit_signal",
+        "exiting",
+        "leader",
+        "limits",
+        "nice",
+        "oom_score_adj",
+        "parent",
+        "pending",
+        "pgrp",
+        "pid",
+        "real_timer",
+        "reaped",
+        "stop_report",
+        "stop_signal",
+        "subreaper",
+        "status",
+        "tasks",
+        "unkillable",
+        "usage",
+    )
+
+    def __init__(
+        self, pid: int, parent: ThreadGroup | None, pgrp: ProcessGroup, limits: Limits
+    ) -> None:
+        self.pid = pid
+        self.leader: Task = None  # type: ignore[assignment]  # set by Task.__init__, at once
+        self.tasks: dict[int, Task] = {}
+        self.parent = parent
+        self.children: dict[int, ThreadGroup] = {}
+        self.child_wait = WaitQueue("child")
+        self.pgrp = pgrp
+        self.limits = limits
+        self.pending = PendingSet()
+        self.exit_signal = 0
+        self.exiting = False
+        self.reaped = False
+        self.status = 0
+        self.stop_signal = 0
+        self.stop_report = 0
+        self.continued = False
+        self.subreaper = False
+        self.unkillable = False
+        self.did_exec = False
+        self.nice = 0
+        self.oom_score_adj = 0
+        self.usage = Usage()
+        self.child_usage = Usage()
+        self.real_timer: IntervalTimer | None = None
+        self.cpu_timers: list[IntervalTimer] = []
+
+    @property
+    def session(self) -> Session:
+        """The session of its process group."""
+        return self.pgrp.session
+
+    @property
+    def zombie(self) -> bool:
+        """Dead, every task of it, and not waited for."""
+        return not self.tasks
+
+    def __repr__(self) -> str:
+        return f"<ThreadGroup {self.pid} tasks={list(self.tasks)}>"

@@ -1,0 +1,179 @@
+"""Get what tests need, once, before they run offline: ``python -m tools.fetch``.
+
+The list is ``fetch.toml``, nothing else names a download.  Wheels are pinned by version and
+SHA-256 and fetched by pip; Debian packages are named and fetched by apt, which checks them, and
+their versions are printed.  Everything lands in the cache directory.  What cannot be fetched
+fails the run: a test suite that quietly does less is worse than one that stops.
+"""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from tools.cache import cache_directory, install_directory, install_file
+from tools.debian import FetchFailed, fetch_packages, package_directory, package_version
+
+LIST: Final = Path(__file__).with_name("fetch.toml")
+HOST_CPU: Final = {"arm64": "aarch64", "AMD64": "x86_64"}.get(
+    platform.machine(), platform.machine()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DebianEntry:
+    """One package for one CPU; ``program`` names the oracle that may be on PATH already."""
+
+    package: str
+    arch: str
+    tests: str
+    program: str | None = None
+    path: str = ""
+    libraries: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WheelEntry:
+    """One wheel for one CPU."""
+
+    name: str
+    version: str
+    arch: str
+    platform: str
+    sha256: str
+    tests: str
+
+    @property
+    def place(self) -> Path:
+        """Where it is unpacked."""
+        return cache_directory() / "wheels" / self.arch / f"{self.name}-{self.version}"
+
+
+def _table() -> dict[str, Any]:
+    """The list as TOML gives it; Any, because its shape is checked by the two readers below."""
+    return tomllib.loads(LIST.read_text(encoding="utf-8"))
+
+
+def debian_entries() -> Iterator[DebianEntry]:
+    """The packages of the list, one entry per CPU."""
+    for row in _table()["debian"]:
+        for cpu in row["cpus"]:
+            arch = HOST_CPU if cpu == "host" else cpu
+            yield DebianEntry(
+                package=row["package"],
+                arch=arch,
+                tests=row["tests"],
+                program=row.get("program", {}).get(arch),
+                path=row.get("path", ""),
+                libraries=tuple(row.get("libraries", ())),
+            )
+
+
+def wheel_entries() -> Iterator[WheelEntry]:
+    """The wheels of the list."""
+    for row in _table()["wheel"]:
+        yield WheelEntry(**row)
+
+
+def wheel_directory(name: str, arch: str) -> Path | None:
+    """Where the wheel of that name and CPU was unpacked, if it was."""
+    for entry in wheel_entries():
+        if entry.name == name and entry.arch == arch and entry.place.is_dir():
+            return entry.place
+    return None
+
+
+def package_root(package: str, arch: str) -> Path | None:
+    """Where the Debian package of that name and CPU was unpacked, if it was."""
+    place = package_directory(package, arch)
+    return place if place.is_dir() else None
+
+
+def find_oracle(program: str) -> Path | None:
+    """An oracle from PATH, else from its fetched package, else None."""
+    found = shutil.which(program)
+    if found is not None:
+        return Path(found)
+    wrapper = cache_directory() / "bin" / program
+    return wrapper if wrapper.is_file() else None
+
+
+def fetch_all() -> Iterator[str]:
+    """Fetch everything on the list; yields a line for each thing with its version."""
+    for entry in debian_entries():
+        if entry.program is not None and shutil.which(entry.program) is not None:
+            yield f"{entry.program}: from PATH ({shutil.which(entry.program)})"
+            continue
+        places = fetch_packages([entry.package, *entry.libraries], entry.arch)
+        if entry.program is not None:
+            _wrap(entry, places)
+        yield f"{entry.package} {package_version(places[entry.package])} ({entry.arch})"
+    for wheel in wheel_entries():
+        install_directory(wheel.place, lambda into, wheel=wheel: _fetch_wheel(wheel, into))
+        yield f"{wheel.name} {wheel.version} ({wheel.arch})"
+
+
+def _wrap(entry: DebianEntry, places: dict[str, Path]) -> None:
+    """A script that starts an unpacked program with its own libraries.
+
+    The loader is named explicitly, because LD_LIBRARY_PATH would be seen by the program's
+    children as well: strace's are what the test is about.
+    """
+    program = places[entry.package] / entry.path / str(entry.program)
+    command = f'"{program}"'
+    if entry.libraries:
+        libraries = ":".join(
+            str(directory)
+            for place in places.values()
+            for directory in sorted({file.parent for file in place.rglob("*.so.*")})
+        )
+        loader = {"x86_64": "/lib64/ld-linux-x86-64.so.2", "aarch64": "/lib/ld-linux-aarch64.so.1"}
+        command = f'{loader[entry.arch]} --library-path "{libraries}" "{program}"'
+    script = f'#!/bin/sh\nexec {command} "$@"\n'
+    install_file(cache_directory() / "bin" / str(entry.program), script.encode(), 0o755)
+
+
+def _fetch_wheel(wheel: WheelEntry, into: Path) -> None:
+    """Download one wheel with pip, which checks its hash, and unpack it."""
+    with tempfile.TemporaryDirectory(prefix="diorama-wheel-") as scratch:
+        requirement = Path(scratch) / "requirement.txt"
+        requirement.write_text(
+            f"{wheel.name}=={wheel.version} --hash=sha256:{wheel.sha256}\n", encoding="utf-8"
+        )
+        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--require-hashes"]
+        command += ["--only-binary=:all:", "--platform", wheel.platform, "-d", scratch]
+        done = subprocess.run(
+            [*command, "-r", str(requirement)], capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            said = done.stderr.strip().splitlines() or ["pip failed"]
+            raise FetchFailed(f"cannot fetch {wheel.name} {wheel.version}: {said[-1]}")
+        for file in sorted(Path(scratch).glob("*.whl")):
+            with zipfile.ZipFile(file) as archive:
+                archive.extractall(into)
+    for program in into.glob("*.data/scripts/*"):
+        program.chmod(0o755)  # zip files carry no x bit that zipfile would restore
+
+
+def main() -> int:
+    """Fetch, printing one line per thing."""
+    try:
+        for line in fetch_all():
+            print(f"fetched: {line}", flush=True)
+    except FetchFailed as error:
+        print(f"diorama: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

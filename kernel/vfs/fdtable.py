@@ -64,7 +64,8 @@ class FdTable:
             fd = self.free_fd(minimum, limit)
         except EMFILE:
             if not file.refs:  # nobody else will ever close it
-                file.get().put()
+                file.hold()
+                file.drop()
             raise
         file.refs += 1
         self.files[fd] = file
@@ -106,7 +107,7 @@ class FdTable:
 
     def _drop(self, file: OpenFile) -> None:
         file.flush(self)
-        file.put()
+        file.drop()
 
     def set_cloexec(self, fd: int, on: bool) -> None:
         """F_SETFD."""

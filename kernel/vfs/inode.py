@@ -279,4 +279,3 @@ class Inode:
         if self.writers >= 0:
             raise EIO("allow_write without deny_write")
         self.writers += 1
-

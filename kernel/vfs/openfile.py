@@ -35,6 +35,7 @@ from kernel.abi.files import (
     SEEK_END,
     SEEK_SET,
 )
+from kernel.vfs.dentry import display_path
 from kernel.wait import Blocking, WaitQueue
 
 if TYPE_CHECKING:
@@ -147,13 +148,12 @@ class OpenFile:
         if locks is not None:
             locks.drop_owner(table)
 
-    def get(self) -> OpenFile:
-        """One more reference."""
+    def hold(self) -> None:
+        """One more reference (``get_file``)."""
         self.refs += 1
-        return self
 
-    def put(self) -> None:
-        """One reference less; the last one releases."""
+    def drop(self) -> None:
+        """One reference less (``fput``); the last one closes."""
         self.refs -= 1
         if self.refs == 0:
             self.close()
@@ -169,6 +169,10 @@ class OpenFile:
 
     def release(self) -> None:
         """What a subclass does at the last close."""
+
+    def mapping_identity(self) -> tuple[bytes, int, int]:
+        """(path, device, inode number) as /proc/PID/maps shows them."""
+        return display_path(self.path), self.inode.sb.dev, self.inode.ino
 
     def describe(self) -> dict[str, object]:
         """Plain data for the inspector and /proc/PID/fdinfo."""

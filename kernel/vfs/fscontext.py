@@ -1,0 +1,42 @@
+"""Root, working directory and umask of a task; shared by CLONE_FS, copied by fork(2).
+
+Linux: ``struct fs_struct``.  See chroot(2), chdir(2), umask(2).
+"""
+
+from __future__ import annotations
+
+from kernel.vfs.dentry import Path, path_from
+from kernel.vfs.mount import MountTable
+
+
+class FsContext:
+    """Where paths start.  ``users`` counts the tasks that share it."""
+
+    __slots__ = ("cwd", "mounts", "root", "umask", "users")
+
+    def __init__(
+        self, mounts: MountTable, root: Path | None = None, cwd: Path | None = None,
+        umask: int = 0o022,
+    ) -> None:  # fmt: skip
+        self.mounts = mounts
+        self.root = root if root is not None else mounts.root
+        self.cwd = cwd if cwd is not None else self.root
+        self.umask = umask
+        self.users = 1
+
+    def copy(self) -> FsContext:
+        """An own one with the same values (fork, unshare)."""
+        return FsContext(self.mounts, self.root, self.cwd, self.umask)
+
+    def share(self) -> FsContext:
+        """One more task uses it (CLONE_FS)."""
+        self.users += 1
+        return self
+
+    def release(self) -> None:
+        """One task less."""
+        self.users -= 1
+
+    def path_of(self, path: Path) -> bytes:
+        """The absolute path seen from our root."""
+        return path_from(self.root, path)[0]

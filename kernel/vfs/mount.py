@@ -1,0 +1,197 @@
+"""Mounts: which file system is seen where.
+
+A ``MountTable`` is a mount namespace: a tree of ``Mount`` objects with one root, in the order they
+were mounted.  A mount covers a dentry *as seen through its parent mount*, so a bind mount of a
+directory does not show what is mounted below the original.  Linux: ``struct mount``,
+mount_namespaces(7), mount(2).
+"""
+
+from __future__ import annotations
+
+from kernel.abi.errors import EBUSY, EINVAL
+from kernel.abi.files import (
+    MS_NOATIME,
+    MS_NODEV,
+    MS_NODIRATIME,
+    MS_NOEXEC,
+    MS_NOSUID,
+    MS_RDONLY,
+    MS_RELATIME,
+    ST_NOATIME,
+    ST_NODEV,
+    ST_NODIRATIME,
+    ST_NOEXEC,
+    ST_NOSUID,
+    ST_RDONLY,
+    ST_RELATIME,
+    ST_VALID,
+    makedev,
+)
+from kernel.vfs.dentry import Dentry, Path, path_from
+from kernel.vfs.devices import DeviceRegistry
+from kernel.vfs.inode import SuperBlock
+
+PER_MOUNT_FLAGS = (
+    MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_RELATIME
+)
+_OPTION_WORDS = (
+    (MS_NOSUID, b"nosuid"), (MS_NODEV, b"nodev"), (MS_NOEXEC, b"noexec"),
+    (MS_NOATIME, b"noatime"), (MS_NODIRATIME, b"nodiratime"), (MS_RELATIME, b"relatime"),
+)  # fmt: skip
+_STATFS_FLAGS = (
+    (MS_RDONLY, ST_RDONLY), (MS_NOSUID, ST_NOSUID), (MS_NODEV, ST_NODEV), (MS_NOEXEC, ST_NOEXEC),
+    (MS_NOATIME, ST_NOATIME), (MS_NODIRATIME, ST_NODIRATIME), (MS_RELATIME, ST_RELATIME),
+)  # fmt: skip
+
+
+class Mount:
+    """One mount.  ``flags`` are the MS_* bits of this place, not of the file system.
+
+    ``anonymous``: seen by nobody by name; pipes and memfds live in such a mount.
+    """
+
+    __slots__ = ("anonymous", "flags", "ident", "mountpoint", "parent", "root", "sb")
+
+    def __init__(self, ident: int, sb: SuperBlock, root: Dentry, flags: int) -> None:
+        self.ident = ident
+        self.sb = sb
+        self.root = root
+        self.flags = flags
+        self.parent: Mount | None = None
+        self.mountpoint = root
+        self.anonymous = False
+
+    @property
+    def read_only(self) -> bool:
+        """Is writing through this mount EROFS?"""
+        return bool(self.flags & MS_RDONLY)
+
+    def options(self) -> bytes:
+        """As in /proc/mounts: 'rw,nosuid,relatime'."""
+        words = [b"ro" if self.read_only else b"rw"]
+        words += [word for bit, word in _OPTION_WORDS if self.flags & bit]
+        return b",".join(words)
+
+    def statfs_flags(self) -> int:
+        """f_flags of statfs(2)."""
+        return ST_VALID | sum(st for ms, st in _STATFS_FLAGS if self.flags & ms)
+
+    def __repr__(self) -> str:
+        return f"<Mount {self.ident} {self.sb.fstype.decode()}>"
+
+
+class MountTable:
+    """The mount namespace of a machine, and what is numbered per machine: devices, mount ids.
+
+    Invariants: ``mounts[0]`` is the root; each other mount's parent comes before it in ``mounts``
+    and ``mountpoint.mounts[parent] is mount``.
+    """
+
+    __slots__ = ("_next_ident", "_next_minor", "anonymous", "devices", "mounts")
+
+    def __init__(self) -> None:
+        self.mounts: list[Mount] = []
+        self.devices = DeviceRegistry()
+        self._next_ident = 20
+        self._next_minor = 20
+        self.anonymous: dict[bytes, Mount] = {}
+
+    def new_dev(self) -> int:
+        """A device number for a file system without a device: 0:N."""
+        self._next_minor += 1
+        return makedev(0, self._next_minor)
+
+    @property
+    def root(self) -> Path:
+        """Where '/' is for the first process."""
+        return self.top(Path(self.mounts[0], self.mounts[0].root))
+
+    def _new(self, sb: SuperBlock, root: Dentry, flags: int) -> Mount:
+        self._next_ident += 1
+        return Mount(self._next_ident, sb, root, flags)
+
+    def mount_root(self, sb: SuperBlock, flags: int = MS_RELATIME) -> Mount:
+        """The first mount."""
+        mount = self._new(sb, Dentry(b"", None, sb.root), flags)
+        self.mounts.append(mount)
+        return mount
+
+    def anonymous_mount(self, sb: SuperBlock) -> Mount:
+        """A mount for files without a place: pipes, memfds, epoll."""
+        mount = self._new(sb, Dentry(b"", None, sb.root), 0)
+        mount.anonymous = True
+        self.anonymous[sb.fstype] = mount
+        return mount
+
+    def mount(self, sb: SuperBlock, at: Path, flags: int = 0) -> Mount:
+        """Mount a file system on the directory (or file) ``at``."""
+        return self._attach(self._new(sb, Dentry(b"", None, sb.root), flags), at)
+
+    def bind(self, source: Path, at: Path, flags: int = 0) -> Mount:
+        """Show ``source`` at ``at`` as well (MS_BIND)."""
+        return self._attach(self._new(source.mount.sb, source.dentry, flags), at)
+
+    def _attach(self, mount: Mount, at: Path) -> Mount:
+        at = self.top(at)
+        mount.parent, mount.mountpoint = at.mount, at.dentry
+        if at.dentry.mounts is None:
+            at.dentry.mounts = {}
+        at.dentry.mounts[at.mount] = mount
+        self.mounts.append(mount)
+        return mount
+
+    def top(self, path: Path) -> Path:
+        """What is seen at a place: the topmost mount's root if something is mounted there."""
+        mount, dentry = path.mount, path.dentry
+        while dentry.mounts:
+            above = dentry.mounts.get(mount)
+            if above is None:
+                break
+            mount, dentry = above, above.root
+        return path if dentry is path.dentry and mount is path.mount else Path(mount, dentry)
+
+    def children(self, mount: Mount) -> list[Mount]:
+        """Mounts directly on ``mount``, in order."""
+        return [m for m in self.mounts if m.parent is mount]
+
+    def unmount(self, mount: Mount, detach: bool = False) -> None:
+        """Take a mount away (EBUSY while something is mounted on it).  See umount(2)."""
+        if mount is self.mounts[0] or mount.parent is None:
+            raise EINVAL("not a mount point" if mount.anonymous else "the root stays")
+        below = self.children(mount)
+        if below and not detach:
+            raise EBUSY("something is mounted below")
+        for child in below:
+            self.unmount(child, detach)
+        mounts = mount.mountpoint.mounts
+        assert mounts is not None
+        del mounts[mount.parent]
+        if not mounts:
+            mount.mountpoint.mounts = None
+        self.mounts.remove(mount)
+        mount.parent = None
+
+    def table(self, root: Path) -> list[tuple[Mount, bytes]]:
+        """(mount, its place) seen from ``root``, for /proc/PID/mounts; unreachable ones left out."""
+        shown: list[tuple[Mount, bytes]] = []
+        for mount in self.mounts:
+            text, reachable, _ = path_from(root, Path(mount, mount.root))
+            if reachable:
+                shown.append((mount, text))
+        return shown
+
+    def check_invariants(self) -> None:
+        """For tests."""
+        for index, mount in enumerate(self.mounts[1:], 1):
+            assert mount.parent in self.mounts[:index], f"{mount} before its parent"
+            assert mount.mountpoint.mounts is not None
+            assert mount.mountpoint.mounts[mount.parent] is mount
+
+
+def show_mount(mount: Mount, place: bytes) -> bytes:
+    """One line of /proc/mounts; see fstab(5) for the escapes."""
+    escaped = place
+    for char in (b"\\", b" ", b"\t", b"\n"):
+        escaped = escaped.replace(char, b"\\%03o" % char[0])
+    options = mount.options() + (b"," + mount.sb.options if mount.sb.options else b"")
+    return b"%s %s %s %s 0 0\n" % (mount.sb.source, escaped, mount.sb.fstype, options)

@@ -1,0 +1,86 @@
+"""The clocks of one machine, behind one protocol.  See clock_gettime(2)."""
+
+from __future__ import annotations
+
+import time
+from typing import Final, Protocol
+
+NS_PER_SEC: Final = 1_000_000_000
+COARSE_NS: Final = 4_000_000
+"""Tick of the COARSE clocks: 250 Hz, the usual configuration."""
+
+
+class Clock(Protocol):
+    """What o'clock it is, in ns."""
+
+    def monotonic(self) -> int:
+        """Since boot; never jumps, never goes back."""
+
+    def realtime(self) -> int:
+        """Since 1970-01-01 00:00 UTC."""
+
+    def boottime(self) -> int:
+        """Since boot, time asleep included."""
+
+    def set_realtime(self, now: int) -> None:
+        """Make ``now`` the time of day of this machine.  The host's clock is never touched."""
+
+
+class HostClock:
+    """The host's time; monotonic time starts at 0 when the machine boots, as on a real one.
+
+    Setting the time of day moves an offset that only this machine sees.
+    """
+
+    __slots__ = ("_boot", "_realtime_offset")
+
+    def __init__(self) -> None:
+        # The first reading is not 0: a deadline of 0 means "already over" to many programs.
+        self._boot = time.monotonic_ns() - 1_000_000
+        self._realtime_offset = 0
+
+    def monotonic(self) -> int:
+        """Host CLOCK_MONOTONIC since this machine booted."""
+        return time.monotonic_ns() - self._boot
+
+    def boottime(self) -> int:
+        """The same: a machine that is not running does not notice."""
+        return time.monotonic_ns() - self._boot
+
+    def realtime(self) -> int:
+        """Host time of day, plus what the guest's clock_settime added."""
+        return time.time_ns() + self._realtime_offset
+
+    def set_realtime(self, now: int) -> None:
+        """For clock_settime(2)."""
+        self._realtime_offset = now - time.time_ns()
+
+
+class ManualClock:
+    """A clock that stands still until ``advance``: for tests of anything that waits."""
+
+    __slots__ = ("_epoch", "now")
+
+    def __init__(self, now: int = NS_PER_SEC, epoch: int = 1_700_000_000 * NS_PER_SEC) -> None:
+        self.now = now
+        self._epoch = epoch
+
+    def monotonic(self) -> int:
+        """What ``advance`` made it."""
+        return self.now
+
+    def boottime(self) -> int:
+        """Equal to monotonic."""
+        return self.now
+
+    def realtime(self) -> int:
+        """The epoch plus monotonic."""
+        return self._epoch + self.now
+
+    def set_realtime(self, now: int) -> None:
+        """Move the epoch."""
+        self._epoch = now - self.now
+
+    def advance(self, ns: int) -> None:
+        """Let time pass."""
+        self.now += ns

@@ -255,9 +255,7 @@ SIGPIPE: Final = 13
 
 def makedev(major: int, minor: int) -> int:
     """A device number as stat(2) shows it; see makedev(3)."""
-    return (
-        (minor & 0xFF) | (major & 0xFFF) << 8 | (minor & ~0xFF) << 12 | (major & ~0xFFF) << 32
-    )
+    return (minor & 0xFF) | (major & 0xFFF) << 8 | (minor & ~0xFF) << 12 | (major & ~0xFFF) << 32
 
 
 def major(dev: int) -> int:

@@ -118,10 +118,7 @@ CLD_CONTINUED: Final = 6
 SIGNAL_NAMES: Final[dict[int, str]] = {
     number: name
     for name, number in list(globals().items())
-    if name.startswith("SIG")
-    and isinstance(number, int)
-    and name.isalnum()
-    and name != "SIGRTMIN"
+    if name.startswith("SIG") and isinstance(number, int) and name.isalnum() and name != "SIGRTMIN"
 }
 
 

@@ -96,17 +96,38 @@ SI_MESGQ: Final = -3
 SI_ASYNCIO: Final = -4
 SI_SIGIO: Final = -5
 SI_TKILL: Final = -6
+SI_DETHREAD: Final = -7
+SI_ASYNCNL: Final = -60
 
 ILL_ILLOPC: Final = 1
 ILL_ILLOPN: Final = 2
+ILL_ILLADR: Final = 3
+ILL_ILLTRP: Final = 4
 ILL_PRVOPC: Final = 5
+ILL_PRVREG: Final = 6
+ILL_COPROC: Final = 7
+ILL_BADSTK: Final = 8
+ILL_BADIADDR: Final = 9
 FPE_INTDIV: Final = 1
+FPE_INTOVF: Final = 2
+FPE_FLTDIV: Final = 3
+FPE_FLTOVF: Final = 4
+FPE_FLTUND: Final = 5
+FPE_FLTRES: Final = 6
+FPE_FLTINV: Final = 7
+FPE_FLTSUB: Final = 8
 SEGV_MAPERR: Final = 1
 SEGV_ACCERR: Final = 2
+SEGV_BNDERR: Final = 3
+SEGV_PKUERR: Final = 4
 BUS_ADRALN: Final = 1
 BUS_ADRERR: Final = 2
+BUS_OBJERR: Final = 3
+BUS_MCEERR_AR: Final = 4
 TRAP_BRKPT: Final = 1
 TRAP_TRACE: Final = 2
+TRAP_BRANCH: Final = 3
+TRAP_HWBKPT: Final = 4
 
 CLD_EXITED: Final = 1
 CLD_KILLED: Final = 2
@@ -114,6 +135,13 @@ CLD_DUMPED: Final = 3
 CLD_TRAPPED: Final = 4
 CLD_STOPPED: Final = 5
 CLD_CONTINUED: Final = 6
+
+POLL_IN: Final = 1
+POLL_OUT: Final = 2
+POLL_MSG: Final = 3
+POLL_ERR: Final = 4
+POLL_PRI: Final = 5
+POLL_HUP: Final = 6
 
 SIGNAL_NAMES: Final[dict[int, str]] = {
     number: name

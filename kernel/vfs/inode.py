@@ -104,12 +104,13 @@ class Inode:
     truth is elsewhere (the host) overrides ``refresh``, which is called before they are shown.
 
     ``writers`` counts open descriptions that may write; negative: that many running programs deny
-    it (ETXTBSY).  ``locks`` is made at the first lock.  Linux: ``struct inode``.
+    it (ETXTBSY).  ``opens`` counts open descriptions; when it and ``nlink`` are 0 the inode is
+    evicted.  ``locks`` is made at the first lock.  Linux: ``struct inode``.
     """
 
     __slots__ = (
         "atime", "blocks", "btime", "ctime", "exec_cache", "gid", "ino", "locks", "mode",
-        "mtime", "nlink", "rdev", "sb", "size", "uid", "writers",
+        "mtime", "nlink", "opens", "rdev", "sb", "size", "uid", "writers",
     )  # fmt: skip
 
     def __init__(self, sb: SuperBlock, mode: int, uid: int = 0, gid: int = 0) -> None:
@@ -123,9 +124,12 @@ class Inode:
         self.size = 0
         self.blocks = 0  # of 512 bytes
         self.atime = self.mtime = self.ctime = self.btime = sb.now()
+        self.opens = 0
         self.writers = 0
         self.locks: LockTable | None = None
         self.exec_cache: object | None = None  # the parsed ELF; whoever changes the file drops it
+
+    blksize = BLOCK_SIZE
 
     @property
     def dev(self) -> int:

@@ -47,10 +47,10 @@ _STATFS_FLAGS = (
 class Mount:
     """One mount.  ``flags`` are the MS_* bits of this place, not of the file system.
 
-    ``anonymous``: seen by nobody by name; pipes and memfds live in such a mount.
+    ``opens`` counts open files.  ``anonymous``: seen by nobody by name; pipes and memfds live in such a mount.
     """
 
-    __slots__ = ("anonymous", "flags", "ident", "mountpoint", "parent", "root", "sb")
+    __slots__ = ("anonymous", "flags", "ident", "mountpoint", "opens", "parent", "root", "sb")
 
     def __init__(self, ident: int, sb: SuperBlock, root: Dentry, flags: int) -> None:
         self.ident = ident
@@ -60,6 +60,7 @@ class Mount:
         self.parent: Mount | None = None
         self.mountpoint = root
         self.anonymous = False
+        self.opens = 0
 
     @property
     def read_only(self) -> bool:
@@ -172,7 +173,7 @@ class MountTable:
         mount.parent = None
 
     def table(self, root: Path) -> list[tuple[Mount, bytes]]:
-        """(mount, its place) seen from ``root``, for /proc/PID/mounts; unreachable ones left out."""
+        """(mount, its place) seen from ``root``, as /proc/PID/mounts lists them."""
         shown: list[tuple[Mount, bytes]] = []
         for mount in self.mounts:
             text, reachable, _ = path_from(root, Path(mount, mount.root))

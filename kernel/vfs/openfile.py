@@ -75,10 +75,12 @@ class OpenFile:
         self.queue: WaitQueue | None = None
         self.is_path = bool(flags & O_PATH)
         mode = flags & O_ACCMODE
-        self.readable = not self.is_path and (mode == O_RDONLY or mode == O_RDWR)
-        self.writable = not self.is_path and (mode == O_WRONLY or mode == O_RDWR)
+        self.readable = not self.is_path and mode in (O_RDONLY, O_RDWR)
+        self.writable = not self.is_path and mode in (O_WRONLY, O_RDWR)
         self.owner: tuple[int, int] = (0, 0)  # F_SETOWN_EX: (type, id)
         self.owner_signal = 0
+        inode.opens += 1
+        path.mount.opens += 1
         if self.writable:
             inode.writers += 1
 
@@ -166,6 +168,10 @@ class OpenFile:
         if inode.locks is not None:
             inode.locks.drop_file(self)
         self.release()
+        self.path.mount.opens -= 1
+        inode.opens -= 1
+        if not inode.opens and not inode.nlink:
+            inode.evict()
 
     def release(self) -> None:
         """What a subclass does at the last close."""

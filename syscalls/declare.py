@@ -3,7 +3,9 @@
 ::
 
     @syscall("openat(2)")
-    def openat(task: Task, dirfd: DirFd, pathname: PathPtr, flags: OpenFlags, mode: FileMode) -> NewFd:
+    def openat(
+        task: Task, dirfd: DirFd, pathname: PathPtr, flags: OpenFlags, mode: FileMode
+    ) -> NewFd:
         \"\"\"Open a file relative to a directory.  See openat(2), ERRORS.\"\"\"
 
 The decorator reads the annotations (as text, so that types need not exist at run time), looks each

@@ -1,0 +1,100 @@
+"""The source of a dispatch stub: registers in, handler called.
+
+For ``openat`` on aarch64 this is what runs::
+
+    def stub_openat(task, t):
+        dirfd = t[1]
+        if dirfd > 0x7FFFFFFF:
+            dirfd = (dirfd & 0x7FFFFFFF) - (dirfd & 0x80000000)
+        return handler(task, dirfd, t[2], swap_open_flags(t[3] & 0xFFFFFFFF), t[4] & 0xFFFF)
+
+Decoding in straight-line source costs 20 to 40 ns per argument; a loop over decoders would cost ten
+times that on every call.  A register that holds a 32-bit int may carry rubbish in its upper half,
+so it is cut before use; the common case (small and positive) is one comparison.  The source is
+registered with ``linecache``, so tracebacks and debuggers show it.
+"""
+
+from __future__ import annotations
+
+import linecache
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from kernel.abi.files import swap_open_flags
+from syscalls.declare import Declaration
+from syscalls.kinds import OPEN_FLAGS, S32, S64, U16, U32, U64
+
+Entry: TypeAlias = Callable[[Any, "memoryview[int]"], Any]
+"""entry(task, trap) -> int or generator.  Any: the table serves any task type (tests use fakes)."""
+
+INLINE = {U64: "{r}", U32: "{r} & 0xffffffff", U16: "{r} & 0xffff"}
+SIGNED = {
+    S32: "if {n} > 0x7fffffff:\n        {n} = ({n} & 0x7fffffff) - ({n} & 0x80000000)",
+    S64: "if {n} > 0x7fffffffffffffff:\n        {n} -= 0x10000000000000000",
+}
+SWAPPED_OPEN_FLAGS = frozenset({"aarch64"})
+"""CPUs whose open flags are not numbered as x86_64's; see kernel.abi.files."""
+
+
+def stub_source(declaration: Declaration, arch: str) -> str:
+    """Python source of the stub of one call on one CPU."""
+    lines = [
+        f"def stub_{declaration.name}(task, t):",
+        f'    """{declaration.man} on {arch}, generated from its declaration."""',
+    ]
+    arguments = ["task"]
+    registers = declaration.registers(arch)
+    for (name, kind), register in zip(declaration.parameters, registers, strict=True):
+        word = f"t[{register + 1}]"
+        if kind.decode in SIGNED:
+            lines.append(f"    {name} = {word}")
+            lines.append("    " + SIGNED[kind.decode].format(n=name))
+            arguments.append(name)
+        else:
+            arguments.append(_inline(kind.decode, arch).format(r=word))
+    lines.append(f"    return handler({', '.join(arguments)})")
+    return "\n".join(lines) + "\n"
+
+
+def _inline(decode: str, arch: str) -> str:
+    if decode == OPEN_FLAGS:
+        cut = INLINE[U32]
+        return f"swap_open_flags({cut})" if arch in SWAPPED_OPEN_FLAGS else cut
+    return INLINE[decode]
+
+
+def compile_stub(declaration: Declaration, arch: str) -> Entry:
+    """Compile the stub and make its source visible to tracebacks."""
+    source = stub_source(declaration, arch)
+    filename = f"<syscall {declaration.name} {arch}>"
+    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+    namespace: dict[str, Any] = {
+        "handler": declaration.handler,
+        "swap_open_flags": swap_open_flags,
+    }
+    exec(compile(source, filename, "exec"), namespace)
+    entry: Entry = namespace[f"stub_{declaration.name}"]
+    return entry
+
+
+def decode_arguments(declaration: Declaration, arch: str, raw: tuple[int, ...]) -> tuple[int, ...]:
+    """What the stub would pass to the handler, as values: for the tracer and the library."""
+    registers = declaration.registers(arch)
+    pairs = zip(declaration.parameters, registers, strict=True)
+    return tuple(decode_word(kind.decode, arch, raw[register]) for (_, kind), register in pairs)
+
+
+def decode_word(decode: str, arch: str, word: int) -> int:
+    """Cut one argument out of its register."""
+    if decode == S32:
+        return (word & 0x7FFFFFFF) - (word & 0x80000000)
+    if decode == S64:
+        return word - (word >> 63 << 64)
+    if decode == U16:
+        return word & 0xFFFF
+    if decode == U64:
+        return word
+    word &= 0xFFFFFFFF
+    if decode == OPEN_FLAGS and arch in SWAPPED_OPEN_FLAGS:
+        return swap_open_flags(word)
+    return word

@@ -19,6 +19,7 @@ import subprocess
 import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -54,7 +55,7 @@ def fetch_packages(packages: Sequence[str], arch: str) -> dict[str, Path]:
             _download(missing, arch, Path(scratch))
             for package in missing:
                 deb = _downloaded(package, Path(scratch))
-                install_directory(places[package], lambda into, deb=deb: _unpack(deb, into))
+                install_directory(places[package], partial(_unpack, deb))
     return places
 
 

@@ -17,6 +17,7 @@ import tomllib
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -118,7 +119,7 @@ def fetch_all() -> Iterator[str]:
             _wrap(entry, places)
         yield f"{entry.package} {package_version(places[entry.package])} ({entry.arch})"
     for wheel in wheel_entries():
-        install_directory(wheel.place, lambda into, wheel=wheel: _fetch_wheel(wheel, into))
+        install_directory(wheel.place, partial(_fetch_wheel, wheel))
         yield f"{wheel.name} {wheel.version} ({wheel.arch})"
 
 

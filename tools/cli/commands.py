@@ -1,0 +1,88 @@
+"""The commands: each fills a RunConfig in, has it executed, and returns the exit status."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from tools.cli.help import command_help
+from tools.cli.options import Option, Parser, UsageError
+from tools.cli.run_options import RUN_OPTIONS, RunDraft
+from tools.cli.syscalls_command import SYSCALLS_OPTIONS, syscalls
+from tools.cli.trace_options import TRACE_OPTIONS, TraceDraft
+from tools.config import RunConfig, StatsOptions
+
+Execute = Callable[[RunConfig], int]
+
+
+def run(words: Sequence[str], execute: Execute) -> int:
+    """``diorama run``: the program's own exit status."""
+    return execute(_parse_run("run", words))
+
+
+def stats(words: Sequence[str], execute: Execute) -> int:
+    """``diorama stats``: run, then the table."""
+    config = _parse_run("stats", words)
+    return execute(replace(config, stats=config.stats or StatsOptions()))
+
+
+def trace(words: Sequence[str], execute: Execute) -> int:
+    """``diorama trace``: run with every call shown."""
+    draft = TraceDraft()
+    rest = Parser("trace", TRACE_OPTIONS).parse(words, draft)
+    config = draft.finish("trace", _program("trace", rest))
+    if draft.shown.separate_files and draft.shown.output is None:
+        raise UsageError("trace: -ff needs -o FILE, the beginning of the files' names")
+    return execute(config)
+
+
+def shell(words: Sequence[str], execute: Execute) -> int:
+    """``diorama shell``: a BusyBox shell, reading a script where stdin is no terminal."""
+    draft = RunDraft()
+    rest = Parser("shell", RUN_OPTIONS).parse(words, draft)
+    if rest:
+        raise UsageError(f"shell: unexpected argument {rest[0]} (a program? use diorama run)")
+    draft.busybox = True
+    return execute(draft.finish("shell", ()))
+
+
+def _parse_run(command: str, words: Sequence[str]) -> RunConfig:
+    """Options and program of ``run`` and ``stats``."""
+    draft = RunDraft()
+    rest = Parser(command, RUN_OPTIONS).parse(words, draft)
+    return draft.finish(command, _program(command, rest))
+
+
+def _program(command: str, words: Sequence[str]) -> Sequence[str]:
+    """The words from PROGRAM on, which must be there."""
+    if not words:
+        raise UsageError(f"{command}: PROGRAM is missing (see diorama {command} --help)")
+    if not words[0]:
+        raise UsageError(f"{command}: PROGRAM is an empty name")
+    return words
+
+
+def print_help(command: str) -> int:
+    """``diorama COMMAND --help``."""
+    tables: dict[str, Sequence[Option[Any]]] = {  # Any: the commands' drafts differ
+        "trace": TRACE_OPTIONS,
+        "syscalls": SYSCALLS_OPTIONS,
+    }
+    sys.stdout.write(command_help(command, tables.get(command, RUN_OPTIONS)))
+    return 0
+
+
+def _syscalls(words: Sequence[str], _execute: Execute) -> int:
+    """``diorama syscalls``: nothing runs."""
+    return syscalls(words)
+
+
+COMMANDS: Final[dict[str, Callable[[Sequence[str], Execute], int]]] = {
+    "run": run,
+    "trace": trace,
+    "stats": stats,
+    "shell": shell,
+    "syscalls": _syscalls,
+}

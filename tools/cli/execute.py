@@ -1,0 +1,13 @@
+"""From a RunConfig to an exit status: the one place where the command line meets the machine."""
+
+from __future__ import annotations
+
+from tools.config import RunConfig
+
+
+def execute(config: RunConfig) -> int:
+    """Boot a machine as configured, run it to its end, return what diorama exits with."""
+    # Imported here: the emulated CPU takes 60 ms to load, which --help need not wait for.
+    from tools.boot import boot
+
+    return boot(config).run()

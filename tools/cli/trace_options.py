@@ -1,0 +1,106 @@
+"""The options of ``trace``: strace's letters, and run's options in their long form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from tools.cli.options import Option
+from tools.cli.run_options import RUN_OPTIONS, RunDraft
+from tools.cli.values import parse_number
+from tools.config import TimeStamp, TraceOptions
+
+# strace(1), OPTIONS, -e: what may stand before the `=`.  Anything else before one is taken for a
+# variable by mistake, as in docker's -e.
+QUALIFIERS: Final = frozenset(
+    ("trace", "t", "signal", "signals", "s", "status", "abbrev", "a", "verbose", "v", "raw", "x")
+    + ("read", "reads", "r", "write", "writes", "w", "fault", "inject", "kvm")
+    + ("quiet", "silent", "silence", "q", "trace-fds", "trace-fd", "secontext")
+    + ("decode-fds", "decode-fd", "decode-pids", "decode-pid")
+)
+# What our tracer can do of them.
+SUPPORTED_QUALIFIERS: Final = frozenset(["trace", "t", "signal", "signals", "s", "status"])
+
+
+@dataclass(slots=True)
+class TraceDraft(RunDraft):
+    """A run whose calls are shown.  Without ``-f`` only PROGRAM's own task is."""
+
+    trace: TraceOptions | None = field(default_factory=lambda: TraceOptions(follow=False))
+
+    @property
+    def shown(self) -> TraceOptions:
+        """The tracer's part, which is always there."""
+        return self.trace or TraceOptions(follow=False)
+
+
+def _follow(draft: TraceDraft, _: str) -> None:
+    draft.trace = replace(draft.shown, follow=True)
+
+
+def _separate(draft: TraceDraft, _: str) -> None:
+    draft.trace = replace(draft.shown, follow=True, separate_files=True)
+
+
+def _output(draft: TraceDraft, value: str) -> None:
+    draft.trace = replace(draft.shown, output=value)
+
+
+def _strings(draft: TraceDraft, value: str) -> None:
+    draft.trace = replace(draft.shown, string_limit=parse_number(value))
+
+
+def _expression(draft: TraceDraft, value: str) -> None:
+    qualifier, equals, _ = value.partition("=")
+    if equals and qualifier not in QUALIFIERS:
+        raise ValueError(f"{qualifier!r} is no qualifier of strace's; use --env {value}")
+    if equals and qualifier not in SUPPORTED_QUALIFIERS:
+        raise ValueError(f"the qualifier {qualifier!r} is not supported")
+    draft.trace = replace(draft.shown, expressions=(*draft.shown.expressions, value))
+
+
+def _count(draft: TraceDraft, _: str) -> None:
+    draft.trace = replace(draft.shown, summary=True, summary_only=True)
+
+
+def _count_too(draft: TraceDraft, _: str) -> None:
+    draft.trace = replace(draft.shown, summary=True)
+
+
+def _durations(draft: TraceDraft, _: str) -> None:
+    draft.trace = replace(draft.shown, durations=True)
+
+
+def _stamp(draft: TraceDraft, stamp: TimeStamp) -> None:
+    draft.trace = replace(draft.shown, timestamp=stamp)
+
+
+def _paths(draft: TraceDraft, _: str) -> None:
+    draft.trace = replace(draft.shown, descriptors=1)
+
+
+STRACE_OPTIONS: Final[tuple[Option[TraceDraft], ...]] = (
+    Option(("-f",), "", "follow the program's children", _follow),
+    Option(("-ff",), "", "the same; with -o FILE, one FILE.PID per task", _separate),
+    Option(("-o",), "FILE", "write there instead of stderr", _output),
+    Option(("-e",), "EXPR", "trace=..., signal=..., status=..., as in strace(1)", _expression),
+    Option(("-s",), "N", "how much of a string is shown (32)", _strings),
+    Option(("-c",), "", "only count: the table of strace -c", _count),
+    Option(("-C",), "", "count as well", _count_too),
+    Option(("-T",), "", "the time spent in each call", _durations),
+    Option(("-t",), "", "the time of day before each line", lambda d, _: _stamp(d, "t")),
+    Option(("-tt",), "", "with microseconds", lambda d, _: _stamp(d, "tt")),
+    Option(("-ttt",), "", "in seconds since the epoch", lambda d, _: _stamp(d, "ttt")),
+    Option(("-r",), "", "the time since the line before", lambda d, _: _stamp(d, "r")),
+    Option(("-y",), "", "the path behind each descriptor", _paths),
+)
+
+_LONG_ONLY: Final = tuple(
+    replace(option, names=tuple(name for name in option.names if name.startswith("--")))
+    for option in RUN_OPTIONS
+    if option.names[-1] not in ("--trace", "--interactive", "--tty", "--rm")
+)
+TRACE_OPTIONS: Final[tuple[Option[TraceDraft], ...]] = (
+    *STRACE_OPTIONS,
+    *_LONG_ONLY,
+)

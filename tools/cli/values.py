@@ -1,0 +1,117 @@
+"""From the words of a command line to values: sizes, volumes, users, environment files.
+
+Each function raises ValueError with a message that says what is wrong; the option parser puts the
+option's name before it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from tools.config import TmpfsMount, Volume
+
+UNITS: Final = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+MAX_ID: Final = (1 << 32) - 2  # -1 means "unchanged" to chown(2), so it is nobody's uid
+MAX_HOSTNAME: Final = 64  # __NEW_UTS_LEN, sethostname(2)
+
+
+def parse_size(text: str) -> int:
+    """A number of bytes: ``64m``, ``1G``, ``4096``; the units are powers of 1024."""
+    match = re.fullmatch(r"([0-9]+)([bkmg]?)", text, re.IGNORECASE | re.ASCII)
+    if match is None:
+        raise ValueError(f"{text!r} is no size (a number and b, k, m or g)")
+    return int(match[1]) * UNITS[match[2].lower()]
+
+
+def parse_seconds(text: str) -> float:
+    """A positive number of seconds."""
+    if re.fullmatch(r"[0-9]*\.?[0-9]+|[0-9]+\.", text, re.ASCII) is None or float(text) <= 0:
+        raise ValueError(f"{text!r} is no positive number of seconds")
+    return float(text)
+
+
+def parse_number(text: str, least: int = 0) -> int:
+    """A decimal number, at least ``least``."""
+    if re.fullmatch(r"[0-9]+", text, re.ASCII) is None or int(text) < least:
+        raise ValueError(f"{text!r} is no number of at least {least}")
+    return int(text)
+
+
+def parse_volume(text: str) -> Volume:
+    """``HOST:GUEST[:ro|:rw]``."""
+    mode = "rw"
+    spec = text
+    if spec.endswith((":ro", ":rw")):
+        spec, mode = spec[:-3], spec[-2:]
+    host, colon, guest = spec.rpartition(":")
+    if not colon or not host:
+        raise ValueError(f"{text!r} is not HOST:GUEST[:ro|:rw]")
+    return Volume(host, guest_path(guest), read_only=mode == "ro")
+
+
+def guest_path(text: str) -> bytes:
+    """An absolute path inside."""
+    path = os.fsencode(text)
+    if not path.startswith(b"/") or b"\0" in path:
+        raise ValueError(f"the guest path {text!r} is not absolute")
+    return path
+
+
+def parse_tmpfs(text: str) -> TmpfsMount:
+    """``PATH[:size=SIZE]``."""
+    path, colon, options = text.partition(":")
+    if not colon:
+        return TmpfsMount(guest_path(path))
+    name, _, value = options.partition("=")
+    if name != "size":
+        raise ValueError(f"unknown mount option {options!r}")
+    return TmpfsMount(guest_path(path), parse_size(value))
+
+
+def parse_user(text: str) -> tuple[int, int]:
+    """``UID[:GID]``, numbers; the group is 0 if it is not given, as docker has it."""
+    match = re.fullmatch(r"([0-9]+)(?::([0-9]+))?", text, re.ASCII)
+    if match is None:
+        raise ValueError(f"{text!r} is not UID[:GID]")
+    uid, gid = int(match[1]), int(match[2] or 0)
+    if max(uid, gid) > MAX_ID:
+        raise ValueError(f"{text!r} is out of range")
+    return uid, gid
+
+
+def parse_hostname(text: str) -> bytes:
+    """A host name of at most 64 bytes."""
+    name = os.fsencode(text)
+    if not 0 < len(name) <= MAX_HOSTNAME:
+        raise ValueError(f"a host name has 1 to {MAX_HOSTNAME} bytes")
+    return name
+
+
+def parse_environment(text: str) -> Iterator[tuple[bytes, bytes]]:
+    """``K=V``, or ``K`` to copy the caller's value, if the caller has one."""
+    name, equals, value = os.fsencode(text).partition(b"=")
+    if not name:
+        raise ValueError(f"{text!r} is not NAME=VALUE or NAME")
+    if equals:
+        yield name, value
+    elif name in os.environb:
+        yield name, os.environb[name]
+
+
+def read_environment_file(path: str) -> Iterator[tuple[bytes, bytes]]:
+    """docker's ``--env-file``: a line each, ``#`` begins a comment line, nothing is quoted."""
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            lines = file.read().splitlines()
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}") from None
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        try:
+            yield from parse_environment(line.lstrip())
+        except ValueError as error:
+            raise ValueError(f"{path}:{number}: {error}") from None

@@ -35,7 +35,7 @@ def main(words: Sequence[str] | None = None, execute: Execute = execute_run) -> 
     except MemoryError:
         say("out of memory")
         return EXIT_USAGE
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 (the last door: nothing ends in a traceback)
         return _internal_error(error)
 
 

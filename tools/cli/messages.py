@@ -18,9 +18,12 @@ def use_utf8() -> None:
 
 def one_line(text: str) -> str:
     """The text with line breaks and other control characters made visible."""
-    return "".join(
-        c if c.isprintable() or "\udc80" <= c <= "\udcff" else repr(c)[1:-1] for c in text
-    )
+    return "".join(c if _shows(c) else repr(c)[1:-1] for c in text)
+
+
+def _shows(character: str) -> bool:
+    """Whether it can go out as it is; surrogates stand for bytes that are no UTF-8."""
+    return character.isprintable() or "\udc80" <= character <= "\udcff"
 
 
 def say(text: str, stream: TextIO | None = None) -> None:

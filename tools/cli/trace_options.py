@@ -13,10 +13,9 @@ from tools.config import TimeStamp, TraceOptions
 # strace(1), OPTIONS, -e: what may stand before the `=`.  Anything else before one is taken for a
 # variable by mistake, as in docker's -e.
 QUALIFIERS: Final = frozenset(
-    ("trace", "t", "signal", "signals", "s", "status", "abbrev", "a", "verbose", "v", "raw", "x")
-    + ("read", "reads", "r", "write", "writes", "w", "fault", "inject", "kvm")
-    + ("quiet", "silent", "silence", "q", "trace-fds", "trace-fd", "secontext")
-    + ("decode-fds", "decode-fd", "decode-pids", "decode-pid")
+    "trace t signal signals s status abbrev a verbose v raw x read reads r write writes w fault "
+    "inject kvm quiet silent silence q decode-fds decode-fd decode-pids decode-pid trace-fds "
+    "trace-fd secontext".split()
 )
 # What our tracer can do of them.
 SUPPORTED_QUALIFIERS: Final = frozenset(["trace", "t", "signal", "signals", "s", "status"])

@@ -130,6 +130,7 @@ class Inode:
         self.exec_cache: object | None = None  # the parsed ELF; whoever changes the file drops it
 
     blksize = BLOCK_SIZE
+    linkable = False  # made by O_TMPFILE without O_EXCL: linkat(2) may name it
 
     @property
     def dev(self) -> int:

@@ -47,7 +47,8 @@ _STATFS_FLAGS = (
 class Mount:
     """One mount.  ``flags`` are the MS_* bits of this place, not of the file system.
 
-    ``opens`` counts open files.  ``anonymous``: seen by nobody by name; pipes and memfds live in such a mount.
+    ``opens`` counts open files.  ``anonymous``: seen by nobody by name; pipes and memfds live in
+    such a mount.
     """
 
     __slots__ = ("anonymous", "flags", "ident", "mountpoint", "opens", "parent", "root", "sb")

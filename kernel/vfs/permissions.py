@@ -126,7 +126,7 @@ def without_setid(mode: int) -> int:
 
 
 def clear_setid(cred: Credentials, inode: Inode) -> None:
-    """Writing takes set-user-ID and set-group-ID away; the caller saw that one is set.  write(2)."""
+    """Writing takes set-user-ID and set-group-ID away; see write(2).  One of them is set."""
     if inode.mode & S_IFMT == S_IFREG and not cred.capable(CAP_FSETID):
         mode = inode.mode & 0o7777
         if without_setid(mode) != mode:

@@ -1,0 +1,220 @@
+"""Opening files: open(2), openat2(2), O_CREAT, O_TMPFILE, O_PATH.
+
+Linux: ``build_open_flags``, ``path_openat``, ``may_open``.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from kernel.abi.errors import (
+    EACCES,
+    EEXIST,
+    EINVAL,
+    EISDIR,
+    ELOOP,
+    ENOENT,
+    ENOTDIR,
+    EPERM,
+    ETXTBSY,
+)
+from kernel.abi.files import (
+    MAY_EXEC,
+    MAY_READ,
+    MAY_WRITE,
+    MS_NODEV,
+    O_ACCMODE,
+    O_CREAT,
+    O_DIRECTORY,
+    O_EXCL,
+    O_LARGEFILE,
+    O_NOATIME,
+    O_NOCTTY,
+    O_NOFOLLOW,
+    O_PATH,
+    O_PATH_FLAGS,
+    O_TMPFILE,
+    O_TMPFILE_BIT,
+    O_TRUNC,
+    RESOLVE_BENEATH,
+    RESOLVE_CACHED,
+    RESOLVE_IN_ROOT,
+    RESOLVE_NO_MAGICLINKS,
+    RESOLVE_NO_SYMLINKS,
+    RESOLVE_NO_XDEV,
+    S_IALLUGO,
+    S_IFBLK,
+    S_IFCHR,
+    S_IFDIR,
+    S_IFLNK,
+    S_IFMT,
+    S_IFREG,
+    VALID_OPEN_FLAGS,
+)
+from kernel.vfs.caller import Caller
+from kernel.vfs.dentry import Dentry, Path
+from kernel.vfs.inode import Inode
+from kernel.vfs.openfile import OpenFile, PathFile
+from kernel.vfs.permissions import (
+    check,
+    check_access,
+    check_writable_mount,
+    is_owner,
+    new_owner,
+)
+from kernel.vfs.walk import DIRECTORY, FOLLOW, Last, walk, walk_create
+from kernel.wait import Blocking
+
+RESOLVE_ALL: Final = (
+    RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH
+    | RESOLVE_IN_ROOT | RESOLVE_CACHED
+)  # fmt: skip
+_WANTS: Final = (MAY_READ, MAY_WRITE, MAY_READ | MAY_WRITE, MAY_READ | MAY_WRITE)
+_FORGOTTEN: Final = ~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC)
+
+
+class OpenHow(NamedTuple):
+    """What open(2) is asked for: checked flags, permission bits, RESOLVE_* flags."""
+
+    flags: int
+    mode: int = 0
+    resolve: int = 0
+
+    @classmethod
+    def from_flags(cls, flags: int, mode: int) -> OpenHow:
+        """open, openat, creat: unknown flags and mode bits are ignored, as ever."""
+        flags &= VALID_OPEN_FLAGS
+        if flags & O_PATH:
+            return cls(flags & O_PATH_FLAGS)
+        if not flags & (O_CREAT | O_TMPFILE_BIT):
+            return cls(flags | O_LARGEFILE)
+        _check_flags(flags)
+        return cls(flags | O_LARGEFILE, mode & S_IALLUGO)
+
+    @classmethod
+    def from_open_how(cls, flags: int, mode: int, resolve: int) -> OpenHow:
+        """openat2: anything unknown is EINVAL."""
+        if flags & ~VALID_OPEN_FLAGS or resolve & ~RESOLVE_ALL:
+            raise EINVAL("unknown flag")
+        if resolve & RESOLVE_BENEATH and resolve & RESOLVE_IN_ROOT:
+            raise EINVAL("RESOLVE_BENEATH and RESOLVE_IN_ROOT")
+        if mode & ~S_IALLUGO or (mode and not flags & (O_CREAT | O_TMPFILE_BIT)):
+            raise EINVAL("mode")
+        if flags & O_PATH and flags & ~O_PATH_FLAGS:
+            raise EINVAL("O_PATH with other flags")
+        _check_flags(flags)
+        return cls(flags if flags & O_PATH else flags | O_LARGEFILE, mode, resolve)
+
+
+def _check_flags(flags: int) -> None:
+    if flags & O_TMPFILE_BIT:
+        if flags & (O_TMPFILE | O_CREAT) != O_TMPFILE:
+            raise EINVAL("O_TMPFILE with O_CREAT, or without O_DIRECTORY")
+        if not flags & O_ACCMODE:
+            raise EINVAL("O_TMPFILE needs write access")
+    elif flags & (O_CREAT | O_DIRECTORY) == O_CREAT | O_DIRECTORY:
+        raise EINVAL("O_CREAT with O_DIRECTORY")
+
+
+def open_at(caller: Caller, dirfd: int, path: bytes, how: OpenHow) -> OpenFile | Blocking[OpenFile]:
+    """An open file for ``path``; a generator if opening has to wait (a FIFO).  See open(2)."""
+    flags = how.flags
+    how_to_walk = how.resolve & ~RESOLVE_CACHED
+    if not flags & O_NOFOLLOW and flags & (O_CREAT | O_EXCL) != O_CREAT | O_EXCL:
+        how_to_walk |= FOLLOW
+    if flags & (O_CREAT | O_TMPFILE_BIT):
+        if flags & O_TMPFILE_BIT:
+            return _open_tmpfile(caller, walk(caller, dirfd, path, how_to_walk | DIRECTORY), how)
+        last = walk_create(caller, dirfd, path, how_to_walk)
+        if last.path is None:
+            return _create(caller, last, how)
+        return open_existing(caller, last.path, flags)
+    if flags & O_DIRECTORY:
+        how_to_walk |= DIRECTORY
+    return open_existing(caller, walk(caller, dirfd, path, how_to_walk), flags)
+
+
+def open_existing(caller: Caller, path: Path, flags: int) -> OpenFile | Blocking[OpenFile]:
+    """Open the file at a place, checking that the caller may.  Linux: ``do_open``."""
+    inode = path.dentry.inode
+    if flags & O_PATH:
+        return PathFile(inode, path, flags & O_PATH_FLAGS)
+    if flags & O_CREAT:
+        if flags & O_EXCL:
+            raise EEXIST("O_EXCL")
+        if inode.mode & S_IFMT == S_IFDIR:
+            raise EISDIR("O_CREAT on a directory")
+    _may_open(caller, path, inode, flags)
+    if not flags & (O_TRUNC | O_ACCMODE):
+        return inode.open(caller, path, flags & _FORGOTTEN)
+    if flags & O_ACCMODE and inode.writers < 0:
+        raise ETXTBSY("a running program")
+    file = inode.open(caller, path, flags & _FORGOTTEN)
+    if flags & O_TRUNC and inode.mode & S_IFMT == S_IFREG:
+        inode.truncate(0)
+    return file
+
+
+def _may_open(caller: Caller, path: Path, inode: Inode, flags: int) -> None:
+    kind = inode.mode & S_IFMT
+    wants = _WANTS[flags & O_ACCMODE]
+    if kind == S_IFLNK:
+        raise ELOOP("symbolic link with O_NOFOLLOW")
+    if kind == S_IFDIR:
+        if flags & (O_ACCMODE | O_TRUNC):
+            raise EISDIR("writing to a directory")
+    elif kind in (S_IFCHR, S_IFBLK):
+        if path.mount.flags & MS_NODEV:
+            raise EACCES("devices do not work on a nodev mount")
+    elif kind == S_IFREG and flags & O_TRUNC:
+        wants |= MAY_WRITE
+    check_access(caller.cred, path, wants)
+    if flags & O_NOATIME and not is_owner(caller.cred, inode):
+        raise EPERM("O_NOATIME on another's file")
+
+
+def _create(caller: Caller, last: Last, how: OpenHow) -> OpenFile | Blocking[OpenFile]:
+    if last.slash:
+        raise EISDIR("the name of a file to create ends with a slash")
+    parent, name = last.parent, last.name
+    inode = create_in(caller, parent, name, S_IFREG | how.mode & ~caller.fs.umask)
+    child = parent.dentry.children.get(name) or parent.dentry.add(name, inode)
+    return inode.open(caller, Path(parent.mount, child), how.flags & _FORGOTTEN)
+
+
+def create_in(caller: Caller, parent: Path, name: bytes, mode: int) -> Inode:
+    """Make a regular file in a directory the caller may write to."""
+    directory = may_create(caller, parent)
+    uid, gid, mode = new_owner(caller.cred, directory, mode)
+    return directory.create(name, mode, uid, gid)
+
+
+def may_create(caller: Caller, parent: Path) -> Inode:
+    """The directory, if the caller may make a name in it.  EROFS, ENOENT, EACCES."""
+    check_writable_mount(parent)
+    if parent.dentry.unlinked:
+        raise ENOENT("the directory was removed")
+    inode = parent.dentry.inode
+    check(caller.cred, inode, MAY_WRITE | MAY_EXEC)
+    return inode
+
+
+def _open_tmpfile(caller: Caller, where: Path, how: OpenHow) -> OpenFile | Blocking[OpenFile]:
+    check_writable_mount(where)
+    directory = where.dentry.inode
+    check(caller.cred, directory, MAY_WRITE | MAY_EXEC)
+    mode = S_IFREG | how.mode & ~caller.fs.umask
+    uid, gid, mode = new_owner(caller.cred, directory, mode)
+    inode = directory.tmpfile(mode, uid, gid)
+    dentry = Dentry(b"#%d" % inode.ino, where.dentry, inode)
+    dentry.unlinked = True
+    file = inode.open(caller, Path(where.mount, dentry), how.flags & ~(O_CREAT | O_TRUNC))
+    return file
+
+
+def must_be_directory(path: Path) -> Inode:
+    """Its inode; ENOTDIR."""
+    inode = path.dentry.inode
+    if inode.mode & S_IFMT != S_IFDIR:
+        raise ENOTDIR("not a directory")
+    return inode

@@ -1,0 +1,84 @@
+"""Names that go: unlink(2), rmdir(2).  Linux: ``may_delete``, ``do_unlinkat``, ``do_rmdir``."""
+
+from __future__ import annotations
+
+from kernel.abi.errors import EBUSY, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY
+from kernel.abi.files import MAY_EXEC, MAY_WRITE, S_IFDIR, S_IFMT
+from kernel.vfs.caller import Caller
+from kernel.vfs.create import check_name
+from kernel.vfs.dentry import Dentry, Path
+from kernel.vfs.permissions import check, check_sticky, check_writable_mount
+from kernel.vfs.walk import walk_parent
+
+
+def unlink_at(caller: Caller, dirfd: int, path: bytes) -> None:
+    """See unlink(2)."""
+    parent, name, slash, _ = walk_parent(caller, dirfd, path)
+    if name in (b"", b".", b".."):
+        raise EISDIR("a directory")
+    check_writable_mount(parent)
+    dentry = existing(parent, name)
+    inode = dentry.inode
+    is_directory = inode.mode & S_IFMT == S_IFDIR
+    if slash:
+        raise EISDIR("a directory") if is_directory else ENOTDIR("trailing slash on a file")
+    may_delete(caller, parent, dentry)
+    if is_directory:
+        raise EISDIR("a directory")
+    check_not_mounted(dentry)
+    directory = parent.dentry
+    directory.inode.unlink(name, inode)
+    directory.forget(name)
+    drop_if_unused(dentry)
+
+
+def rmdir_at(caller: Caller, dirfd: int, path: bytes) -> None:
+    """See rmdir(2)."""
+    parent, name, _, _ = walk_parent(caller, dirfd, path)
+    if name == b".":
+        raise EINVAL("the last component is '.'")
+    if name == b"..":
+        raise ENOTEMPTY("the last component is '..'")
+    if not name:
+        raise EBUSY("the root directory")
+    check_writable_mount(parent)
+    dentry = existing(parent, name)
+    may_delete(caller, parent, dentry)
+    inode = dentry.inode
+    if inode.mode & S_IFMT != S_IFDIR:
+        raise ENOTDIR("not a directory")
+    check_not_mounted(dentry)
+    parent.dentry.inode.rmdir(name, inode)
+    parent.dentry.forget(name)
+
+
+def existing(parent: Path, name: bytes) -> Dentry:
+    """The dentry of a name; ENOENT, ENAMETOOLONG."""
+    dentry = parent.dentry.children.get(name)
+    if dentry is not None and not parent.dentry.inode.sb.volatile:
+        return dentry
+    check_name(name)
+    dentry = parent.dentry.lookup(name)
+    if dentry is None:
+        raise ENOENT(f"no entry {name!r}")
+    return dentry
+
+
+def may_delete(caller: Caller, parent: Path, dentry: Dentry) -> None:
+    """Write and search permission on the directory, and the sticky bit."""
+    directory = parent.dentry.inode
+    check(caller.cred, directory, MAY_WRITE | MAY_EXEC)
+    check_sticky(caller.cred, directory, dentry.inode)
+
+
+def check_not_mounted(dentry: Dentry) -> None:
+    """EBUSY if something is mounted there."""
+    if dentry.mounts is not None:
+        raise EBUSY("a mount point")
+
+
+def drop_if_unused(dentry: Dentry) -> None:
+    """Give the storage of a file back if that was its last name and nobody has it open."""
+    inode = dentry.inode
+    if not inode.nlink and not inode.opens:
+        inode.evict()

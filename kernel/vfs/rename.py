@@ -1,0 +1,129 @@
+"""rename(2), renameat2(2): atomic replacement, RENAME_NOREPLACE, RENAME_EXCHANGE.
+
+Linux: ``do_renameat2``, ``vfs_rename``.
+"""
+
+from __future__ import annotations
+
+from kernel.abi.errors import EBUSY, EEXIST, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY, EXDEV
+from kernel.abi.files import (
+    MAY_WRITE,
+    RENAME_EXCHANGE,
+    RENAME_NOREPLACE,
+    S_IFDIR,
+    S_IFMT,
+)
+from kernel.vfs.caller import Caller
+from kernel.vfs.create import check_name
+from kernel.vfs.dentry import Dentry
+from kernel.vfs.open import may_create
+from kernel.vfs.permissions import check, check_writable_mount
+from kernel.vfs.remove import check_not_mounted, drop_if_unused, existing, may_delete
+from kernel.vfs.walk import Last, walk_parent
+
+_SPECIAL = (b"", b".", b"..")
+
+
+def rename_at(
+    caller: Caller, olddirfd: int, old: bytes, newdirfd: int, new: bytes, flags: int
+) -> None:
+    """Move a name.  RENAME_WHITEOUT is EINVAL: no file system here has whiteouts."""
+    if flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE):
+        raise EINVAL(f"flags {flags:#x}")
+    if flags & RENAME_NOREPLACE and flags & RENAME_EXCHANGE:
+        raise EINVAL("RENAME_NOREPLACE with RENAME_EXCHANGE")
+    source = walk_parent(caller, olddirfd, old)
+    to = walk_parent(caller, newdirfd, new)
+    if source.parent.mount is not to.parent.mount:
+        raise EXDEV("rename across mounts")
+    if source.name in _SPECIAL:
+        raise EBUSY("the old name is '.', '..' or '/'")
+    if to.name in _SPECIAL:
+        raise (
+            EEXIST("the new name exists")
+            if flags & RENAME_NOREPLACE
+            else EBUSY("the new name is '.', '..' or '/'")
+        )
+    check_writable_mount(source.parent)
+    _rename(caller, source, to, flags)
+
+
+def _rename(caller: Caller, source: Last, to: Last, flags: int) -> None:
+    moved = existing(source.parent, source.name)
+    check_name(to.name)
+    target = to.parent.dentry.lookup(to.name)
+    if target is not None and flags & RENAME_NOREPLACE:
+        raise EEXIST("RENAME_NOREPLACE")
+    exchange = bool(flags & RENAME_EXCHANGE)
+    if exchange and target is None:
+        raise ENOENT("nothing to exchange with")
+    _check_slashes(moved, source, target, to, exchange)
+    if to.parent.dentry.is_below(moved):
+        raise EINVAL("a directory cannot move into itself")
+    if target is not None and source.parent.dentry.is_below(target):
+        raise EINVAL("exchange with an ancestor") if exchange else ENOTEMPTY("an ancestor")
+    if target is not None and target.inode is moved.inode:
+        return  # two names of one file: rename(2) does nothing
+    _may_rename(caller, source, moved, to, target, exchange)
+    source.parent.dentry.inode.rename(
+        source.name, moved.inode, to.parent.dentry.inode, to.name,
+        target.inode if target is not None else None, exchange,
+    )  # fmt: skip
+    _move_dentries(source, moved, to, target, exchange)
+
+
+def _check_slashes(
+    moved: Dentry, source: Last, target: Dentry | None, to: Last, exchange: bool
+) -> None:
+    """A trailing slash is only for directories."""
+    if not _is_directory(moved):
+        if source.slash or (to.slash and not exchange):
+            raise ENOTDIR("trailing slash on a file")
+    if exchange and to.slash and target is not None and not _is_directory(target):
+        raise ENOTDIR("trailing slash on a file")
+
+
+def _may_rename(
+    caller: Caller, source: Last, moved: Dentry, to: Last, target: Dentry | None, exchange: bool
+) -> None:
+    may_delete(caller, source.parent, moved)
+    if target is None:
+        may_create(caller, to.parent)
+    else:
+        may_delete(caller, to.parent, target)
+        if not exchange:
+            if _is_directory(moved) and not _is_directory(target):
+                raise ENOTDIR("a directory cannot replace a file")
+            if not _is_directory(moved) and _is_directory(target):
+                raise EISDIR("a file cannot replace a directory")
+    if source.parent.dentry is not to.parent.dentry:  # '..' of a moved directory changes
+        for dentry in (moved, target) if exchange else (moved,):
+            if dentry is not None and _is_directory(dentry):
+                check(caller.cred, dentry.inode, MAY_WRITE)
+    check_not_mounted(moved)
+    if target is not None:
+        check_not_mounted(target)
+
+
+def _move_dentries(
+    source: Last, moved: Dentry, to: Last, target: Dentry | None, exchange: bool
+) -> None:
+    old_parent, new_parent = source.parent.dentry, to.parent.dentry
+    old_parent.children.pop(source.name, None)
+    new_parent.children.pop(to.name, None)
+    if target is not None:
+        if exchange:
+            _place(target, old_parent, source.name)
+        else:
+            target.unlinked = True
+            drop_if_unused(target)
+    _place(moved, new_parent, to.name)
+
+
+def _place(dentry: Dentry, parent: Dentry, name: bytes) -> None:
+    dentry.parent, dentry.name = parent, name
+    parent.children[name] = dentry
+
+
+def _is_directory(dentry: Dentry) -> bool:
+    return dentry.inode.mode & S_IFMT == S_IFDIR

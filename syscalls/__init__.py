@@ -22,6 +22,8 @@ from importlib.util import find_spec
 
 FAMILIES = (
     "attributes",
+    "capability",
+    "clocks",
     "descriptors",
     "dirs",
     "files",
@@ -35,6 +37,7 @@ FAMILIES = (
     "mounts",
     "pipes",
     "poll",
+    "prctl",
     "process",
     "rw",
     "sched",

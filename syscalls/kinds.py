@@ -32,7 +32,7 @@ U32: Final = "u32"
 S32: Final = "s32"
 U16: Final = "u16"
 OPEN_FLAGS: Final = "open_flags"
-"""A u32 whose bits differ per CPU; see kernel.abi.files.swap_open_flags."""
+"""A u32 whose bits differ per CPU; see Arch.open_flags_in."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ import linecache
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from kernel.abi.files import swap_open_flags
+from kernel.arch.base import Arch
+from kernel.arch.registry import get_arch
 from syscalls.declare import Declaration
 from syscalls.kinds import OPEN_FLAGS, S32, S64, U16, U32, U64
 
@@ -32,8 +33,6 @@ SIGNED = {
     S32: "if {n} > 0x7fffffff:\n        {n} = ({n} & 0x7fffffff) - ({n} & 0x80000000)",
     S64: "if {n} > 0x7fffffffffffffff:\n        {n} -= 0x10000000000000000",
 }
-SWAPPED_OPEN_FLAGS = frozenset({"aarch64"})
-"""CPUs whose open flags are not numbered as x86_64's; see kernel.abi.files."""
 
 
 def stub_source(declaration: Declaration, arch: str) -> str:
@@ -59,7 +58,8 @@ def stub_source(declaration: Declaration, arch: str) -> str:
 def _inline(decode: str, arch: str) -> str:
     if decode == OPEN_FLAGS:
         cut = INLINE[U32]
-        return f"swap_open_flags({cut})" if arch in SWAPPED_OPEN_FLAGS else cut
+        common = type(get_arch(arch)).open_flags_in is Arch.open_flags_in
+        return cut if common else f"open_flags_in({cut})"
     return INLINE[decode]
 
 
@@ -70,7 +70,7 @@ def compile_stub(declaration: Declaration, arch: str) -> Entry:
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     namespace: dict[str, Any] = {
         "handler": declaration.handler,
-        "swap_open_flags": swap_open_flags,
+        "open_flags_in": get_arch(arch).open_flags_in,
     }
     exec(compile(source, filename, "exec"), namespace)
     entry: Entry = namespace[f"stub_{declaration.name}"]
@@ -95,6 +95,4 @@ def decode_word(decode: str, arch: str, word: int) -> int:
     if decode == U64:
         return word
     word &= 0xFFFFFFFF
-    if decode == OPEN_FLAGS and arch in SWAPPED_OPEN_FLAGS:
-        return swap_open_flags(word)
-    return word
+    return get_arch(arch).open_flags_in(word) if decode == OPEN_FLAGS else word

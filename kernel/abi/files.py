@@ -2,7 +2,7 @@
 
 Numbers are those of x86_64 (and of most CPUs).  Four open flags have other bits on aarch64
 (O_DIRECT, O_LARGEFILE, O_DIRECTORY, O_NOFOLLOW): the ``OpenFlags`` argument kind translates them at
-the door, so that the kernel knows one numbering; see ``swap_open_flags``.
+the door, so that the kernel knows one numbering; see ``Arch.open_flags_in``.
 """
 
 from __future__ import annotations
@@ -256,11 +256,11 @@ STATX_CTIME: Final = 0x80
 STATX_INO: Final = 0x100
 STATX_SIZE: Final = 0x200
 STATX_BLOCKS: Final = 0x400
-STATX_BASIC_STATS: Final = 0x7ff
+STATX_BASIC_STATS: Final = 0x7FF
 STATX_BTIME: Final = 0x800
 STATX_MNT_ID: Final = 0x1000
 STATX_DIOALIGN: Final = 0x2000
-STATX_ALL: Final = 0xfff
+STATX_ALL: Final = 0xFFF
 STATX__RESERVED: Final = 0x80000000
 STATX_ATTR_COMPRESSED: Final = 4
 STATX_ATTR_IMMUTABLE: Final = 0x10
@@ -286,16 +286,16 @@ ST_RELATIME: Final = 0x1000
 
 # statfs(2): f_type
 TMPFS_MAGIC: Final = 0x1021994
-RAMFS_MAGIC: Final = 0x858458f6
-PROC_SUPER_MAGIC: Final = 0x9fa0
+RAMFS_MAGIC: Final = 0x858458F6
+PROC_SUPER_MAGIC: Final = 0x9FA0
 SYSFS_MAGIC: Final = 0x62656572
-DEVPTS_SUPER_MAGIC: Final = 0x1cd1
+DEVPTS_SUPER_MAGIC: Final = 0x1CD1
 PIPEFS_MAGIC: Final = 0x50495045
-SOCKFS_MAGIC: Final = 0x534f434b
-EXT4_SUPER_MAGIC: Final = 0xef53
-OVERLAYFS_SUPER_MAGIC: Final = 0x794c7630
+SOCKFS_MAGIC: Final = 0x534F434B
+EXT4_SUPER_MAGIC: Final = 0xEF53
+OVERLAYFS_SUPER_MAGIC: Final = 0x794C7630
 ANON_INODE_FS_MAGIC: Final = 0x9041934
-NSFS_MAGIC: Final = 0x6e736673
+NSFS_MAGIC: Final = 0x6E736673
 
 # mount(2), umount2(2)
 MS_RDONLY: Final = 1
@@ -351,8 +351,8 @@ CLOSE_RANGE_UNSHARE: Final = 2
 CLOSE_RANGE_CLOEXEC: Final = 4
 
 # utimensat(2)
-UTIME_NOW: Final = 0x3fffffff
-UTIME_OMIT: Final = 0x3ffffffe
+UTIME_NOW: Final = 0x3FFFFFFF
+UTIME_OMIT: Final = 0x3FFFFFFE
 
 # inotify(7)
 IN_ACCESS: Final = 1
@@ -404,15 +404,6 @@ MAX_OFFSET: Final = (1 << 63) - 1
 # The two signals that file operations raise beside an errno
 SIGXFSZ: Final = 25
 SIGPIPE: Final = 13
-
-
-def swap_open_flags(flags: int) -> int:
-    """Translate open flags between the numbering of x86_64 and that of aarch64 (either way).
-
-    The pairs (O_DIRECT, O_LARGEFILE) and (O_DIRECTORY, O_NOFOLLOW) change places: bits 14, 15 with
-    bits 16, 17.
-    """
-    return flags & ~0x3C000 | (flags & 0xC000) << 2 | flags >> 2 & 0xC000
 
 
 def makedev(major: int, minor: int) -> int:

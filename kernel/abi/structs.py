@@ -86,57 +86,6 @@ ROBUST_LIST_HEAD: Final = Struct("<QqQ")
 SCHED_PARAM: Final = Struct("<i")
 
 
-class _SigInfoForms:
-    """The union in siginfo_t, after signo, errno, code and padding (sigaction(2))."""
-
-    KILL = Struct("<iii4xiI")  # pid, uid
-    RT = Struct("<iii4xiIQ")  # pid, uid, value
-    CHILD = Struct("<iii4xiIi4xqq")  # pid, uid, status, utime, stime
-    FAULT = Struct("<iii4xQ")  # address
-    POLL = Struct("<iii4xqi")  # band, fd
-    TIMER = Struct("<iii4xiiQ")  # timer id, overrun, value
-    SYS = Struct("<iii4xQiI")  # call address, syscall, arch
-
-
-SIGINFO: Final = _SigInfoForms
-
-
-def siginfo_kill(signo: int, code: int, pid: int, uid: int) -> bytes:
-    """siginfo of kill(2), tkill(2) and of the kernel itself (SI_KERNEL, pid 0)."""
-    return _padded(SIGINFO.KILL.pack(signo, 0, code, pid, uid))
-
-
-def siginfo_queue(signo: int, code: int, pid: int, uid: int, value: int) -> bytes:
-    """siginfo of sigqueue(3): kill's fields and a value."""
-    return _padded(SIGINFO.RT.pack(signo, 0, code, pid, uid, value))
-
-
-def siginfo_child(
-    signo: int, code: int, pid: int, uid: int, status: int, utime: int, stime: int
-) -> bytes:
-    """siginfo of SIGCHLD and waitid(2); times in clock ticks."""
-    return _padded(SIGINFO.CHILD.pack(signo, 0, code, pid, uid, status, utime, stime))
-
-
-def siginfo_fault(signo: int, code: int, address: int) -> bytes:
-    """siginfo of SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP: where it happened."""
-    return _padded(SIGINFO.FAULT.pack(signo, 0, code, address))
-
-
-def siginfo_poll(signo: int, code: int, band: int, fd: int) -> bytes:
-    """siginfo of SIGIO (fcntl(2), F_SETSIG)."""
-    return _padded(SIGINFO.POLL.pack(signo, 0, code, band, fd))
-
-
-def siginfo_timer(signo: int, timer: int, overrun: int, value: int, code: int = -2) -> bytes:
-    """siginfo of a POSIX timer, SI_TIMER (timer_create(2))."""
-    return _padded(SIGINFO.TIMER.pack(signo, 0, code, timer, overrun, value))
-
-
-def _padded(data: bytes) -> bytes:
-    return data.ljust(SIGINFO_SIZE, b"\0")
-
-
 def dirent64(ino: int, offset: int, kind: int, name: bytes) -> bytes:
     """One record of getdents64(2), padded to eight bytes."""
     length = DIRENT64.size + len(name) + 1 + 7 & ~7

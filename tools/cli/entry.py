@@ -13,6 +13,7 @@ from tools.cli.help import overview
 from tools.cli.messages import complain, say, use_utf8
 from tools.cli.options import UsageError
 from tools.errors import EXIT_USAGE, DioramaError
+from tools.version import __version__
 
 INTERRUPTED = 130  # 128 + SIGINT
 
@@ -48,7 +49,7 @@ def _dispatch(words: list[str], execute: Execute) -> int:
         sys.stdout.write(overview())
         return 0
     if command in ("--version", "-V"):
-        print(f"diorama {version()}")
+        print(f"diorama {__version__}")
         return 0
     if command not in COMMANDS:
         kind = "option" if command.startswith("-") else "command"
@@ -56,13 +57,6 @@ def _dispatch(words: list[str], execute: Execute) -> int:
     if rest[:1] == ["--help"]:
         return print_help(command)
     return COMMANDS[command](rest, execute)
-
-
-def version() -> str:
-    """The installed version, or the source tree's."""
-    import diorama
-
-    return diorama.__version__
 
 
 def _internal_error(error: Exception) -> int:

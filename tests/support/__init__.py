@@ -1,0 +1,1 @@
+"""What tests share: running guests, asking oracles, the markers behind the roadmap."""

@@ -17,8 +17,8 @@ The life of a process, and the module that tells each part:
     wait.py       the parent asks how it went
 
 Pid 1 is a task without user code, the kernel's own reaper.  Jobs (process groups, sessions, the
-controlling terminal) are in jobs.py; credentials.py has the rules of setuid and its family; futex.py
-is the one lock primitive user code gets.
+controlling terminal) are in jobs.py; credentials.py has the rules of setuid and its family;
+futex.py is the one lock primitive user code gets.
 
 Every task that sleeps does so as (number, raw arguments, restart block): never a host thread or a
 Python frame that could not be rebuilt.  See sleep.py.

@@ -65,9 +65,7 @@ class SignalActions:
 
     def after_exec(self) -> SignalActions:
         """For execve: handlers become SIG_DFL, SIG_IGN stays (execve(2))."""
-        kept = [
-            Action(SIG_IGN) if action.handler == SIG_IGN else DEFAULT for action in self.table
-        ]
+        kept = [Action(SIG_IGN) if action.handler == SIG_IGN else DEFAULT for action in self.table]
         return SignalActions(kept)
 
     def mask_of(self, handler: int) -> int:

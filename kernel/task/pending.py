@@ -14,25 +14,28 @@ from kernel.task.siginfo import SigInfo
 class PendingSet:
     """One set of pending signals: of a task, or of its whole group.
 
-    Invariant: a signal in ``queue`` has its bit in ``bits``.  A bit without a queue entry is a
-    signal whose information was lost to RLIMIT_SIGPENDING.
+    Invariants: a signal in ``queue`` has its bit in ``bits`` (a bit without an entry is a signal
+    whose information was lost to RLIMIT_SIGPENDING); ``charges`` counts, by real user, the entries
+    of all queues of the system.
     """
 
-    __slots__ = ("bits", "queue")
+    __slots__ = ("bits", "charges", "queue")
 
-    def __init__(self) -> None:
+    def __init__(self, charges: dict[int, int]) -> None:
         self.bits = 0
-        self.queue: list[SigInfo] = []
+        self.queue: list[tuple[SigInfo, int]] = []  # (signal, user charged)
+        self.charges = charges
 
     def has(self, signo: int) -> bool:
         """Is this signal pending here?"""
         return bool(self.bits >> (signo - 1) & 1)
 
-    def add(self, info: SigInfo) -> bool:
-        """Make it pending; False if it merged with one that already is."""
+    def add(self, info: SigInfo, user: int) -> bool:
+        """Make it pending on a user's account; False if it merged with one that already is."""
         if info.signo < SIGRTMIN and self.has(info.signo):
             return False
-        self.queue.append(info)
+        self.queue.append((info, user))
+        self.charges[user] = self.charges.get(user, 0) + 1
         self.bits |= 1 << (info.signo - 1)
         return True
 
@@ -49,19 +52,39 @@ class PendingSet:
         return self.take_signal((first & -first).bit_length())
 
     def take_signal(self, signo: int) -> SigInfo:
-        """Remove and return one instance of a pending signal."""
-        places = [index for index, info in enumerate(self.queue) if info.signo == signo]
+        """Remove and return the oldest instance of a pending signal."""
+        places = [i for i, (info, _) in enumerate(self.queue) if info.signo == signo]
         if len(places) <= 1:
             self.bits &= ~(1 << (signo - 1))
         if not places:
             return SigInfo.user(signo, 0, 0)
-        return self.queue.pop(places[0])
+        info, user = self.queue.pop(places[0])
+        self._uncharge(user)
+        return info
 
-    def discard(self, mask: int) -> int:
-        """Drop all signals of a mask; return how many entries went."""
+    def discard(self, mask: int) -> None:
+        """Drop all signals of a mask (SIGCONT against stops, ignored signals, death)."""
         if not self.bits & mask:
-            return 0
-        before = len(self.queue)
-        self.queue = [info for info in self.queue if not mask >> (info.signo - 1) & 1]
+            return
         self.bits &= ~mask
-        return before - len(self.queue)
+        kept = []
+        for entry in self.queue:
+            if mask >> (entry[0].signo - 1) & 1:
+                self._uncharge(entry[1])
+            else:
+                kept.append(entry)
+        self.queue = kept
+
+    def _uncharge(self, user: int) -> None:
+        left = self.charges[user] - 1
+        if left:
+            self.charges[user] = left
+        else:
+            del self.charges[user]
+
+    def check_invariants(self) -> None:
+        """For tests."""
+        for info, _ in self.queue:
+            assert self.has(info.signo)
+        standard = [info.signo for info, _ in self.queue if info.signo < SIGRTMIN]
+        assert len(standard) == len(set(standard)), "a standard signal is queued twice"

@@ -16,7 +16,8 @@ from kernel.task.task import RUNNING, SLEEPING, UNINTERRUPTIBLE, Task
 from kernel.wait import Sleep, Waiter
 
 if TYPE_CHECKING:
-    from kernel.clock import Clock, Timers
+    from kernel.clock.clock import Clock
+    from kernel.clock.timers import Timers
 
 LOAD_PERIOD: Final = 5_000_000_000
 _LOAD_DECAY: Final = (0.9200444146293232, 0.9834714538216174, 0.9944598480048967)

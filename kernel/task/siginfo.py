@@ -66,9 +66,7 @@ class SigInfo:
         return cls(signo, code, _QUEUE.pack(pid, uid, value & 0xFFFFFFFFFFFFFFFF))
 
     @classmethod
-    def fault(
-        cls, signo: int, code: int, address: int, trap: int = 0, error: int = 0
-    ) -> SigInfo:
+    def fault(cls, signo: int, code: int, address: int, trap: int = 0, error: int = 0) -> SigInfo:
         """From an instruction: SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP."""
         info = cls(signo, code, _FAULT.pack(address & 0xFFFFFFFFFFFFFFFF, 0))
         info.forced = True
@@ -78,7 +76,13 @@ class SigInfo:
 
     @classmethod
     def child(
-        cls, code: int, pid: int, uid: int, status: int, utime: int, stime: int,
+        cls,
+        code: int,
+        pid: int,
+        uid: int,
+        status: int,
+        utime: int,
+        stime: int,
         signo: int = SIGCHLD,
     ) -> SigInfo:
         """A child changed state; times in clock ticks (1/100 s)."""
@@ -160,5 +164,3 @@ class SigInfo:
 
     def __repr__(self) -> str:
         return f"<SigInfo {signal_name(self.signo)} code={self.code}>"
-
-

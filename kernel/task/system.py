@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any
 
+from kernel.mm.address_space import AddressSpace
 from kernel.task.futex import FutexTable
 from kernel.task.pids import Pids
 from kernel.task.scheduler import Scheduler
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kernel.arch.base import Arch
-    from kernel.clock import Clock, Timers
+    from kernel.clock.clock import Clock
+    from kernel.clock.timers import Timers
+    from kernel.cred import Limits
     from kernel.events import Observer
-    from kernel.mm.address_space import AddressSpace
     from kernel.mm.frames import Frames
     from kernel.mm.ranges import RangeOps
     from kernel.mm.tlb import Tlb
@@ -82,7 +84,7 @@ class System:
     ``tasks``: every task by tid, zombies included.  ``groups``: every process by pid.  ``pgrps``
     and ``sessions`` by their numbers.  ``init``: pid 1.  ``events``: the observers; empty in the
     usual case.  ``on_reap``: told (pid, status) of every process that init buries, so that the
-    machine sees its program end.  ``console``, ``mounts``, ``page_cache``: the machine's; opaque here.
+    machine sees its program end.  ``restart_syscall``: the number of that call on this CPU.  ``console``, ``mounts``, ``page_cache``: the machine's; opaque here.
     """
 
     def __init__(
@@ -99,7 +101,7 @@ class System:
         names: Names,
         seed: int | None = None,
         log: Callable[[str], None] = lambda line: None,
-        new_space: Callable[[], AddressSpace],
+        restart_syscall: int = 0,
     ) -> None:
         self.arch = arch
         self.cpu = cpu
@@ -111,7 +113,7 @@ class System:
         self.host_poller = host_poller
         self.names = names
         self.log = log
-        self.new_space = new_space
+        self.restart_syscall = restart_syscall
         self.random = Random(seed)
         self.scheduler = Scheduler(clock, timers)
         self.pids = Pids()
@@ -132,10 +134,17 @@ class System:
         self.mounts: Any = None
         self.page_cache: Any = None
 
-    def live_task(self, tid: int) -> Task | None:
-        """The task with this number, unless it has ended and been forgotten."""
-        return self.tasks.get(tid)
+    def new_space(self, limits: Limits) -> AddressSpace:
+        """An empty address space (execve)."""
+        return AddressSpace(self.frames, self.ranges, self.tlb, limits)
 
-    def process(self, pid: int) -> ThreadGroup | None:
-        """The process with this number; zombies count."""
-        return self.groups.get(pid)
+    def change_user(self, old: int | None, new: int | None) -> None:
+        """A process of real user ``old`` now counts for ``new``; None: it begins or ends."""
+        if old == new:
+            return
+        if old is not None:
+            self.user_processes[old] -= 1
+            if not self.user_processes[old]:
+                del self.user_processes[old]
+        if new is not None:
+            self.user_processes[new] = self.user_processes.get(new, 0) + 1

@@ -9,22 +9,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from kernel.abi.signals import SS_DISABLE
+from kernel.arch.base import AltStack
 from kernel.task.pending import PendingSet
 from kernel.wait import WaitQueue
 
 if TYPE_CHECKING:
     from kernel.abi.errors import Restart
-    from kernel.clock import Timer
-    from kernel.task.processor import Context
+    from kernel.clock.timers import Timer
     from kernel.cred import Credentials, Limits
     from kernel.mm.address_space import AddressSpace
     from kernel.mm.usercopy import UserMemory
     from kernel.task.actions import SignalActions
+    from kernel.task.processor import Context
     from kernel.task.sched_policy import SchedulingPolicy
     from kernel.task.system import System
     from kernel.task.thread_group import ThreadGroup
-    from kernel.vfs.context import FsContext
     from kernel.vfs.fdtable import FdTable
+    from kernel.vfs.fscontext import FsContext
     from kernel.wait import Blocking, Sleep, Waiter
 
 RUNNING: Final = "R"
@@ -72,6 +74,7 @@ class Task:
         "minor_faults",
         "mm",
         "no_new_privs",
+        "nproc_exceeded",
         "parent_death_signal",
         "pending",
         "personality",
@@ -80,6 +83,7 @@ class Task:
         "restart_block",
         "robust_list",
         "saved_mask",
+        "sigwait",
         "sleep",
         "start_time",
         "state",
@@ -87,6 +91,7 @@ class Task:
         "tid",
         "timed_out",
         "timer",
+        "trap",
         "utime_final",
         "vfork_done",
         "voluntary_switches",
@@ -144,13 +149,16 @@ class Task:
         self.error_reason = ""
         self.blocked = 0
         self.saved_mask: int | None = None
-        self.pending = PendingSet()
-        self.altstack = (0, 2, 0)  # SS_DISABLE
+        self.pending = PendingSet(self.kernel.user_signals)
+        self.sigwait = 0
+        self.trap = (0, 0, 0)
+        self.altstack = AltStack(0, SS_DISABLE, 0)
         self.clear_child_tid = 0
         self.robust_list = (0, 0)
         self.parent_death_signal = 0
         self.personality = 0
         self.no_new_privs = False
+        self.nproc_exceeded = False
         self.vfork_done: WaitQueue | None = None
         self.stime_ns = 0
         self.utime_final = 0

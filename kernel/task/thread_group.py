@@ -26,22 +26,26 @@ class ThreadGroup:
     Family: ``parent`` and ``children`` (a zombie stays a child until it is waited for).
     Signals: ``pending`` is for whichever task takes it first.  ``exiting``: exit_group or a fatal
     signal has been decided, ``status`` (as wait(2) shows it) is final.
+    ``dumpable``: may it leave a core and be looked into (prctl(2), PR_SET_DUMPABLE).
+    ``no_terminal``: it gave up the session's terminal for itself (TIOCNOTTY).
     Job control: ``stop_signal`` != 0 while the process is stopped or stopping; ``stop_report`` is
     the signal a parent has not waited for yet; ``continued`` likewise for SIGCONT.
     """
 
     __slots__ = (
         "child_usage",
-        "children",
         "child_wait",
+        "children",
         "continued",
         "cpu_timers",
+        "cpu_warnings",
         "did_exec",
+        "dumpable",
         "exit_signal",
         "exiting",
         "leader",
         "limits",
-        "nice",
+        "no_terminal",
         "oom_score_adj",
         "parent",
         "pending",
@@ -49,17 +53,22 @@ class ThreadGroup:
         "pid",
         "real_timer",
         "reaped",
+        "status",
         "stop_report",
         "stop_signal",
         "subreaper",
-        "status",
         "tasks",
         "unkillable",
         "usage",
     )
 
     def __init__(
-        self, pid: int, parent: ThreadGroup | None, pgrp: ProcessGroup, limits: Limits
+        self,
+        pid: int,
+        parent: ThreadGroup | None,
+        pgrp: ProcessGroup,
+        limits: Limits,
+        charges: dict[int, int],
     ) -> None:
         self.pid = pid
         self.leader: Task = None  # type: ignore[assignment]  # set by Task.__init__, at once
@@ -69,7 +78,7 @@ class ThreadGroup:
         self.child_wait = WaitQueue("child")
         self.pgrp = pgrp
         self.limits = limits
-        self.pending = PendingSet()
+        self.pending = PendingSet(charges)
         self.exit_signal = 0
         self.exiting = False
         self.reaped = False
@@ -80,12 +89,14 @@ class ThreadGroup:
         self.subreaper = False
         self.unkillable = False
         self.did_exec = False
-        self.nice = 0
+        self.dumpable = 1
+        self.no_terminal = False
         self.oom_score_adj = 0
         self.usage = Usage()
         self.child_usage = Usage()
         self.real_timer: IntervalTimer | None = None
         self.cpu_timers: list[IntervalTimer] = []
+        self.cpu_warnings = 0  # SIGXCPU sent so far
 
     @property
     def session(self) -> Session:

@@ -1,0 +1,119 @@
+"""How a system call sleeps: the life of a handler's generator.
+
+A handler that has to wait returns a generator; each value it yields is one Sleep.  The machine
+calls ``begin`` with it, ``resume`` when the scheduler picks the task again, and either gives the
+result of the call, or None while there is none: the task is asleep, or dead.
+
+A sleep ends in one of three ways: a wake-up (True is sent in), the deadline (False), or an
+interruption (Interrupted is thrown in).  A wake-up wins over a signal that came meanwhile, so that
+nothing handed to a sleeper is lost; the signal then interrupts its next sleep, or is taken when the
+call returns.  See kernel.wait for the rules generators keep.
+
+Linux analogue: ``schedule()`` inside a system call, and ``signal_pending`` after it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kernel.abi.errors import ERESTARTSYS, KernelError, Restart
+from kernel.task.exit import exit_task
+from kernel.task.siginfo import SigInfo
+from kernel.task.signals import pending_signal, send_to_task
+from kernel.wait import Interrupted
+
+if TYPE_CHECKING:
+    from kernel.task.task import Task
+    from kernel.wait import Blocking, Sleep
+
+
+def begin(task: Task, generator: Blocking[Any]) -> int | None:
+    """Run a handler's generator up to its first sleep: the result, or None if it sleeps."""
+    try:
+        sleep = next(generator)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]  # the handler's own result
+    except KernelError as error:
+        return failed(task, error)
+    return _sleep(task, generator, sleep)
+
+
+def resume(task: Task) -> int | None:
+    """Go on with a sleeping call whose task was scheduled: the result, or None (asleep or dead)."""
+    generator = task.generator
+    waiter = task.waiter
+    assert generator is not None
+    assert waiter is not None
+    if task.group.exiting:
+        abort(task)
+        exit_task(task, task.group.status)
+        return None
+    task.generator = task.waiter = task.sleep = None
+    if not waiter.woken and not task.timed_out:
+        return _interrupt(task, generator)
+    try:
+        sleep = generator.send(waiter.woken)
+    except StopIteration as stop:
+        task.killable_only = False
+        return stop.value  # type: ignore[no-any-return]
+    except KernelError as error:
+        return failed(task, error)
+    return _sleep(task, generator, sleep)
+
+
+def _sleep(task: Task, generator: Blocking[Any], sleep: Sleep) -> int | None:
+    stop = task.group.exiting if task.killable_only else pending_signal(task)
+    if stop:
+        return _interrupt(task, generator)
+    task.generator = generator
+    task.kernel.scheduler.block(task, sleep)
+    return None
+
+
+def _interrupt(task: Task, generator: Blocking[Any]) -> int | None:
+    """Let the generator finish: with what it did so far, or with an ERESTART code."""
+    try:
+        generator.throw(Interrupted())
+    except StopIteration as stop:
+        task.killable_only = False
+        return stop.value  # type: ignore[no-any-return]
+    except Interrupted:
+        return failed(task, ERESTARTSYS())
+    except KernelError as error:
+        return failed(task, error)
+    raise RuntimeError(f"{generator} slept again after it was interrupted")
+
+
+def failed(task: Task, error: KernelError) -> int:
+    """The result of a call that raised; the one place that knows what an error brings with it.
+
+    The dispatcher calls it for handlers that raise at once, too.
+    """
+    task.killable_only = False
+    task.error_reason = error.reason
+    if error.signal:
+        send_to_task(task, SigInfo.user(error.signal, task.tgid, task.cred.ruid))
+    if isinstance(error, Restart):
+        task.interrupted = error
+        task.work = True
+    return -error.errno
+
+
+def abort(task: Task) -> None:
+    """End a sleeping call without a result: the task dies, or the call will be entered anew.
+
+    A wake-up that only one sleeper gets is passed on if this one cannot use it any more.
+    """
+    generator, waiter = task.generator, task.waiter
+    task.generator = task.waiter = task.sleep = None
+    task.killable_only = False
+    if task.timer is not None:
+        task.kernel.timers.cancel(task.timer)
+        task.timer = None
+    if waiter is not None:
+        waiter.remove()
+    if generator is not None:
+        generator.close()
+    if waiter is not None and waiter.woken and waiter.exclusive:
+        for queue in waiter.queues:
+            queue.wake()

@@ -67,7 +67,7 @@ class Target(NamedTuple):
 
 
 def execute(task: Task, target: Target, argv: int, envp: int) -> None:
-    """execve(2) and execveat(2): addresses of the two string arrays; the caller is gone after it."""
+    """execve(2), execveat(2): ``argv`` and ``envp`` are addresses of arrays of strings."""
     if not target.path and not target.flags & AT_EMPTY_PATH:
         raise ENOENT("empty path")
     _check_process_limit(task)
@@ -143,9 +143,8 @@ def _run(
     """Load, then commit."""
     name = target.name
     cred, secure = after_exec(task, file)
-    program = Program(
-        task, name, name, argv, envp, file, b"", task.kernel.new_space(task.limits), cred, secure
-    )
+    space = task.kernel.new_space(task.limits)
+    program = Program(task, name, name, argv, envp, file, b"", space, cred, secure)
     try:
         image = _load(program, target)
         set_executable(program.space, program.file)

@@ -1,6 +1,6 @@
 """What tasks need of a processor: contexts and their registers.
 
-kernel.cpu lies above this room, so its part is named here as a protocol; kernel.cpu.base.Cpu is one.
+kernel.cpu lies above this room, so its part is named here as a protocol; kernel.cpu.base.Cpu fits.
 """
 
 from __future__ import annotations

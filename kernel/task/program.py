@@ -1,7 +1,11 @@
-"""A program that is being started: what execve hands to binary formats.  Linux: ``linux_binprm``."""
+"""A program that is being started: what execve hands to binary formats.
+
+Linux analogue: ``struct linux_binprm``.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -91,7 +95,7 @@ def open_place(task: Task, place: Path) -> OpenFile:
     if inode.writers > 0:
         raise ETXTBSY("open for writing")
     file = inode.open(task, place, O_RDONLY)
-    if not hasattr(file, "inode"):
+    if isinstance(file, Generator):
         raise EIO("opening a regular file has to wait")
     file.hold()
     return file

@@ -92,7 +92,7 @@ def _discard(group: ThreadGroup, mask: int) -> None:
 
 
 def _ignored(task: Task, signo: int) -> bool:
-    """Would nobody ever notice?  A blocked signal is kept: the action may change before it is taken."""
+    """Would nobody ever notice?  A blocked signal is kept: its action may still change."""
     if task.blocked >> (signo - 1) & 1:
         return False
     if task.group.unkillable and task.actions.get(signo).handler == SIG_DFL:
@@ -131,7 +131,7 @@ def _wants(task: Task, bit: int) -> bool:
 
 
 def _fatal_now(task: Task, signo: int) -> bool:
-    """Does it end the process for sure?  Core dumps are left to delivery, on the task's own time."""
+    """Does it end the process for sure?  Core dumps are left to delivery."""
     bit = sigbit(signo)
     if bit & (COREDUMP_SIGNALS | STOP_SIGNALS | IGNORED_BY_DEFAULT) or task.sigwait & bit:
         return False

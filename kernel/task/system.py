@@ -84,7 +84,8 @@ class System:
     ``tasks``: every task by tid, zombies included.  ``groups``: every process by pid.  ``pgrps``
     and ``sessions`` by their numbers.  ``init``: pid 1.  ``events``: the observers; empty in the
     usual case.  ``on_reap``: told (pid, status) of every process that init buries, so that the
-    machine sees its program end.  ``restart_syscall``: the number of that call on this CPU.  ``console``, ``mounts``, ``page_cache``: the machine's; opaque here.
+    machine sees its program end.  ``restart_syscall``: the number of that call on this CPU.
+    ``console``, ``mounts``, ``page_cache``: the machine's; opaque here.
     """
 
     def __init__(

@@ -28,7 +28,7 @@ from loader.elf import PF_R, PF_W, PF_X, ElfImage, Segment
 
 if TYPE_CHECKING:
     from kernel.mm.address_space import AddressSpace
-
+    from kernel.mm.pager import Pager
     from kernel.vfs.openfile import OpenFile
 
 PIE_BASE: Final = 0x555555554000
@@ -62,9 +62,16 @@ def interpreter_bias(space: AddressSpace, image: ElfImage) -> int:
         return 0
     room = image.high - image.low + image.alignment - PAGE_SIZE
     flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
-    address = space.mmap(0, room, PROT_NONE, flags, None, 0, None)
+    address = space.mmap(0, room, PROT_NONE, flags)
     space.munmap(address, room)
     return ((address + image.alignment - 1) & -image.alignment) - (image.low & -image.alignment)
+
+
+def _pager(file: OpenFile) -> Pager:
+    pager = file.pager()
+    if pager is None:
+        raise ENOEXEC("its file system cannot map files")
+    return pager
 
 
 def map_image(space: AddressSpace, image: ElfImage, file: OpenFile, bias: int) -> None:
@@ -90,9 +97,10 @@ def _map_segment(
     end = _round_up(segment.end + bias)
     if segment.filesz:
         offset = segment.offset & -PAGE_SIZE
-        space.mmap(start, file_end - start, protection, _FIXED, file.pager(), offset, file)
+        length = file_end - start
+        space.mmap(start, length, protection, _FIXED, _pager(file), offset, file, writable=False)
     if end > file_end:
-        space.mmap(file_end, end - file_end, protection, _FIXED | MAP_ANONYMOUS, None, 0, None)
+        space.mmap(file_end, end - file_end, protection, _FIXED | MAP_ANONYMOUS)
     if segment.memsz > segment.filesz and contents_end < file_end and segment.flags & PF_W:
         space.user.write(contents_end, bytes(file_end - contents_end))
     return end
@@ -106,4 +114,4 @@ def set_layout(space: AddressSpace, image: ElfImage, bias: int) -> None:
     space.end_code = max(s.vaddr + s.filesz for s in code) + bias
     space.start_data = segments[-1].vaddr + bias
     space.end_data = max(s.vaddr + s.filesz for s in segments) + bias
-    space.start_brk = space.brk = image.high + bias
+    space.start_brk = space.brk_end = image.high + bias

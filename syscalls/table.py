@@ -78,6 +78,10 @@ class SyscallTable:
         """The declaration of a number, or None."""
         return self.declarations[number] if 0 <= number < len(self.declarations) else None
 
+    def declared(self, number: int) -> bool:
+        """Is there a handler?"""
+        return self.declaration(number) is not None
+
     def decode(self, number: int, raw: tuple[int, ...]) -> tuple[int, ...]:
         """The arguments a handler gets for these registers; the raw ones if there is none."""
         declaration = self.declaration(number)

@@ -138,7 +138,7 @@ class LineDiscipline:
     # -- input ------------------------------------------------------------------------------------
 
     def room(self) -> int:
-        """How many received bytes fit now.  An unfinished line takes any number (and drops them)."""
+        """How many received bytes fit now; an unfinished line takes (and drops) any number."""
         room = CAPACITY - 1 - len(self.queue)
         if room <= 0 and self.canonical and not self.queue.lines:
             return 1

@@ -10,7 +10,7 @@ Linux analogue: ``arch/*/entry``, ``pt_regs`` and ``asm/tlbflush.h``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
     from kernel.arch.base import Arch, Registers
@@ -82,12 +82,11 @@ ARM64_ALIGNMENT: Final = 4
 ARM64_BREAKPOINT: Final = 7
 
 
-class Context(Protocol):
-    """The registers of one task while it is not loaded.  Opaque; made and freed by its Cpu."""
-
-
 class Cpu(Protocol):
     """One processor.  One context is loaded at a time; ``run`` swaps as needed.
+
+    A context holds the registers of one task while it is not loaded.  It is an opaque object
+    (``Any``: each kind of processor has its own), made, copied and freed here only.
 
     ``trap``: the words T_* of the last stop (format 'Q'); T_NUMBER and arguments stay valid until
     the next run.  ``ranges``: page-table range operations on the memory this processor walks.
@@ -100,29 +99,29 @@ class Cpu(Protocol):
     @property
     def ranges(self) -> RangeOps: ...
 
-    def run(self, context: Context, root: int, blocks: int) -> int:
+    def run(self, context: Any, root: int, blocks: int, /) -> int:
         """Run ``context`` in the address space with page table ``root``; return a TRAP_*.
 
         At most ``blocks`` (>= 1) translated blocks are executed.  Returns TRAP_ATTENTION at once,
         running nothing, if the attention word is set; the word is cleared by being reported.
         """
 
-    def new_context(self) -> Context:
+    def new_context(self) -> Any:
         """Clean user registers: all zero, FPCW 0x37f, MXCSR 0x1f80, EL0 or CPL 3."""
 
-    def clone_context(self, context: Context) -> Context:
+    def clone_context(self, context: Any) -> Any:
         """A copy of the registers (fork)."""
 
-    def reset_context(self, context: Context) -> None:
+    def reset_context(self, context: Any) -> None:
         """Make the registers clean again (execve)."""
 
-    def free_context(self, context: Context) -> None:
+    def free_context(self, context: Any) -> None:
         """Give back the host memory.  Freeing the loaded context is fine."""
 
-    def set_result(self, context: Context, value: int) -> None:
+    def set_result(self, context: Any, value: int, /) -> None:
         """Set the system-call result register (value taken modulo 2**64)."""
 
-    def registers(self, context: Context) -> Registers:
+    def registers(self, context: Any) -> Registers:
         """All registers of the context, readable and writable, loaded or not."""
 
     def invalidate(self, root: int, address: int, pages: int) -> None:
@@ -140,7 +139,7 @@ class Cpu(Protocol):
     def stop_ticker(self) -> None:
         """End the ticker thread."""
 
-    def user_ns(self, context: Context) -> int:
+    def user_ns(self, context: Any) -> int:
         """Host nanoseconds this context has spent in user code."""
 
     def close(self) -> None:

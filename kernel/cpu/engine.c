@@ -1,0 +1,276 @@
+/* The run loop, contexts, and the making of an engine. */
+#include "engine.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+uint64_t host_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* ---- contexts ----------------------------------------------------------------------------------- */
+
+/* A result set after the last trap belongs to the registers before anything else looks at them. */
+static void apply_result(Engine *e)
+{
+    if (!e->words[W_RESULT_SET])
+        return;
+    e->words[W_RESULT_SET] = 0;
+    register_write(e, e->arch == UC_ARCH_X86 ? 35 /* RAX */ : 199 /* X0 */, e->words[W_RESULT]);
+}
+
+static void engine_save(Engine *e)
+{
+    if (!e->loaded)
+        return;
+    apply_result(e);
+    e->u.context_save(e->uc, e->loaded->saved);
+    e->loaded = NULL;
+}
+
+/* Put a context's registers into the engine, saving those that are there. */
+void engine_load(Engine *e, Context *context)
+{
+    if (e->loaded == context) {
+        apply_result(e);
+        return;
+    }
+    engine_save(e);
+    e->words[W_RESULT_SET] = 0;
+    e->u.context_restore(e->uc, context->saved);
+    e->loaded = context;
+    e->words[W_LOADED] = (uint64_t)(uintptr_t)context;
+    e->words[W_SWITCHES]++;
+    e->pc_known = false;
+}
+
+PUBLIC Context *engine_new_context(Engine *e, Context *from)
+{
+    Context *context = calloc(1, sizeof *context);
+    if (!context)
+        return NULL;
+    if (e->u.context_alloc(e->uc, &context->saved)) {
+        free(context);
+        return NULL;
+    }
+    if (from && from == e->loaded) {
+        apply_result(e);
+        e->u.context_save(e->uc, context->saved);
+    } else {
+        memcpy(context->saved, from ? from->saved : e->template, e->context_size);
+    }
+    return context;
+}
+
+PUBLIC void engine_reset_context(Engine *e, Context *context)
+{
+    if (context == e->loaded) {
+        e->loaded = NULL;
+        e->words[W_LOADED] = e->words[W_RESULT_SET] = 0;
+    }
+    memcpy(context->saved, e->template, e->context_size);
+}
+
+PUBLIC void engine_free_context(Engine *e, Context *context)
+{
+    if (context == e->loaded) {
+        e->loaded = NULL;
+        e->words[W_LOADED] = e->words[W_RESULT_SET] = 0;
+    }
+    if (context == e->charged)
+        e->charged = NULL;
+    e->u.context_free(context->saved);
+    free(context);
+}
+
+PUBLIC void engine_set_result(Engine *e, Context *context, uint64_t value)
+{
+    engine_load(e, context);
+    e->words[W_RESULT] = value;
+    e->words[W_RESULT_SET] = 1;
+}
+
+PUBLIC uint64_t engine_user_ns(const Context *context) { return context->user_ns; }
+
+PUBLIC uint64_t engine_system_ns(const Context *context) { return context->system_ns; }
+
+/* The kernel is about to sleep: what passes until the next run is nobody's system time. */
+PUBLIC void engine_stop_charging(Engine *e)
+{
+    if (e->charged)
+        e->charged->system_ns += host_ns() - e->left_at;
+    e->charged = NULL;
+}
+
+/* ---- running -------------------------------------------------------------------------------------- */
+
+/* Run the kernel's own instructions at `offset` of the stub page.  The page is let in once and
+ * throws itself out of the TLB at the end, so the last fetch is refused: that is the normal end. */
+int run_stub(Engine *e, uint64_t offset)
+{
+    e->in_stub = true;
+    e->stub_filled = false;
+    e->cause = CAUSE_NONE;
+    int error = e->u.emu_start(e->uc, STUB_PAGE + offset, 0, 0, 0);
+    e->in_stub = false;
+    e->cause = CAUSE_NONE;
+    e->faulted = false;
+    return error;
+}
+
+static int run_once(Engine *e)
+{
+    size_t count = 0;
+    if (e->arch == UC_ARCH_X86) {
+        int found = x86_check_entry(e);
+        if (found == TRAP_EXCEPTION)
+            return found;
+        count = (size_t)found;      /* 1: a forbidden instruction lies ahead, go there in steps */
+    }
+    e->cause = CAUSE_NONE;
+    e->faulted = e->hook_pc_set = false;
+    e->stepping = count != 0;
+    int error = e->u.emu_start(e->uc, e->pc, 0, 0, count);
+    e->pc_known = false;
+    if (e->suspect) {
+        e->suspect = false;
+        uint64_t physical = mmu_code_at(e, e->suspect_pc);
+        if (physical)
+            mmu_drop_code(e, physical >> 12);
+        mmu_settle(e);
+    }
+    return trap_report(e, error);
+}
+
+/* See Cpu.run.  Arguments and results are words: a call without arguments is the cheapest. */
+PUBLIC int engine_run(Engine *e)
+{
+    uint64_t *w = e->words;
+    if (__atomic_load_n(&w[W_ATTENTION], __ATOMIC_RELAXED)) {
+        __atomic_store_n(&w[W_ATTENTION], 0, __ATOMIC_RELAXED);
+        w[T_BLOCKS_LEFT] = w[W_BLOCKS];
+        return TRAP_ATTENTION;
+    }
+    engine_load(e, (Context *)(uintptr_t)w[W_CONTEXT]);
+    if (w[W_ROOT] != e->root) {
+        e->root = w[W_ROOT_LOADED] = w[W_ROOT];
+        e->miss_limit = 384;
+        e->flush_all = true;
+    }
+    mmu_settle(e);
+    if (!e->pc_known)
+        e->pc = register_read(e, register_pc(e));
+
+    uint64_t entered = host_ns();
+    if (e->charged)
+        e->charged->system_ns += entered - e->left_at;
+    int64_t budget = (int64_t)w[W_BLOCKS];
+    e->budget = budget;
+    int trap;
+    while ((trap = run_once(e)) == 0)
+        ;
+    uint64_t left = e->budget < 0 ? 0 : (uint64_t)e->budget;
+    w[T_BLOCKS_LEFT] = left;
+    w[T_BLOCKS_DONE] += (uint64_t)budget - left;
+    e->left_at = host_ns();
+    e->loaded->user_ns += e->left_at - entered;
+    e->charged = e->loaded;
+    return trap;
+}
+
+/* ---- making and ending ------------------------------------------------------------------------------ */
+
+static int allocate_contexts(Engine *e)
+{
+    e->context_size = e->u.context_size(e->uc);
+    return e->u.context_alloc(e->uc, &e->template) || e->u.context_alloc(e->uc, &e->boot) ||
+           e->u.context_alloc(e->uc, &e->temporary);
+}
+
+static int open_unicorn(Engine *e)
+{
+    Unicorn *u = &e->u;
+    bool x86 = e->arch == UC_ARCH_X86;
+    if (u->open(e->arch, x86 ? UC_MODE_64 : UC_MODE_ARM, &e->uc))
+        return 1;
+    /* Only before the first use, which is mem_map_ptr below: */
+    if (e->model >= 0 && u->ctl(e->uc, CTL_WRITE(UC_CTL_CPU_MODEL, 1), e->model))
+        return 2;
+    if (!x86 && u->ctl(e->uc, CTL_WRITE(UC_CTL_PAGE_SIZE, 1), (uint32_t)PAGE))
+        return 3;
+    if (u->ctl(e->uc, CTL_WRITE(UC_CTL_TCG_BUFFER, 1), (uint32_t)256 << 20))
+        return 4;
+    if (u->ctl(e->uc, CTL_WRITE(UC_CTL_TLB_TYPE, 1), 1 /* UC_TLB_VIRTUAL */))
+        return 5;
+    if (u->ctl(e->uc, CTL_WRITE(UC_CTL_USE_EXITS, 1), 1))
+        return 6;
+    if (e->m.size > RAM_LIMIT || u->mem_map_ptr(e->uc, 0, e->m.size, UC_PROT_ALL, e->m.ram))
+        return 7;
+    if (u->mem_map_ptr(e->uc, STUB_PHYSICAL, PAGE, UC_PROT_ALL, e->stub))
+        return 8;
+    return 0;
+}
+
+PUBLIC int engine_abi(void) { return ENGINE_ABI; }
+
+PUBLIC void engine_close(Engine *e)
+{
+    ticker_free(e);
+    if (e->template)
+        e->u.context_free(e->template);
+    if (e->boot)
+        e->u.context_free(e->boot);
+    if (e->temporary)
+        e->u.context_free(e->temporary);
+    if (e->uc)
+        e->u.close(e->uc);
+    if (e->stub)
+        munmap(e->stub, PAGE);
+    free(e);
+}
+
+/* `config`: arch, model, the six fields of Memory, the cpuid table and its rows, the id registers,
+ * then the functions of libunicorn.  On failure `*stage` says where, for a bug report. */
+PUBLIC Engine *engine_create(const uint64_t *config, int *stage)
+{
+    Engine *e = NULL;
+    if (posix_memalign((void **)&e, 4096, sizeof *e))
+        return NULL;
+    memset(e, 0, sizeof *e);
+    e->arch = (int)config[0];
+    e->model = (int)(int64_t)config[1];
+    e->m = (Memory){(uint8_t *)(uintptr_t)config[2], config[3], (uint32_t *)(uintptr_t)config[4],
+                    (uint8_t *)(uintptr_t)config[5], (uint32_t *)(uintptr_t)config[6],
+                    (uint64_t *)(uintptr_t)config[7]};
+    e->cpuid = (const uint32_t *)(uintptr_t)config[8];
+    e->cpuid_rows = (uint32_t)config[9];
+    if (config[10])
+        memcpy(e->id_registers, (void *)(uintptr_t)config[10], sizeof e->id_registers);
+    memcpy(&e->u, config + 11, sizeof e->u);
+    e->miss_limit = 384;
+    e->old_exception = -1;
+    e->clean_generation = 1;
+    e->stub = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0);
+    *stage = e->stub == MAP_FAILED ? 20 : open_unicorn(e);
+    if (!*stage)
+        *stage = trap_add_hooks(e);
+    if (!*stage && allocate_contexts(e))
+        *stage = 30;
+    if (!*stage)
+        *stage = e->arch == UC_ARCH_X86 ? x86_setup(e) : arm64_setup(e);
+    if (*stage) {
+        if (e->stub == MAP_FAILED)
+            e->stub = NULL;
+        engine_close(e);
+        return NULL;
+    }
+    e->root = 0;
+    e->flush_all = true;
+    memset(e->words, 0, sizeof e->words);
+    return e;
+}

@@ -21,7 +21,7 @@ from kernel.arch.base import (
     StatFields,
 )
 
-_STAT: Final = struct.Struct("<QQIIIIQQqi4xq6Q8x")
+_STAT: Final = struct.Struct("<QQIIIIQQqi4xq6q8x")
 
 _CPUINFO: Final = """\
 processor\t: {index}
@@ -67,6 +67,7 @@ class _AArch64(Arch):
     uname_machine = "aarch64"
     audit_arch = 0xC00000B7
     syscall_insn_size = 4
+    restart_syscall = 128
     syscall_number_register = "x8"
     syscall_argument_registers = ("x0", "x1", "x2", "x3", "x4", "x5")
     register_names = (*(f"x{n}" for n in range(31)), "sp", "pc", "pstate", "tpidr")

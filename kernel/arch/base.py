@@ -164,6 +164,8 @@ class Arch:
     audit_arch: int
     """AUDIT_ARCH_* of seccomp and ptrace."""
     syscall_insn_size: int
+    restart_syscall: int
+    """The number of restart_syscall(2)."""
     syscall_number_register: str
     syscall_argument_registers: tuple[str, ...]
     register_names: tuple[str, ...]

@@ -20,7 +20,7 @@ from kernel.arch.base import (
     StatFields,
 )
 
-_STAT: Final = struct.Struct("<QQQIIIIQqqq6Q24x")
+_STAT: Final = struct.Struct("<QQQIIIIQqqq6q24x")
 
 _CPUINFO: Final = """\
 processor\t: {index}
@@ -65,6 +65,7 @@ class _X86_64(Arch):  # noqa: N801 - the CPU's own name
     uname_machine = "x86_64"
     audit_arch = 0xC000003E
     syscall_insn_size = 2
+    restart_syscall = 219
     syscall_number_register = "rax"
     syscall_argument_registers = ("rdi", "rsi", "rdx", "r10", "r8", "r9")
     register_names = (
@@ -77,7 +78,7 @@ class _X86_64(Arch):  # noqa: N801 - the CPU's own name
     platform = b"x86_64"
     hwcap = 0x078BFBFD
     hwcap2 = 2  # HWCAP2_FSGSBASE
-    minsigstksz = 1024 + 512 - 8  # frame 440, FXSAVE 512, red zone 128 and their alignment, rounded
+    minsigstksz = 1040  # frame 440, FXSAVE image 512, the padding of both, to 16
     stat_size = 144
     epoll_event_packed = True
 

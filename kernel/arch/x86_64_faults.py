@@ -33,6 +33,7 @@ from kernel.arch.base import (
     EXCEPTION_AVX,
     EXCEPTION_ILLEGAL,
     EXCEPTION_PRIVILEGED,
+    USER_TOP,
     CpuFault,
     GuestMemory,
     Registers,
@@ -127,7 +128,8 @@ def page_fault(address: int, access: int, signal: int, code: int) -> CpuFault:
     if _CANONICAL_LOW <= address < _CANONICAL_HIGH:
         return _protection(0)
     error = PF_USER
-    if code == SEGV_ACCERR and signal == SIGSEGV:
+    # Addresses of the kernel look mapped and forbidden, so that nobody learns which exist.
+    if address >= USER_TOP or (code == SEGV_ACCERR and signal == SIGSEGV):
         error |= PF_PROTECTION
     if access == ACCESS_WRITE:
         error |= PF_WRITE

@@ -152,7 +152,7 @@ class Engine:
             raise CpuUnavailable(f"Unicorn does not behave as expected (self-test {stage.value})")
         return handle
 
-    # -- contexts ----------------------------------------------------------------------------------
+    # -- contexts
 
     def _new(self, source: int | None) -> EngineContext:
         handle = self._lib.engine_new_context(self._handle, source)
@@ -186,7 +186,7 @@ class Engine:
             found = self._cache[handle] = EngineRegisters(self._registers, handle)
         return found
 
-    # -- invalidation (kernel.mm.tlb.Tlb) ------------------------------------------------------------
+    # -- invalidation (kernel.mm.tlb.Tlb)
 
     def invalidate(self, root: int, address: int, pages: int) -> None:
         """See Cpu."""
@@ -196,7 +196,7 @@ class Engine:
         """See Cpu."""
         self._lib.engine_invalidate_code(self._handle, frame)
 
-    # -- attention, time -------------------------------------------------------------------------------
+    # -- attention, time
 
     def request_attention(self) -> None:
         """See Cpu."""

@@ -1,8 +1,8 @@
 """What ``mrs`` of an identification register answers on the emulated aarch64.
 
 The hardware lets only the kernel read these; Linux emulates the read for user code and shows a
-filtered view (Documentation/arch/arm64/cpu-feature-registers.rst).  So do we, in C, from this table.
-It shows what the Cortex-A72 model has and nothing of the rest.
+filtered view (Documentation/arch/arm64/cpu-feature-registers.rst).  So do we, in C, from this
+table.  It shows what the Cortex-A72 model has and nothing of the rest.
 """
 
 from __future__ import annotations

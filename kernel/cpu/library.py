@@ -1,7 +1,7 @@
 """Opening the two shared libraries: libunicorn and our own engine.
 
-libunicorn is taken from the installed ``unicorn`` package without importing it: the package's Python
-side costs 60 ms at start and is not needed.  The engine is not linked against it; it gets the
+libunicorn is taken from the installed ``unicorn`` package without importing it: the package's
+Python side costs 60 ms at start and is not needed.  The engine is not linked against it; it gets the
 addresses of the functions it calls.
 """
 
@@ -133,7 +133,7 @@ RELEASES_GIL: Final = ("engine_run", "engine_stop_ticker", "engine_close")
 
 
 def open_engine() -> Any:
-    """Our library with the C signatures set; ``Any`` because ctypes functions have no static type."""
+    """Our library with its C signatures; ``Any`` because ctypes functions have no static type."""
     path = engine_path()
     if not path.exists():
         raise CpuUnavailable(

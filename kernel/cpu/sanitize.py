@@ -1,8 +1,9 @@
 """Register images from outside must stay user mode.
 
-rt_sigreturn(2) takes registers from guest memory, a debugger sends what it likes.  Everything that is
-stored through ``Registers`` passes here: what a user program could not have set by its own
-instructions is dropped or corrected, silently, as Linux does (``FIX_EFLAGS``, ``valid_user_regs``).
+rt_sigreturn(2) takes registers from guest memory, a debugger sends what it likes.  Everything that
+is stored through ``Registers`` passes here: what a user program could not have set by its own
+instructions is dropped or corrected, silently, as Linux does (``FIX_EFLAGS``,
+``valid_user_regs``).
 
 A value is corrected and never refused; where Linux refuses (ptrace(2)) the caller checks first.
 """
@@ -15,7 +16,7 @@ from typing import Final
 
 MASK64: Final = (1 << 64) - 1
 
-# x86_64 ---------------------------------------------------------------------------------------------
+# x86_64
 EFLAGS_USER: Final = 0x40DD5
 """CF PF AF ZF SF TF DF OF AC: the bits of Linux's FIX_EFLAGS but RF, which only debuggers need."""
 EFLAGS_FIXED: Final = 0x202
@@ -24,7 +25,7 @@ MXCSR_MASK: Final = 0xFFFF
 FPCW_MASK: Final = 0x1F3F
 FPCW_FIXED: Final = 0x40
 
-# aarch64 --------------------------------------------------------------------------------------------
+# aarch64
 PSTATE_USER: Final = 0xF0000000
 """N Z C V.  Mode (EL0), interrupt masks, single step and the 32-bit state are the kernel's."""
 FPCR_MASK: Final = 0x07C80000

@@ -109,7 +109,7 @@ class Inode:
     """
 
     __slots__ = (
-        "atime", "blocks", "btime", "ctime", "exec_cache", "gid", "ino", "locks", "mode",
+        "atime", "blocks", "btime", "ctime", "exec_cache", "gid", "ino", "linkable", "locks", "mode",
         "mtime", "nlink", "opens", "rdev", "sb", "size", "uid", "writers",
     )  # fmt: skip
 
@@ -125,12 +125,12 @@ class Inode:
         self.blocks = 0  # of 512 bytes
         self.atime = self.mtime = self.ctime = self.btime = sb.now()
         self.opens = 0
+        self.linkable = False  # made by O_TMPFILE without O_EXCL: linkat(2) may name it
         self.writers = 0
         self.locks: LockTable | None = None
         self.exec_cache: object | None = None  # the parsed ELF; whoever changes the file drops it
 
     blksize = BLOCK_SIZE
-    linkable = False  # made by O_TMPFILE without O_EXCL: linkat(2) may name it
 
     @property
     def dev(self) -> int:

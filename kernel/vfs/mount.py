@@ -30,6 +30,7 @@ from kernel.abi.files import (
 from kernel.vfs.dentry import Dentry, Path, path_from
 from kernel.vfs.devices import DeviceRegistry
 from kernel.vfs.inode import SuperBlock
+from kernel.vfs.locks import LockWaits
 
 PER_MOUNT_FLAGS = (
     MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_RELATIME
@@ -89,7 +90,7 @@ class MountTable:
     and ``mountpoint.mounts[parent] is mount``.
     """
 
-    __slots__ = ("_next_ident", "_next_minor", "anonymous", "devices", "mounts")
+    __slots__ = ("_next_ident", "_next_minor", "anonymous", "devices", "lock_waits", "mounts")
 
     def __init__(self) -> None:
         self.mounts: list[Mount] = []
@@ -97,6 +98,7 @@ class MountTable:
         self._next_ident = 20
         self._next_minor = 20
         self.anonymous: dict[bytes, Mount] = {}
+        self.lock_waits: LockWaits = {}
 
     def new_dev(self) -> int:
         """A device number for a file system without a device: 0:N."""

@@ -208,8 +208,8 @@ def _open_tmpfile(caller: Caller, where: Path, how: OpenHow) -> OpenFile | Block
     inode = directory.tmpfile(mode, uid, gid)
     dentry = Dentry(b"#%d" % inode.ino, where.dentry, inode)
     dentry.unlinked = True
-    file = inode.open(caller, Path(where.mount, dentry), how.flags & ~(O_CREAT | O_TRUNC))
-    return file
+    inode.linkable = not how.flags & O_EXCL
+    return inode.open(caller, Path(where.mount, dentry), how.flags & _FORGOTTEN)
 
 
 def must_be_directory(path: Path) -> Inode:

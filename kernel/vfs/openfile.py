@@ -114,8 +114,8 @@ class OpenFile:
         """Device control; FIOCLEX, FIONBIO and the like are done by the caller.  See ioctl(2)."""
         raise ENOTTY(f"ioctl {cmd:#x}")
 
-    def entries(self, caller: Caller, start: int) -> list[tuple[DirEntry, int]]:
-        """Directory entries from position ``start``, each with the position after it."""
+    def listing(self, caller: Caller) -> list[DirEntry]:
+        """All directory entries; ``pos`` is an index into this list.  See getdents(2)."""
         raise ENOTDIR
 
     def truncate(self, caller: Caller, size: int) -> None:

@@ -50,6 +50,7 @@ def rmdir_at(caller: Caller, dirfd: int, path: bytes) -> None:
     check_not_mounted(dentry)
     parent.dentry.inode.rmdir(name, inode)
     parent.dentry.forget(name)
+    drop_if_unused(dentry)
 
 
 def existing(parent: Path, name: bytes) -> Dentry:

@@ -1,0 +1,333 @@
+"""tmpfs: files in guest memory.  See tmpfs(5).
+
+Contents are frames (``pages.py``), counted against the mount's size; names are a dict per
+directory.  Linux: mm/shmem.c, fs/libfs.c.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from kernel.abi.errors import (
+    EEXIST,
+    EINVAL,
+    ENODATA,
+    ENOSPC,
+    ENOTEMPTY,
+    ENXIO,
+    EOPNOTSUPP,
+)
+from kernel.abi.files import (
+    FALLOC_FL_KEEP_SIZE,
+    FALLOC_FL_PUNCH_HOLE,
+    FALLOC_FL_ZERO_RANGE,
+    S_IFDIR,
+    S_IFIFO,
+    S_IFLNK,
+    S_IFMT,
+    S_IFREG,
+    S_IFSOCK,
+    SEEK_DATA,
+    SEEK_HOLE,
+    TMPFS_MAGIC,
+    XATTR_CREATE,
+    XATTR_REPLACE,
+)
+from kernel.fs.fifo import FifoInode
+from kernel.fs.pages import FilePages, SpaceBudget
+from kernel.mm.buffer import Buffer
+from kernel.mm.frames import Frames
+from kernel.mm.pager import Pager
+from kernel.vfs.caller import Caller
+from kernel.vfs.dentry import Path
+from kernel.vfs.directory import DirectoryFile
+from kernel.vfs.inode import BLOCK_SIZE, DirEntry, Inode, StatFs, SuperBlock
+from kernel.vfs.openfile import OpenFile
+from kernel.vfs.regular import RegularFile, RegularInode, touch_atime
+from kernel.wait import Blocking
+
+DIRENT_SIZE: Final = 20
+"""What one name adds to the size of a directory (BOGO_DIRENT_SIZE)."""
+
+
+class Tmpfs(SuperBlock):
+    """One instance.  ``size`` in bytes (0: no limit), default half of RAM; so many inodes too."""
+
+    __slots__ = ("budget", "frames", "inode_limit", "inodes")
+
+    def __init__(
+        self, frames: Frames, dev: int, now: Callable[[], int], size: int | None = None,
+        mode: int = 0o1777, uid: int = 0, gid: int = 0, inodes: int | None = None,
+        fstype: bytes = b"tmpfs",
+    ) -> None:  # fmt: skip
+        super().__init__(fstype, dev, now, TMPFS_MAGIC)
+        self.frames = frames
+        half = frames.total // 2
+        self.budget = SpaceBudget(half if size is None else -(-size // BLOCK_SIZE))
+        self.inode_limit = half if inodes is None else inodes
+        self.inodes = 0
+        self.root: Inode = TmpfsDirectory(self, S_IFDIR | mode, uid, gid)
+
+    def statfs(self) -> StatFs:
+        """All zero without a limit, as Linux says it."""
+        limit, used = self.budget.limit, self.budget.used
+        free = min(limit - used, self.frames.free_count) if limit else 0
+        return StatFs(
+            TMPFS_MAGIC, BLOCK_SIZE, limit, free, free, self.inode_limit,
+            self.inode_limit - self.inodes if self.inode_limit else 0,
+        )  # fmt: skip
+
+
+class _TmpfsInode(Inode):
+    """What all inodes of tmpfs have: extended attributes, a place in the count."""
+
+    __slots__ = ("evicted", "xattrs")
+
+    sb: Tmpfs
+
+    def __init__(self, sb: Tmpfs, mode: int, uid: int, gid: int) -> None:
+        if sb.inode_limit and sb.inodes >= sb.inode_limit:
+            raise ENOSPC(f"file system of {sb.inode_limit} inodes is full")
+        super().__init__(sb, mode, uid, gid)
+        sb.inodes += 1
+        self.evicted = False
+        self.xattrs: dict[bytes, bytes] | None = None
+
+    def evict(self) -> None:
+        if not self.evicted:  # a removed directory can be opened again through '.'
+            self.evicted = True
+            self.sb.inodes -= 1
+
+    def get_xattr(self, name: bytes) -> bytes:
+        value = (self.xattrs or {}).get(name)
+        if value is None:
+            raise ENODATA(f"no attribute {name!r}")
+        return value
+
+    def set_xattr(self, name: bytes, value: bytes, flags: int) -> None:
+        xattrs = self.xattrs if self.xattrs is not None else {}
+        if flags & XATTR_CREATE and name in xattrs:
+            raise EEXIST(f"attribute {name!r} exists")
+        if flags & XATTR_REPLACE and name not in xattrs:
+            raise ENODATA(f"no attribute {name!r}")
+        xattrs[name] = value
+        self.xattrs = xattrs
+        self.ctime = self.sb.now()
+
+    def remove_xattr(self, name: bytes) -> None:
+        self.get_xattr(name)
+        assert self.xattrs is not None
+        del self.xattrs[name]
+        self.ctime = self.sb.now()
+
+    def list_xattr(self) -> list[bytes]:
+        return sorted(self.xattrs or ())
+
+
+class TmpfsFile(_TmpfsInode, RegularInode):
+    """A regular file."""
+
+    __slots__ = ("contents",)
+
+    def __init__(self, sb: Tmpfs, mode: int, uid: int, gid: int) -> None:
+        super().__init__(sb, mode, uid, gid)
+        self.contents = FilePages(sb.frames, sb.budget, self)
+
+    def read_at(self, at: int, buf: Buffer) -> int:
+        return self.contents.read(at, buf)
+
+    def write_at(self, at: int, buf: Buffer, count: int) -> int:
+        self.exec_cache = None
+        return self.contents.write(at, buf, count)
+
+    def truncate(self, size: int) -> None:
+        self.exec_cache = None
+        self.contents.truncate(size)
+
+    def fallocate(self, mode: int, offset: int, length: int) -> None:
+        """Reserve, punch or zero; collapsing and inserting is for file systems with extents."""
+        end = offset + length
+        if mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE):
+            raise EOPNOTSUPP(f"fallocate mode {mode:#x}")
+        if mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE):
+            self.exec_cache = None
+            self.contents.punch(offset, end)
+        if not mode & FALLOC_FL_PUNCH_HOLE:
+            self.contents.allocate(offset, end)
+            if not mode & FALLOC_FL_KEEP_SIZE and end > self.size:
+                self.size = end
+        self.mtime = self.ctime = self.sb.now()
+
+    def open(self, caller: Caller, path: Path, flags: int) -> OpenFile:
+        return TmpfsOpenFile(self, path, flags)
+
+    def pager(self) -> Pager:
+        return self.contents
+
+    def evict(self) -> None:
+        self.contents.clear()
+        super().evict()
+
+
+class TmpfsOpenFile(RegularFile):
+    """An open tmpfs file: a regular file that knows its holes."""
+
+    __slots__ = ()
+
+    def seek_data(self, offset: int, whence: int) -> int:
+        """SEEK_DATA, SEEK_HOLE; ENXIO at or past the end.  See lseek(2)."""
+        if whence not in (SEEK_DATA, SEEK_HOLE):
+            raise EINVAL(f"whence {whence}")
+        inode = self.inode
+        if offset < 0 or offset >= inode.size:
+            raise ENXIO("offset past the end")
+        assert isinstance(inode, TmpfsFile)
+        if whence == SEEK_HOLE:
+            return inode.contents.next_hole(offset)
+        found = inode.contents.next_data(offset)
+        if found is None or found >= inode.size:
+            raise ENXIO("no data past the offset")
+        return found
+
+
+class TmpfsLink(_TmpfsInode):
+    """A symbolic link."""
+
+    __slots__ = ("target",)
+
+    def __init__(self, sb: Tmpfs, target: bytes, uid: int, gid: int) -> None:
+        super().__init__(sb, S_IFLNK | 0o777, uid, gid)
+        self.target = target
+        self.size = len(target)
+
+    def readlink(self, caller: Caller) -> bytes:
+        if self.sb.atime:
+            touch_atime(self)
+        return self.target
+
+
+class TmpfsFifo(_TmpfsInode, FifoInode):
+    """A FIFO; see fifo(7)."""
+
+    __slots__ = ("pipe",)
+
+    def __init__(self, sb: Tmpfs, mode: int, uid: int, gid: int) -> None:
+        super().__init__(sb, mode, uid, gid)
+        self.pipe = None
+
+
+class TmpfsDevice(_TmpfsInode):
+    """A device node, or the name of a socket."""
+
+    __slots__ = ()
+
+    def open(self, caller: Caller, path: Path, flags: int) -> OpenFile | Blocking[OpenFile]:
+        if self.mode & S_IFMT == S_IFSOCK:
+            raise ENXIO("a socket cannot be opened")
+        return caller.fs.mounts.devices.open(caller, self, path, flags)
+
+
+class TmpfsDirectory(_TmpfsInode):
+    """A directory.
+
+    Invariants: ``nlink`` is 2 and one per subdirectory; ``size`` follows the number of names.
+    """
+
+    __slots__ = ("names",)
+
+    def __init__(self, sb: Tmpfs, mode: int, uid: int, gid: int) -> None:
+        super().__init__(sb, mode, uid, gid)
+        self.names: dict[bytes, Inode] = {}
+        self.nlink = 2
+        self.size = 2 * DIRENT_SIZE
+
+    def lookup(self, name: bytes) -> Inode | None:
+        return self.names.get(name)
+
+    def entries(self, caller: Caller) -> list[DirEntry]:
+        return [DirEntry(name, i.ino, i.mode >> 12) for name, i in self.names.items()]
+
+    def open(self, caller: Caller, path: Path, flags: int) -> OpenFile:
+        return DirectoryFile(self, path, flags)
+
+    def _add(self, name: bytes, inode: Inode) -> Inode:
+        self.names[name] = inode
+        self.size += DIRENT_SIZE
+        self.mtime = self.ctime = self.sb.now()
+        return inode
+
+    def _remove(self, name: bytes) -> None:
+        del self.names[name]
+        self.size -= DIRENT_SIZE
+        self.mtime = self.ctime = self.sb.now()
+
+    def create(self, name: bytes, mode: int, uid: int, gid: int) -> Inode:
+        return self._add(name, TmpfsFile(self.sb, mode, uid, gid))
+
+    def tmpfile(self, mode: int, uid: int, gid: int) -> Inode:
+        inode = TmpfsFile(self.sb, mode, uid, gid)
+        inode.nlink = 0
+        return inode
+
+    def mkdir(self, name: bytes, mode: int, uid: int, gid: int) -> Inode:
+        inode = self._add(name, TmpfsDirectory(self.sb, mode, uid, gid))
+        self.nlink += 1
+        return inode
+
+    def mknod(self, name: bytes, mode: int, rdev: int, uid: int, gid: int) -> Inode:
+        if mode & S_IFMT == S_IFREG:
+            return self.create(name, mode, uid, gid)
+        kind = TmpfsFifo if mode & S_IFMT == S_IFIFO else TmpfsDevice
+        inode = kind(self.sb, mode, uid, gid)
+        inode.rdev = rdev
+        return self._add(name, inode)
+
+    def symlink(self, name: bytes, target: bytes, uid: int, gid: int) -> Inode:
+        return self._add(name, TmpfsLink(self.sb, target, uid, gid))
+
+    def link(self, name: bytes, inode: Inode) -> None:
+        inode.nlink += 1
+        inode.linkable = False
+        inode.ctime = self.sb.now()
+        self._add(name, inode)
+
+    def unlink(self, name: bytes, inode: Inode) -> None:
+        self._remove(name)
+        inode.nlink -= 1
+        inode.ctime = self.ctime
+
+    def rmdir(self, name: bytes, inode: Inode) -> None:
+        assert isinstance(inode, TmpfsDirectory)
+        if inode.names:
+            raise ENOTEMPTY(f"{len(inode.names)} names in it")
+        self._remove(name)
+        self.nlink -= 1
+        inode.nlink = 0
+        inode.ctime = self.ctime
+
+    def rename(
+        self, name: bytes, inode: Inode, to: Inode, new_name: bytes, target: Inode | None,
+        exchange: bool,
+    ) -> None:  # fmt: skip
+        assert isinstance(to, TmpfsDirectory)
+        if exchange:
+            assert target is not None
+            self.names[name], to.names[new_name] = target, inode
+            self._moved_directory(target, to, self)
+            self.mtime = self.ctime = to.mtime = to.ctime = target.ctime = self.sb.now()
+        else:
+            if isinstance(target, TmpfsDirectory):
+                to.rmdir(new_name, target)
+            elif target is not None:
+                to.unlink(new_name, target)
+            self._remove(name)
+            to._add(new_name, inode)
+        self._moved_directory(inode, self, to)
+        inode.ctime = self.sb.now()
+
+    @staticmethod
+    def _moved_directory(inode: Inode, old: TmpfsDirectory, new: TmpfsDirectory) -> None:
+        if inode.mode & S_IFMT == S_IFDIR:  # its '..' counts in another directory now
+            old.nlink -= 1
+            new.nlink += 1

@@ -17,6 +17,7 @@ from kernel.task.children import notify_exit
 from kernel.task.executable import drop_executable
 from kernel.task.itimer import cancel_timers
 from kernel.task.jobs import hang_up_orphans, leave_group, session_leader_exits
+from kernel.task.robust import release_robust_futexes
 from kernel.task.siginfo import SigInfo
 from kernel.task.signals import end_group, send_to_group
 from kernel.task.task import DEAD, ZOMBIE
@@ -68,6 +69,8 @@ def release_space(task: Task) -> None:
     space = task.mm
     if space is None:
         return
+    if task.robust_list[0]:
+        release_robust_futexes(task)
     if task.clear_child_tid and space.users > 1:
         _clear_child_tid(task)
     task.clear_child_tid = 0

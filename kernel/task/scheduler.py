@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from kernel.clock.clock import Clock
     from kernel.clock.timers import Timers
 
+AT_ONCE: Final = 0
+"""A deadline that has passed: the task goes to the end of the run queue (sched_yield)."""
 LOAD_PERIOD: Final = 5_000_000_000
 _LOAD_DECAY: Final = (0.9200444146293232, 0.9834714538216174, 0.9944598480048967)
 # Relative weight of nice values -20..19, as in Linux's sched_prio_to_weight: about 1.25 per step.
@@ -98,7 +100,9 @@ class Scheduler:
         task.timed_out = False
         task.voluntary_switches += 1
         task.waiter = Waiter(task, sleep.queues, sleep.exclusive, sleep.key)
-        if sleep.deadline is not None:
+        if sleep.deadline == AT_ONCE:
+            self._timeout(task)
+        elif sleep.deadline is not None:
             task.timer = self._timers.add(sleep.deadline, lambda: self._timeout(task))
 
     def _timeout(self, task: Task) -> None:

@@ -42,8 +42,10 @@ __all__ = [
     "SignalActions",
     "force_signal",
     "kill_group",
+    "lend_mask",
     "pending_signal",
     "post_kernel_signal",
+    "return_mask",
     "send_to_group",
     "send_to_task",
     "set_blocked",
@@ -179,7 +181,7 @@ def resume_group(group: ThreadGroup) -> None:
 def pending_signal(task: Task) -> bool:
     """Is there a reason to interrupt a sleep (Linux's signal_pending)?"""
     group = task.group
-    if (task.pending.bits | group.pending.bits) & ~task.blocked:
+    if (task.pending.bits | group.pending.bits) & (~task.blocked | task.sigwait):
         return True
     return group.exiting or group.stop_signal != 0
 
@@ -193,6 +195,24 @@ def set_blocked(task: Task, mask: int) -> None:
         task.work = True
     if newly and len(task.group.tasks) > 1:
         _retarget(task, newly)
+
+
+def lend_mask(task: Task, mask: int) -> None:
+    """Another mask for the time of one call: sigsuspend, ppoll, pselect, epoll_pwait.
+
+    Delivery gives the old one back; a handler that runs sees the lent one, and its frame has the
+    old one.  A call that ends without being interrupted calls ``return_mask`` itself.
+    """
+    task.saved_mask = task.blocked
+    set_blocked(task, mask)
+    task.work = True
+
+
+def return_mask(task: Task) -> None:
+    """End ``lend_mask``: the call was not interrupted, no signal of the lent mask may come now."""
+    if task.saved_mask is not None:
+        mask, task.saved_mask = task.saved_mask, None
+        set_blocked(task, mask)
 
 
 def _retarget(task: Task, signals: int) -> None:

@@ -102,7 +102,6 @@ class System:
         names: Names,
         seed: int | None = None,
         log: Callable[[str], None] = lambda line: None,
-        restart_syscall: int = 0,
     ) -> None:
         self.arch = arch
         self.cpu = cpu
@@ -114,7 +113,7 @@ class System:
         self.host_poller = host_poller
         self.names = names
         self.log = log
-        self.restart_syscall = restart_syscall
+        self.restart_syscall = arch.restart_syscall
         self.random = Random(seed)
         self.scheduler = Scheduler(clock, timers)
         self.pids = Pids()

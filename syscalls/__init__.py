@@ -29,6 +29,7 @@ FAMILIES = (
     "files",
     "futex",
     "identity",
+    "itimers",
     "jobs",
     "limits",
     "links",
@@ -43,7 +44,6 @@ FAMILIES = (
     "sched",
     "signals",
     "system",
-    "time",
     "transfer",
     "xattr",
 )

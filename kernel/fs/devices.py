@@ -67,6 +67,8 @@ class ZeroFile(MemoryDevice):
 
     __slots__ = ()
 
+    maps_anonymous = True
+
     def read(self, caller: Caller, buf: Buffer, pos: int | None) -> int:
         done = 0
         while buf.remaining:
@@ -82,6 +84,8 @@ class FullFile(ZeroFile):
     """/dev/full: a disk without room."""
 
     __slots__ = ()
+
+    maps_anonymous = False
 
     def write(self, caller: Caller, buf: Buffer, pos: int | None) -> int:
         raise ENOSPC("/dev/full")

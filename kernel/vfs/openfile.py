@@ -66,6 +66,8 @@ class OpenFile:
         "refs", "writable",
     )  # fmt: skip
 
+    maps_anonymous = False  # does mmap(2) of this file mean fresh zero memory (/dev/zero)?
+
     def __init__(self, inode: Inode, path: Path, flags: int) -> None:
         self.inode = inode
         self.path = path

@@ -11,7 +11,10 @@ import io
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from kernel.machine.loop import Machine
 
 NS_PER_SECOND: Final = 1_000_000_000
 
@@ -41,6 +44,28 @@ class Stats:
         ordered = sorted((row for row in rows if row.calls), key=lambda row: (-row.calls, row.name))
         unknown = [row for row in ordered if not row.known]
         return cls(tuple(ordered), _sum("total", ordered), _sum("unknown", unknown))
+
+
+def collect(machine: Machine) -> Stats:
+    """What a machine counted so far.
+
+    Calls and errors are always counted; the time only while an observer is attached.
+    """
+    counts, table = machine.counts, machine.table
+    rows = [
+        StatsRow(_name(machine, n), calls, counts.errors[n], counts.kernel_ns[n], table.declared(n))
+        for n, calls in enumerate(counts.calls)
+    ]
+    rows += [
+        StatsRow(_name(machine, n), calls, calls, 0, known=False)
+        for n, calls in sorted(counts.outside.items())
+    ]
+    return Stats.of(rows)
+
+
+def _name(machine: Machine, number: int) -> str:
+    """Linux's name, or strace's way of writing a number that has none."""
+    return machine.table.name(number) or f"syscall_{number:#x}"
 
 
 def _sum(name: str, rows: Iterable[StatsRow]) -> StatsRow:

@@ -1,0 +1,50 @@
+"""Fixtures and end-of-run reports that all tests share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support import oracles
+
+ARCHES = ("x86_64", "aarch64")
+
+
+@pytest.fixture(params=ARCHES)
+def arch(request: pytest.FixtureRequest) -> str:
+    """Each of the two CPUs: every test that names it runs twice."""
+    return str(request.param)
+
+
+@pytest.fixture(autouse=True)
+def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests never fetch: `make fetch` did, or the test says what is missing."""
+    monkeypatch.setenv("DIORAMA_OFFLINE", "1")
+
+
+@pytest.fixture
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A fresh directory that is also the current one."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name every test whose oracle could not run, and every other skip, with its reason."""
+    unanswered = []
+    others = []
+    for report in terminalreporter.stats.get("skipped", []):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        reason = reason.removeprefix("Skipped: ")
+        (unanswered if reason.startswith(oracles.PREFIX) else others).append(
+            (report.nodeid, reason)
+        )
+    if unanswered:
+        terminalreporter.section("oracles that could not run")
+        for nodeid, reason in unanswered:
+            terminalreporter.line(f"{nodeid}: {reason.removeprefix(oracles.PREFIX)}")
+    if others:
+        terminalreporter.section("skipped")
+        for nodeid, reason in others:
+            terminalreporter.line(f"{nodeid}: {reason}")

@@ -1,0 +1,100 @@
+"""The guest programs: each passes on the real kernel first, then on ours, on both CPUs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.guest import run_guest
+from tests.support.oracles import native_prefix
+from userland import build
+
+# Programs with a status or output of their own; the others say "ok" and exit with 0.
+OUTPUT = {
+    "hello": (7, "hello\n"),
+    "hello_printf": (3, None),
+}
+PROGRAMS = build.programs()
+# qemu-user translates calls for the host's kernel and does some of it differently; the programs
+# that see the difference are compared on the host's own CPU only.
+NOT_UNDER_QEMU: dict[str, str] = {}
+
+ROWS = {
+    "hello": ("K1", "K3", "R10"),
+    "hello_printf": ("K1", "K7", "X1"),
+    "files": ("K5", "K6", "R1"),
+    "directories": ("K5", "K6", "R1", "R6"),
+    "memory": ("K5", "K12"),
+    "pipes": ("K5",),
+    "processes": ("K6", "R7", "X2"),
+    "signals": ("K5",),
+}
+
+
+def native(path: Path, arch: str, work: Path) -> tuple[int, str]:
+    """Status and output outside."""
+    done = subprocess.run(
+        [*native_prefix(arch), str(path)],
+        cwd=work,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        env={"PATH": os.environ["PATH"]},
+        timeout=60,
+        check=False,
+    )
+    return done.returncode, done.stdout.decode()
+
+
+def expected(name: str, status: int, output: str) -> None:
+    """Compare with what the program promises."""
+    wanted_status, wanted_output = OUTPUT.get(name, (0, "ok\n"))
+    assert (status, output) == (wanted_status, output if wanted_output is None else wanted_output)
+
+
+@pytest.mark.native
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_passes_outside(name: str, arch: str, tmp_path: Path) -> None:
+    path = build.build(name, arch)
+    if native_prefix(arch) and name in NOT_UNDER_QEMU:
+        pytest.skip(NOT_UNDER_QEMU[name])
+    expected(name, *native(path, arch, tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+def _guest_programs() -> list[object]:
+    """Each program, marked with the rows it shows to work."""
+    return [
+        pytest.param(name, marks=[pytest.mark.row(*ROWS.get(name, ()))], id=name)
+        for name in PROGRAMS
+    ]
+
+
+@pytest.mark.guest
+@pytest.mark.parametrize("name", _guest_programs())
+def test_passes_inside(name: str, arch: str) -> None:
+    result = run_guest(build.build(name, arch), arch=arch)
+    assert result.stderr == b""
+    expected(name, result.status, result.text)
+
+
+@pytest.mark.guest
+@pytest.mark.smoke
+def test_hello_from_assembly(arch: str) -> None:
+    """The one guest test per CPU of `make check`."""
+    result = run_guest(build.build("hello", arch))
+    assert (result.status, result.stdout) == (7, b"hello\n")
+
+
+@pytest.mark.guest
+@pytest.mark.native
+@pytest.mark.row("K1", "X1")
+def test_printf_equals_the_hosts(arch: str) -> None:
+    """Start-up, arguments, x87 and SSE defaults: the same text to the byte."""
+    path = build.build("hello_printf", arch)
+    command = [*native_prefix(arch), str(path), "one", "two words"]
+    outside = subprocess.run(command, capture_output=True, check=False)
+    inside = run_guest(path, "one", "two words")
+    assert (inside.status, inside.stdout) == (outside.returncode, outside.stdout)

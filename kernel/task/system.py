@@ -85,6 +85,7 @@ class System:
     and ``sessions`` by their numbers.  ``init``: pid 1.  ``events``: the observers; empty in the
     usual case.  ``on_reap``: told (pid, status) of every process that init buries, so that the
     machine sees its program end.  ``restart_syscall``: the number of that call on this CPU.
+    ``allow_wx``: may every program have pages that are writable and executable.
     ``console``, ``mounts``, ``page_cache``: the machine's; opaque here.
     """
 
@@ -102,6 +103,7 @@ class System:
         names: Names,
         seed: int | None = None,
         log: Callable[[str], None] = lambda line: None,
+        allow_wx: bool = False,
     ) -> None:
         self.arch = arch
         self.cpu = cpu
@@ -114,6 +116,7 @@ class System:
         self.names = names
         self.log = log
         self.restart_syscall = arch.restart_syscall
+        self.allow_wx = allow_wx
         self.random = Random(seed)
         self.scheduler = Scheduler(clock, timers)
         self.pids = Pids()
@@ -136,7 +139,9 @@ class System:
 
     def new_space(self, limits: Limits) -> AddressSpace:
         """An empty address space (execve)."""
-        return AddressSpace(self.frames, self.ranges, self.tlb, limits)
+        space = AddressSpace(self.frames, self.ranges, self.tlb, limits)
+        space.allow_wx = self.allow_wx
+        return space
 
     def change_user(self, old: int | None, new: int | None) -> None:
         """A process of real user ``old`` now counts for ``new``; None: it begins or ends."""

@@ -1,0 +1,103 @@
+"""Putting a machine together: memory, processor, clock, system, dispatch table.
+
+Nothing here runs yet; ``root`` adds files, ``session`` adds the first program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from kernel.arch import get_arch
+from kernel.clock import HostClock, Timers
+from kernel.cpu.engine import Engine
+from kernel.fs.hostpoller import HostSelector
+from kernel.machine.loop import Machine
+from kernel.mm.frames import Frames
+from kernel.mm.physical import PhysicalMemory
+from kernel.task.system import Names, System
+from kernel.vfs.mount import MountTable
+from loader.formats import formats_for
+from syscalls.table import build_table
+
+if TYPE_CHECKING:
+    from kernel.task.task import Task
+
+RELEASE: Final = "6.6.0-diorama"
+"""uname -r: the Linux whose behaviour is the model; one constant."""
+VERSION: Final = "#1 SMP PREEMPT_DYNAMIC Diorama"
+
+
+@dataclass(slots=True)
+class Hardware:
+    """A machine and the parts that boot goes on with."""
+
+    machine: Machine
+    system: System
+    mounts: MountTable
+    poller: HostSelector
+    physical: PhysicalMemory
+
+    def close(self) -> None:
+        """Give the host's resources back: the engine, the RAM, the poller's pipe."""
+        self.machine.cpu.close()
+        self.poller.close()
+
+
+def assemble(
+    arch_name: str,
+    memory: int,
+    *,
+    hostname: bytes,
+    seed: int | None,
+    log: Callable[[str], None],
+    quiet: bool,
+    allow_wx: bool,
+) -> Hardware:
+    """One machine, without files and without tasks."""
+    arch = get_arch(arch_name)
+    physical = PhysicalMemory(memory)
+    cpu = Engine(arch, physical)
+    frames = Frames(physical, cpu)
+    clock = HostClock()
+    poller = HostSelector()
+    system = System(
+        arch=arch,
+        cpu=cpu,
+        frames=frames,
+        ranges=cpu.ranges,
+        tlb=cpu,
+        clock=clock,
+        timers=Timers(),
+        host_poller=poller,
+        names=Names(arch.uname_machine, hostname.decode(), RELEASE, VERSION),
+        seed=seed,
+        log=log,
+        allow_wx=allow_wx,
+    )
+    system.formats.extend(formats_for(arch))
+    mounts = MountTable()
+    system.mounts = mounts
+    table = build_table(arch_name, on_unknown=_Unknown(system, quiet))
+    machine = Machine(system, cpu, table, poller)
+    return Hardware(machine, system, mounts, poller, physical)
+
+
+class _Unknown:
+    """Says once per call that it is not implemented, and tells the observers."""
+
+    def __init__(self, system: System, quiet: bool) -> None:
+        self._system = system
+        self._quiet = quiet
+        self._seen: dict[int, None] = {}
+
+    def __call__(self, task: Task, number: int, name: str | None) -> None:
+        if number in self._seen:
+            return
+        self._seen[number] = None
+        for observer in self._system.events:
+            observer.unknown_syscall(task, number, name)
+        if not self._quiet:
+            called = name or "unknown system call"
+            self._system.log(f"pid {task.tgid}: {called} ({number}): not implemented, ENOSYS")

@@ -1,0 +1,275 @@
+"""A session: one program from boot to exit status, and what the host may say meanwhile.
+
+Host signals do not interrupt the kernel: Python's handler only writes to the poller's wake-up pipe
+and sets the attention word, and the loop asks for them between turns.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import TYPE_CHECKING, Final
+
+from kernel.abi.errors import ENOENT, ENOTDIR, KernelError
+from kernel.abi.files import AT_FDCWD
+from kernel.abi.signals import SIGINT
+from kernel.cpu.library import CpuUnavailable
+from kernel.cred import Credentials
+from kernel.task.execve import spawn
+from kernel.task.init import create_init, create_program, hang_up_all, kill_all, living_processes
+from kernel.task.siginfo import SigInfo
+from kernel.task.signals import send_to_group
+from kernel.vfs.fdtable import FdTable
+from kernel.vfs.fscontext import FsContext
+from kernel.vfs.walk import DIRECTORY, FOLLOW, walk
+from tools.boot import stdio
+from tools.boot.files import lay_out_files, show_program
+from tools.boot.hardware import Hardware, assemble
+from tools.boot.program import Program, check_volumes, host_arch, resolve
+from tools.boot.watch import Watchers
+from tools.config import DEFAULT_PATH, RunConfig
+from tools.errors import EXIT_TIMEOUT, CannotRun, DioramaError, ProgramNotFound
+
+if TYPE_CHECKING:
+    from kernel.machine.loop import Machine
+    from kernel.task.system import System
+    from kernel.task.task import Task
+
+GRACE_NS: Final = 100_000_000
+"""How long the processes left over may react to SIGHUP before SIGKILL."""
+INTERRUPTS_TO_LEAVE_NS: Final = 2_000_000_000
+HANDLED: Final = (
+    signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGWINCH,
+)  # fmt: skip
+
+
+def _say(line: str) -> None:
+    """Our own words go to stderr, UTF-8 whatever the locale; a closed stderr loses them."""
+    try:
+        os.write(2, f"diorama: {line}\n".encode("utf-8", "surrogateescape"))
+    except OSError:
+        return
+
+
+def boot(config: RunConfig, log: Callable[[str], None] = _say) -> Session:
+    """A machine as configured, with its program loaded and not yet run.
+
+    Raises DioramaError (125), CannotRun (126) or ProgramNotFound (127).
+    """
+    check_volumes(config.volumes)
+    program = resolve(config)
+    try:
+        hardware = assemble(
+            program.arch or config.arch or host_arch(),
+            config.memory,
+            hostname=config.hostname,
+            seed=config.seed,
+            log=log,
+            quiet=config.quiet,
+            allow_wx=config.allow_wx,
+        )
+    except CpuUnavailable as error:
+        raise DioramaError(str(error)) from None
+    session = Session(config, hardware)
+    try:
+        session.start(program)
+    except BaseException:
+        session.close()
+        raise
+    return session
+
+
+class Session:
+    """One machine and its first program.  ``status`` is None until that has ended."""
+
+    def __init__(self, config: RunConfig, hardware: Hardware) -> None:
+        self.config = config
+        self.hardware = hardware
+        self.machine: Machine = hardware.machine
+        self.system: System = hardware.system
+        self.status: int | None = None
+        self.task: Task | None = None
+        self.console = stdio.make_console(self.system)
+        self._leave: int | None = None  # an exit status decided by the host: timeout, SIGTERM
+        self._interrupted_at: int | None = None
+        self._watchers: Watchers | None = None
+
+    # -- before the run --------------------------------------------------------------------------
+
+    def prepare(self) -> Task:
+        """Files and pid 1; returns init."""
+        init = lay_out_files(self.hardware, self.config, self.console, self._make_init)
+        self.system.on_reap = self._reaped
+        return init
+
+    def _make_init(self) -> Task:
+        return create_init(self.system, FdTable(), FsContext(self.hardware.mounts))
+
+    def start(self, program: Program) -> None:
+        """Load the program as pid 2.  CannotRun or ProgramNotFound if that cannot be."""
+        self.prepare()
+        show_program(self.hardware, self.config, program, list_applets)
+        self.task = self.new_process(program)
+        stdio.connect(self.system, self.task, self.console, self.config.user or (0, 0))
+        self._watchers = Watchers(self.config, self.machine)
+        self._exec(self.task, program)
+        self.system.scheduler.enqueue(self.task)
+
+    def new_process(self, program: Program) -> Task:
+        """A child of init with the configured user, directory and umask 022."""
+        config = self.config
+        uid, gid = config.user or (0, 0)
+        fs = FsContext(self.hardware.mounts)
+        task = create_program(self.system, FdTable(), fs, Credentials.for_user(uid, gid))
+        if config.workdir is not None:
+            try:
+                fs.cwd = walk(self.system.init, AT_FDCWD, config.workdir, FOLLOW | DIRECTORY)
+            except KernelError as error:
+                where = os.fsdecode(config.workdir)
+                raise DioramaError(f"--workdir {where}: {error.text}") from None
+        return task
+
+    def environment(self) -> tuple[bytes, ...]:
+        """PATH, HOME, TERM where there is a terminal, and what the configuration adds."""
+        values = {b"PATH": DEFAULT_PATH, b"HOME": b"/root"}
+        if self.console is not None:
+            values[b"TERM"] = os.environb.get(b"TERM", b"linux")
+        values.update(self.config.environment)
+        return tuple(name + b"=" + value for name, value in values.items())
+
+    def _exec(self, task: Task, program: Program) -> None:
+        argv = (program.argv0, *self.config.args)
+        name = os.fsdecode(program.argv0)
+        try:
+            spawn(task, program.path, argv, self.environment())
+        except (ENOENT, ENOTDIR) as error:
+            if program.host is None and error.reason.startswith("interpreter"):
+                raise CannotRun(f"{name}: {error.reason}") from None
+            if program.host is not None:
+                raise CannotRun(f"{name}: {error.reason or error.text}") from None
+            raise ProgramNotFound(f"{name}: not found in the guest's files") from None
+        except KernelError as error:
+            raise CannotRun(f"{name}: {error.reason or error.text}") from None
+
+    # -- the run ---------------------------------------------------------------------------------
+
+    def run(self) -> int:
+        """Run to the end of the program; returns what diorama exits with."""
+        restore = self._catch_signals()
+        self.machine.on_attention.append(self._attend)
+        if self.config.timeout is not None:
+            deadline = self.system.clock.monotonic() + int(self.config.timeout * 1e9)
+            self.system.timers.add(deadline, self._timed_out)
+        if self.console is not None:
+            self.console.on_leave = lambda: self._end(128 + signal.SIGQUIT)
+            self.console.on_suspend = lambda: os.kill(os.getpid(), signal.SIGSTOP)
+            self.console.start()
+        try:
+            self.machine.run(self._over)
+            self._end_the_rest()
+        finally:
+            if self.console is not None:
+                self.console.stop()
+            restore()
+            assert self._watchers is not None
+            self._watchers.finish()
+            self.close()
+        if self._leave is not None:
+            return self._leave
+        return exit_code(self.status or 0)
+
+    def _over(self) -> bool:
+        return self.status is not None or self._leave is not None
+
+    def _reaped(self, pid: int, status: int) -> None:
+        if self.task is not None and pid == self.task.tgid:
+            self.status = status
+            self.machine.cpu.request_attention()
+
+    def _end(self, status: int) -> None:
+        """The host ends the run."""
+        self._leave = status
+        self.machine.stopping = True
+        self.machine.cpu.request_attention()
+
+    def _timed_out(self) -> None:
+        self._end(EXIT_TIMEOUT)
+
+    def _end_the_rest(self) -> None:
+        """What is left gets SIGHUP and SIGCONT, then SIGKILL."""
+        system = self.system
+        self.machine.stopping = False
+        if self._leave is None and living_processes(system):
+            hang_up_all(system)
+            limit = system.clock.monotonic() + GRACE_NS
+            system.timers.add(limit, self.machine.cpu.request_attention)
+            self.machine.run(
+                lambda: not living_processes(system) or system.clock.monotonic() >= limit
+            )
+        kill_all(system)
+        self.machine.run(lambda: not living_processes(system))
+
+    # -- the host's signals ----------------------------------------------------------------------
+
+    def _catch_signals(self) -> Callable[[], None]:
+        """Let host signals through to ``_attend``; returns what undoes it."""
+
+        def noted(number: int, frame: FrameType | None) -> None:
+            self.machine.cpu.request_attention()
+
+        before = {number: signal.signal(number, noted) for number in HANDLED}
+        wakeup = signal.set_wakeup_fd(self.hardware.poller.wakeup_fd, warn_on_full_buffer=False)
+
+        def restore() -> None:
+            signal.set_wakeup_fd(wakeup)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+        return restore
+
+    def _attend(self) -> None:
+        for number in self.hardware.poller.take_signals():
+            if number == signal.SIGINT:
+                self._interrupt()
+            elif number == signal.SIGUSR1:
+                assert self._watchers is not None
+                self._watchers.toggle_trace()
+            elif number == signal.SIGWINCH:
+                if self.console is not None:
+                    self.console.resized()
+            elif number in (signal.SIGTERM, signal.SIGHUP):
+                self._end(128 + number)
+
+    def _interrupt(self) -> None:
+        """SIGINT goes to the foreground group; a second one without effect ends the run."""
+        now = time.monotonic_ns()
+        last = self._interrupted_at
+        if last is not None and now - last < INTERRUPTS_TO_LEAVE_NS:
+            self._end(128 + signal.SIGINT)
+            return
+        self._interrupted_at = now
+        task = self.task
+        if task is not None:
+            pgrp = task.group.pgrp
+            if self.console is not None and self.console.foreground is not None:
+                pgrp = self.console.foreground
+            for member in list(pgrp.members.values()):
+                send_to_group(member, SigInfo(SIGINT))
+
+    def close(self) -> None:
+        """Give the host's resources back."""
+        self.hardware.close()
+
+
+def list_applets(busybox: str) -> bytes:
+    """What ``busybox --list-full`` prints, from a small machine of its own."""
+    raise NotImplementedError(busybox)
+
+
+def exit_code(status: int) -> int:
+    """A wait(2) status as a shell shows it: the exit code, or 128 + signal."""
+    return 128 + (status & 0x7F) if status & 0x7F else status >> 8 & 0xFF
+

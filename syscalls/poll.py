@@ -35,6 +35,7 @@ from kernel.cred import RLIMIT_NOFILE
 from kernel.task.signals import pending_signal, set_blocked
 from kernel.wait import Blocking, Interrupted, Sleep, WaitQueue
 from syscalls.declare import syscall
+from syscalls.restarts import restarts
 
 if TYPE_CHECKING:
     from kernel.task.task import Task
@@ -220,8 +221,9 @@ def poll(task: Task, fds: PollfdPtr, nfds: UInt, timeout: Milliseconds) -> Size 
     return _poll(task, fds, nfds, deadline, timeout == 0)
 
 
-def restart_poll(task: Task, args: tuple[int, ...], deadline: int | None) -> int | Blocking[int]:
-    """poll(2) goes on after a stop; called by restart_syscall(2)."""
+@restarts("poll")
+def _go_on(task: Task, args: tuple[int, ...], deadline: int | None) -> int | Blocking[int]:
+    """poll(2) goes on after a stop (restart_syscall(2))."""
     return _poll(task, args[0], args[1], deadline, False)
 
 

@@ -1,0 +1,188 @@
+"""The directory of one process, /proc/PID, and of one task, /proc/PID/task/TID.  See proc(5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from kernel.abi.errors import EINVAL, ENOENT, ESRCH
+from kernel.abi.files import S_IFDIR
+from kernel.task.task import DEAD
+from kernel.vfs.directory import DirectoryFile
+from kernel.vfs.inode import DirEntry, Inode, SuperBlock
+from kernel.views.procfs import process_files, process_memory, process_status
+from kernel.views.procfs.access import check_look
+from kernel.views.procfs.nodes import TextNode, entry_of
+
+if TYPE_CHECKING:
+    from kernel.task.task import Task
+    from kernel.task.thread_group import ThreadGroup
+    from kernel.vfs.caller import Caller
+    from kernel.vfs.dentry import Path
+    from kernel.vfs.openfile import OpenFile
+
+TaskFactory = Callable[[SuperBlock, "Task"], Inode]
+TaskShow = Callable[["Task", "Task"], bytes]
+TaskStore = Callable[["Task", "Task", bytes], None]
+
+
+def _text(
+    show: TaskShow, mode: int = 0o444, store: TaskStore | None = None, secret: bool = False
+) -> TaskFactory:
+    """A file about a task; reading it after the task is gone is ESRCH."""
+
+    def make(sb: SuperBlock, task: Task) -> Inode:
+        def show_task(reader: Task) -> bytes:
+            return show(reader, _existing(task))
+
+        def store_task(writer: Task, data: bytes) -> None:
+            if store is None:
+                raise EINVAL("nothing can be written here")
+            store(writer, _existing(task), data)
+
+        guard = (lambda opener: check_look(opener, task)) if secret else None
+        return TextNode(sb, show_task, store_task if store else None, mode, guard)
+
+    return make
+
+
+def _existing(task: Task) -> Task:
+    if task.state == DEAD or task.kernel.tasks.get(task.tid) is not task:
+        raise ESRCH("the process is gone")
+    return task
+
+
+def _process_stat(reader: Task, task: Task) -> bytes:
+    return process_status.stat(reader, task, whole=True)
+
+
+def _task_stat(reader: Task, task: Task) -> bytes:
+    return process_status.stat(reader, task, whole=False)
+
+
+_COMMON: dict[bytes, TaskFactory] = {
+    b"fd": lambda sb, task: process_files.FdDirectory(sb, task),
+    b"fdinfo": lambda sb, task: process_files.FdinfoDirectory(sb, task),
+    b"environ": _text(process_memory.environ, 0o400, secret=True),
+    b"auxv": _text(process_memory.auxv, 0o400, secret=True),
+    b"status": _text(process_status.status),
+    b"limits": _text(process_status.limits),
+    b"comm": _text(process_status.comm, 0o644, process_status.set_comm),
+    b"cmdline": _text(process_memory.cmdline),
+    b"stat": _text(_process_stat),
+    b"statm": _text(process_status.statm),
+    b"maps": _text(process_memory.maps, secret=True),
+    b"mem": lambda sb, task: process_memory.MemNode(sb, task),
+    b"cwd": process_files.cwd,
+    b"root": process_files.root,
+    b"exe": process_files.exe,
+    b"mounts": _text(process_files.mounts),
+    b"mountinfo": _text(process_files.mountinfo),
+    b"wchan": _text(process_status.wchan),
+    b"oom_score": _text(process_status.oom_score),
+    b"oom_score_adj": _text(process_status.oom_score_adj, 0o644, process_status.set_oom_score_adj),
+}
+_TASK_FILES: dict[bytes, TaskFactory] = {**_COMMON, b"stat": _text(_task_stat)}
+
+
+class TaskDirectory(Inode):
+    """A directory about one task; its files belong to the task's effective user."""
+
+    __slots__ = ("_factories", "_made", "task")
+
+    def __init__(
+        self, sb: SuperBlock, task: Task, factories: dict[bytes, TaskFactory] | None = None
+    ) -> None:
+        super().__init__(sb, S_IFDIR | 0o555)
+        self.task = task
+        self.nlink = 2
+        self._factories = _TASK_FILES if factories is None else factories
+        self._made: dict[bytes, Inode] = {}
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Owner: the effective user, or root while it must not be looked into (proc(5))."""
+        self._own(self)
+
+    def _own(self, inode: Inode) -> None:
+        cred, shown = self.task.cred, self.task.group.dumpable == 1
+        inode.uid = cred.euid if shown or inode is self else 0
+        inode.gid = cred.egid if shown or inode is self else 0
+
+    def lookup(self, name: bytes) -> Inode | None:
+        """A fixed name, as long as the task exists."""
+        if self.task.kernel.tasks.get(self.task.tid) is not self.task:
+            return None
+        return self._child(name)
+
+    def _child(self, name: bytes) -> Inode | None:
+        made = self._made.get(name)
+        if made is None:
+            factory = self._factories.get(name)
+            if factory is None:
+                return None
+            made = self._made[name] = factory(self.sb, self.task)
+        self._own(made)
+        return made
+
+    def entries(self, caller: Caller) -> list[DirEntry]:
+        """All names, in a fixed order."""
+        if self.task.kernel.tasks.get(self.task.tid) is not self.task:
+            raise ENOENT("the process is gone")
+        return [entry_of(name, self._child(name)) for name in self._factories]
+
+    def open(self, caller: Caller, path: Path, flags: int) -> OpenFile:
+        """For getdents64(2)."""
+        return DirectoryFile(self, path, flags)
+
+
+class ThreadsDirectory(Inode):
+    """/proc/PID/task: a directory per task."""
+
+    __slots__ = ("_made", "group")
+
+    def __init__(self, sb: SuperBlock, group: ThreadGroup) -> None:
+        super().__init__(sb, S_IFDIR | 0o555)
+        self.group = group
+        self._made: dict[int, TaskDirectory] = {}
+
+    def refresh(self) -> None:
+        """A link from each task's directory, as everywhere."""
+        self.nlink = 2 + max(1, len(self.group.tasks))
+
+    def _tasks(self) -> dict[int, Task]:
+        return self.group.tasks or {self.group.pid: self.group.leader}
+
+    def lookup(self, name: bytes) -> Inode | None:
+        """A task of this process."""
+        if not name.isdigit():
+            return None
+        task = self._tasks().get(int(name))
+        return self._of(task) if task is not None else None
+
+    def _of(self, task: Task) -> TaskDirectory:
+        made = self._made.get(task.tid)
+        if made is None or made.task is not task:
+            made = self._made[task.tid] = TaskDirectory(self.sb, task)
+        made.refresh()
+        return made
+
+    def entries(self, caller: Caller) -> list[DirEntry]:
+        """The tasks, by number."""
+        tasks = self._tasks()
+        return [entry_of(b"%d" % tid, self._of(tasks[tid])) for tid in sorted(tasks)]
+
+    def open(self, caller: Caller, path: Path, flags: int) -> OpenFile:
+        """For getdents64(2)."""
+        return DirectoryFile(self, path, flags)
+
+
+PROCESS_FILES: dict[bytes, TaskFactory] = {
+    b"task": lambda sb, task: ThreadsDirectory(sb, task.group),
+    **_COMMON,
+}
+
+
+def process_directory(sb: SuperBlock, group: ThreadGroup) -> TaskDirectory:
+    """/proc/PID."""
+    return TaskDirectory(sb, group.leader, PROCESS_FILES)

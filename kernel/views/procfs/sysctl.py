@@ -1,0 +1,130 @@
+"""/proc/sys: what can be asked of the kernel, and a little that can be told.  See proc(5)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kernel.abi.errors import EINVAL, EPERM
+from kernel.cred import CAP_LAST, CAP_SYS_ADMIN
+from kernel.mm.space import MAX_MAP_COUNT, MMAP_MIN_ADDR
+from kernel.vfs.fdtable import NR_OPEN
+from kernel.views.procfs.nodes import Factory, Show, directory, text
+
+if TYPE_CHECKING:
+    from kernel.task.task import Task
+
+PIPE_MAX_SIZE = 1 << 20
+FILE_MAX = (1 << 63) - 1
+NGROUPS_MAX = 65536
+OVERFLOW_ID = 65534
+PTY_MAX = 4096
+UTS_LENGTH = 64
+
+
+def _number(value: int) -> Factory:
+    """A constant of this kernel."""
+    return text(lambda task: b"%d\n" % value)
+
+
+def _word(show: Show) -> Factory:
+    return text(show)
+
+
+def _hostname(task: Task) -> bytes:
+    return task.kernel.names.host.encode() + b"\n"
+
+
+def _set_hostname(task: Task, data: bytes) -> None:
+    """As sethostname(2)."""
+    task.kernel.names.host = _name(task, data)
+
+
+def _domainname(task: Task) -> bytes:
+    return task.kernel.names.domain.encode() + b"\n"
+
+
+def _set_domainname(task: Task, data: bytes) -> None:
+    task.kernel.names.domain = _name(task, data)
+
+
+def _name(task: Task, data: bytes) -> str:
+    if not task.cred.capable(CAP_SYS_ADMIN):
+        raise EPERM("renaming the machine needs CAP_SYS_ADMIN")
+    name = data.partition(b"\n")[0].partition(b"\0")[0]
+    if len(name) > UTS_LENGTH:
+        raise EINVAL("name too long")
+    return name.decode("utf-8", "surrogateescape")
+
+
+def _uuid(raw: bytes) -> bytes:
+    """Random bytes as a version 4 UUID."""
+    value = bytearray(raw)
+    value[6] = value[6] & 0x0F | 0x40
+    value[8] = value[8] & 0x3F | 0x80
+    digits = bytes(value).hex()
+    parts = (digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])
+    return "-".join(parts).encode() + b"\n"
+
+
+def _boot_id(boot: bytes) -> Show:
+    """The same until the machine stops."""
+    return lambda task: boot
+
+
+def _random(boot_id: bytes) -> dict[bytes, Factory]:
+    return {
+        b"boot_id": text(_boot_id(_uuid(boot_id))),
+        b"entropy_avail": _number(256),
+        b"poolsize": _number(256),
+        b"urandom_min_reseed_secs": _number(60),
+        b"uuid": text(lambda task: _uuid(task.kernel.random.bytes(16))),
+        b"write_wakeup_threshold": _number(256),
+    }
+
+
+def _kernel(boot_id: bytes) -> dict[bytes, Factory]:
+    return {
+        b"cap_last_cap": _number(CAP_LAST),
+        b"domainname": text(_domainname, _set_domainname),
+        b"hostname": text(_hostname, _set_hostname),
+        b"ngroups_max": _number(NGROUPS_MAX),
+        b"osrelease": _word(lambda task: task.kernel.names.release.encode() + b"\n"),
+        b"ostype": _word(lambda task: task.kernel.names.system.encode() + b"\n"),
+        b"overflowgid": _number(OVERFLOW_ID),
+        b"overflowuid": _number(OVERFLOW_ID),
+        b"pid_max": _word(lambda task: b"%d\n" % task.kernel.pids.maximum),
+        b"pty": directory({b"max": _number(PTY_MAX)}),
+        b"random": directory(_random(boot_id)),
+        b"randomize_va_space": _number(0),
+        b"threads-max": _word(lambda task: b"%d\n" % task.kernel.pids.maximum),
+        b"version": _word(lambda task: task.kernel.names.version.encode() + b"\n"),
+    }
+
+
+def _vm() -> dict[bytes, Factory]:
+    return {
+        b"max_map_count": _number(MAX_MAP_COUNT),
+        b"mmap_min_addr": _number(MMAP_MIN_ADDR),
+        b"overcommit_memory": _number(0),
+    }
+
+
+def _fs() -> dict[bytes, Factory]:
+    return {
+        b"file-max": _number(FILE_MAX),
+        b"nr_open": _number(NR_OPEN),
+        b"overflowgid": _number(OVERFLOW_ID),
+        b"overflowuid": _number(OVERFLOW_ID),
+        b"pipe-max-size": _number(PIPE_MAX_SIZE),
+    }
+
+
+def sysctl_directory(boot_id: bytes) -> Factory:
+    """/proc/sys; ``boot_id``: 16 random bytes drawn when the machine started."""
+    return directory(
+        {
+            b"fs": directory(_fs()),
+            b"kernel": directory(_kernel(boot_id)),
+            b"vm": directory(_vm()),
+        }
+    )

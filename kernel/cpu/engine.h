@@ -171,6 +171,7 @@ uint64_t mmu_code_at(Engine *e, uint64_t address);
 void mmu_settle(Engine *e);
 void mmu_flush(Engine *e);
 void mmu_drop_code(Engine *e, uint64_t frame);
+void mmu_forget_root(Engine *e, uint64_t root);
 
 /* trap.c */
 int trap_add_hooks(Engine *e);

@@ -29,18 +29,18 @@ from kernel.cpu.library import (
     W_TLB_FLUSHES,
     WORDS,
     CpuUnavailable,
+    memory_config,
     open_engine,
     open_unicorn,
     unicorn_functions,
 )
+from kernel.cpu.ranges import NativeRanges
 from kernel.cpu.registers import EngineRegisters, RegisterFile
 from kernel.cpu.sanitize import MASK64
-from kernel.mm.ranges import PythonRanges
 
 if TYPE_CHECKING:
     from kernel.arch.base import Arch
     from kernel.mm.physical import PhysicalMemory
-    from kernel.mm.ranges import RangeOps
 
 _UNICORN_ARCH: Final = {"x86_64": 4, "aarch64": 2}
 DEFAULT_MODEL: Final = -1 & MASK64
@@ -67,11 +67,6 @@ class EngineContext:
 
     def __init__(self, handle: int) -> None:
         self.handle = handle
-
-
-def _address(buffer: Any) -> int:
-    """Where a writable buffer's memory is."""
-    return ctypes.addressof(ctypes.c_char.from_buffer(buffer))
 
 
 def _bind_run(words: memoryview, function: Any, engine: ctypes.c_void_p) -> Any:
@@ -124,22 +119,16 @@ class Engine:
         handle = ctypes.c_void_p(self._handle)
         self.run = _bind_run(self.words, self._lib.engine_run, handle)
         self.set_result = _bind_set_result(self.words, self._lib.engine_set_result, self._handle)
-        self.ranges: RangeOps = PythonRanges(physical)
+        self.ranges = NativeRanges(self._lib, physical, self._handle)
 
     def _create(self, model: str) -> int:
         number, identification = MODELS[self.arch.name][model]
-        p = self._physical
         self._cpuid = cpuid.table()  # C keeps its address
         ids = id_registers.table(identification)
         config = [
             _UNICORN_ARCH[self.arch.name],
             number,
-            _address(p.ram),
-            p.size,
-            _address(p.counts_map),
-            _address(p.flags_map),
-            _address(p.free_map),
-            _address(p.control_map),
+            *memory_config(self._physical),
             self._cpuid.buffer_info()[0],
             len(cpuid.ROWS),
             ids.buffer_info()[0],
@@ -252,5 +241,6 @@ class Engine:
         self._lib.engine_unwatch_signals(self._handle)
         self.trap.release()
         self.words.release()
+        self.ranges.close()
         self._lib.engine_close(self._handle)
         self._handle = 0

@@ -1,8 +1,8 @@
 """Opening the two shared libraries: libunicorn and our own engine.
 
 libunicorn is taken from the installed ``unicorn`` package without importing it: the package's
-Python side costs 60 ms at start and is not needed.  The engine is not linked against it; it gets the
-addresses of the functions it calls.
+Python side costs 60 ms at start and is not needed.  The engine is not linked against it; it gets
+the addresses of the functions it calls.
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ import importlib.util
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from kernel.mm.physical import PhysicalMemory
 
 ENGINE_ABI: Final = 1
 UNICORN_VERSION: Final = (2, 1)
@@ -105,7 +108,6 @@ _SIGNATURES: Final[dict[str, tuple[object, tuple[object, ...]]]] = {
         (ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint64, ctypes.c_uint64),
     ),
     "engine_invalidate_code": (None, (ctypes.c_void_p, ctypes.c_uint64)),
-    "engine_forget_root": (None, (ctypes.c_void_p, ctypes.c_uint64)),
     "engine_read_register": (ctypes.c_uint64, (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int)),
     "engine_write_register": (
         None,
@@ -126,6 +128,25 @@ _SIGNATURES: Final[dict[str, tuple[object, tuple[object, ...]]]] = {
     "engine_stop_ticker": (None, (ctypes.c_void_p,)),
     "engine_watch_signal": (ctypes.c_int, (ctypes.c_void_p, ctypes.c_int)),
     "engine_unwatch_signals": (None, (ctypes.c_void_p,)),
+    "ranges_create": (ctypes.c_void_p, (ctypes.c_void_p, ctypes.c_void_p)),
+    "ranges_free": (None, (ctypes.c_void_p,)),
+    "ranges_set_entry": (ctypes.c_int, (ctypes.c_void_p, *[ctypes.c_uint64] * 3)),
+    "ranges_map_zero": (ctypes.c_int64, (ctypes.c_void_p, *[ctypes.c_uint64] * 4)),
+    "ranges_map_frames": (
+        ctypes.c_int64,
+        (ctypes.c_void_p, *[ctypes.c_uint64] * 2, ctypes.c_void_p, *[ctypes.c_uint64] * 2),
+    ),
+    "ranges_unmap": (ctypes.c_int64, (ctypes.c_void_p, *[ctypes.c_uint64] * 3)),
+    "ranges_protect": (ctypes.c_int64, (ctypes.c_void_p, *[ctypes.c_uint64] * 4)),
+    "ranges_fork": (ctypes.c_int64, (ctypes.c_void_p, *[ctypes.c_uint64] * 4)),
+    "ranges_move": (ctypes.c_int64, (ctypes.c_void_p, *[ctypes.c_uint64] * 4)),
+    "ranges_dirty": (
+        ctypes.c_int64,
+        (ctypes.c_void_p, *[ctypes.c_uint64] * 3, ctypes.c_int, ctypes.c_void_p, ctypes.c_uint64),
+    ),
+    "ranges_present": (ctypes.c_int64, (ctypes.c_void_p, *[ctypes.c_uint64] * 3)),
+    "ranges_free_tables": (None, (ctypes.c_void_p, ctypes.c_uint64)),
+    "ranges_take_stale": (ctypes.c_int64, (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint64)),
 }
 
 RELEASES_GIL: Final = ("engine_run", "engine_stop_ticker", "engine_close")
@@ -151,6 +172,23 @@ def open_engine() -> Any:
             "the C part is out of date: run `python -m build_backend.compile` or reinstall"
         )
     return functions
+
+
+def address_of(buffer: Any) -> int:
+    """Where a writable buffer's memory is; the caller keeps the buffer alive."""
+    return ctypes.addressof(ctypes.c_char.from_buffer(buffer))
+
+
+def memory_config(physical: PhysicalMemory) -> list[int]:
+    """The fields of engine.h's ``Memory``."""
+    return [
+        address_of(physical.ram),
+        physical.size,
+        address_of(physical.counts_map),
+        address_of(physical.flags_map),
+        address_of(physical.free_map),
+        address_of(physical.control_map),
+    ]
 
 
 def unicorn_functions(library: ctypes.CDLL) -> list[int]:

@@ -178,7 +178,7 @@ PUBLIC void engine_invalidate(Engine *e, uint64_t root, uint64_t address, uint64
 }
 
 /* A page table is gone; a new one may get the same root. */
-PUBLIC void engine_forget_root(Engine *e, uint64_t root)
+void mmu_forget_root(Engine *e, uint64_t root)
 {
     if (root == e->root)
         e->root = e->words[W_ROOT_LOADED] = 0;

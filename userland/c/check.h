@@ -24,10 +24,10 @@ static int failures;
 #define FAILS(call, error)                                                                     \
     do {                                                                                       \
         errno = 0;                                                                             \
-        long got = (long)(call);                                                               \
-        if (got != -1 || errno != (error)) {                                                   \
+        long returned_ = (long)(call);                                                               \
+        if (returned_ != -1 || errno != (error)) {                                                   \
             printf("%s:%d: failed: %s returned %ld, errno %d (%s), not %s\n", __FILE_NAME__,   \
-                   __LINE__, #call, got, errno, strerror(errno), #error);                      \
+                   __LINE__, #call, returned_, errno, strerror(errno), #error);                      \
             failures++;                                                                        \
         }                                                                                      \
     } while (0)

@@ -57,6 +57,7 @@ def notify_exit(group: ThreadGroup, send: Send) -> bool:
     parent = group.parent
     if parent is None:
         return True
+    parent.child_wait.wake()  # before the signal, so that a sleeping wait(2) reports the child
     reap = False
     signo = group.exit_signal
     if signo == SIGCHLD:
@@ -67,7 +68,6 @@ def notify_exit(group: ThreadGroup, send: Send) -> bool:
     if signo:
         code, status = exit_code(group.status)
         send(parent, child_info(group, code, status, signo))
-    parent.child_wait.wake()
     return reap
 
 
@@ -85,7 +85,7 @@ def _notify_job_control(group: ThreadGroup, code: int, status: int, send: Send) 
     parent = group.parent
     if parent is None or not parent.tasks:
         return
+    parent.child_wait.wake()
     action = parent.leader.actions.get(SIGCHLD)
     if action.handler != SIG_IGN and not action.flags & SA_NOCLDSTOP:
         send(parent, child_info(group, code, status))
-    parent.child_wait.wake()

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from kernel.abi.errors import EAGAIN, EINVAL, ERESTART_RESTARTBLOCK, ERESTARTSYS, ETIMEDOUT
+from kernel.abi.errors import EAGAIN, EFAULT, EINVAL, ERESTART_RESTARTBLOCK, ERESTARTSYS, ETIMEDOUT
 from kernel.abi.process import FUTEX_BITSET_MATCH_ANY
+from kernel.arch.base import USER_TOP
 from kernel.mm.ranges import PTE_SHARED
 from kernel.wait import Interrupted, Sleep, WaitQueue
 
@@ -43,6 +44,8 @@ class FutexTable:
             raise EINVAL("a futex is aligned to 4 bytes")
         space = task.mm
         assert space is not None
+        if address >= USER_TOP:
+            raise EFAULT("not an address of the user half")
         if private:
             return space.root, address
         task.mem.read_u32(address)  # faults the page in

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from kernel.abi.errors import ECHILD
+from kernel.abi.errors import ECHILD, ERESTARTSYS
 from kernel.abi.process import (
     __WALL,
     __WCLONE,
@@ -24,7 +24,7 @@ from kernel.abi.signals import CLD_CONTINUED, CLD_STOPPED, SIGCHLD, SIGCONT
 from kernel.task.children import exit_code
 from kernel.task.exit import reap
 from kernel.task.usage import Usage, of_group
-from kernel.wait import Sleep
+from kernel.wait import Interrupted, Sleep
 
 if TYPE_CHECKING:
     from kernel.task.task import Task
@@ -77,11 +77,16 @@ def wait_for(task: Task, choice: Choice) -> Report | Blocking[Report | None] | N
 
 def _wait(task: Task, choice: Choice) -> Blocking[Report | None]:
     queue = task.group.child_wait
-    while True:
-        yield Sleep((queue,))
+    interrupted = False
+    while not interrupted:
+        try:
+            yield Sleep((queue,))
+        except Interrupted:
+            interrupted = True  # Linux looks once more before it gives up
         report = _search(task.group, choice)
         if report is not None:
             return report
+    raise ERESTARTSYS("a signal came first")
 
 
 def _search(parent: ThreadGroup, choice: Choice) -> Report | None:

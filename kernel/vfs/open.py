@@ -24,6 +24,7 @@ from kernel.abi.files import (
     MAY_WRITE,
     MS_NODEV,
     O_ACCMODE,
+    O_CLOEXEC,
     O_CREAT,
     O_DIRECTORY,
     O_EXCL,
@@ -70,7 +71,7 @@ RESOLVE_ALL: Final = (
     | RESOLVE_IN_ROOT | RESOLVE_CACHED
 )  # fmt: skip
 _WANTS: Final = (MAY_READ, MAY_WRITE, MAY_READ | MAY_WRITE, MAY_READ | MAY_WRITE)
-_FORGOTTEN: Final = ~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC)
+_FORGOTTEN: Final = ~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC)
 
 
 class OpenHow(NamedTuple):
@@ -138,7 +139,7 @@ def open_existing(caller: Caller, path: Path, flags: int) -> OpenFile | Blocking
     """Open the file at a place, checking that the caller may.  Linux: ``do_open``."""
     inode = path.dentry.inode
     if flags & O_PATH:
-        return PathFile(inode, path, flags & O_PATH_FLAGS)
+        return PathFile(inode, path, flags & O_PATH_FLAGS & _FORGOTTEN)
     if flags & O_CREAT:
         if flags & O_EXCL:
             raise EEXIST("O_EXCL")

@@ -1,0 +1,151 @@
+"""Directories: getdents(2), mkdir(2), rmdir(2), chdir(2), getcwd(2), chroot(2)."""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import TYPE_CHECKING, Final
+
+from kernel.abi.errors import EINVAL, ENOENT, EPERM, ERANGE
+from kernel.abi.files import AT_FDCWD, MAY_EXEC
+from kernel.abi.structs import DIRENT64
+from kernel.cred import CAP_SYS_CHROOT
+from kernel.vfs.create import mkdir_at
+from kernel.vfs.dentry import path_from
+from kernel.vfs.open import must_be_directory
+from kernel.vfs.openfile import OpenFile
+from kernel.vfs.permissions import check
+from kernel.vfs.regular import touch_atime
+from kernel.vfs.remove import rmdir_at
+from kernel.vfs.walk import DIRECTORY, FOLLOW, walk
+from syscalls.declare import syscall
+from syscalls.kinds import DirentsPtr, DirFd, Fd, FileMode, PathOutPtr, PathPtr, Size, UInt, Zero
+
+if TYPE_CHECKING:
+    from kernel.task.task import Task
+
+_OLD_DIRENT: Final = Struct("<QQH")  # ino, off, reclen; name, NUL, padding, type
+
+
+def _record64(ino: int, offset: int, kind: int, name: bytes) -> bytes:
+    length = len(name) + 27 & ~7
+    return (DIRENT64.pack(ino, offset, length, kind) + name).ljust(length, b"\0")
+
+
+def _record(ino: int, offset: int, kind: int, name: bytes) -> bytes:
+    length = len(name) + 27 & ~7
+    head = _OLD_DIRENT.pack(ino, offset, length) + name
+    return head.ljust(length - 1, b"\0") + bytes((kind,))
+
+
+@syscall("getdents64(2)")
+def getdents64(task: Task, fd: Fd, dirp: DirentsPtr, count: UInt) -> Size:
+    """Read directory entries.  See getdents(2), ERRORS."""
+    file = task.fds.get(fd)
+    entries = file.listing(task)
+    position = file.pos
+    records: list[bytes] = []
+    room = count
+    for name, ino, kind in entries[position:]:
+        record = _record64(ino, position + 1, kind, name)
+        room -= len(record)
+        if room < 0:
+            break
+        position += 1
+        records.append(record)
+    return _store(task, file, dirp, records, position, position < len(entries))
+
+
+@syscall("getdents(2)", arch="x86_64")
+def getdents(task: Task, fd: Fd, dirp: DirentsPtr, count: UInt) -> Size:
+    """As getdents64, in the older layout: the type stands in the last byte.  See getdents(2)."""
+    file = task.fds.get(fd)
+    entries = file.listing(task)
+    position = file.pos
+    records: list[bytes] = []
+    room = count
+    for name, ino, kind in entries[position:]:
+        record = _record(ino, position + 1, kind, name)
+        room -= len(record)
+        if room < 0:
+            break
+        position += 1
+        records.append(record)
+    return _store(task, file, dirp, records, position, position < len(entries))
+
+
+def _store(
+    task: Task, file: OpenFile, address: int, records: list[bytes], position: int, more: bool
+) -> int:
+    if not records:
+        if more:
+            raise EINVAL("the buffer is too small for one entry")
+        return 0
+    data = b"".join(records)
+    task.mem.write(address, data)
+    file.pos = position
+    touch_atime(file.inode)
+    return len(data)
+
+
+@syscall("mkdir(2)", arch="x86_64")
+def mkdir(task: Task, pathname: PathPtr, mode: FileMode) -> Zero:
+    """Make a directory.  See mkdir(2)."""
+    mkdir_at(task, AT_FDCWD, task.mem.read_path(pathname), mode)
+    return 0
+
+
+@syscall("mkdir(2)")
+def mkdirat(task: Task, dirfd: DirFd, pathname: PathPtr, mode: FileMode) -> Zero:
+    """Make a directory relative to another.  See mkdirat(2)."""
+    mkdir_at(task, dirfd, task.mem.read_path(pathname), mode)
+    return 0
+
+
+@syscall("rmdir(2)", arch="x86_64")
+def rmdir(task: Task, pathname: PathPtr) -> Zero:
+    """Remove an empty directory.  See rmdir(2)."""
+    rmdir_at(task, AT_FDCWD, task.mem.read_path(pathname))
+    return 0
+
+
+@syscall("chdir(2)")
+def chdir(task: Task, path: PathPtr) -> Zero:
+    """Change the working directory.  See chdir(2)."""
+    place = walk(task, AT_FDCWD, task.mem.read_path(path), FOLLOW | DIRECTORY)
+    check(task.cred, place.dentry.inode, MAY_EXEC)
+    task.fs.cwd = place
+    return 0
+
+
+@syscall("chdir(2)")
+def fchdir(task: Task, fd: Fd) -> Zero:
+    """Change the working directory to an open directory.  See fchdir(2)."""
+    place = task.fds.get_any(fd).path
+    check(task.cred, must_be_directory(place), MAY_EXEC)
+    task.fs.cwd = place
+    return 0
+
+
+@syscall("chroot(2)")
+def chroot(task: Task, path: PathPtr) -> Zero:
+    """Change the root directory.  See chroot(2)."""
+    place = walk(task, AT_FDCWD, task.mem.read_path(path), FOLLOW | DIRECTORY)
+    check(task.cred, place.dentry.inode, MAY_EXEC)
+    if not task.cred.capable(CAP_SYS_CHROOT):
+        raise EPERM("chroot needs CAP_SYS_CHROOT")
+    task.fs.root = place
+    return 0
+
+
+@syscall("getcwd(2)")
+def getcwd(task: Task, buf: PathOutPtr, size: Size) -> Size:
+    """The working directory's path and its length with the NUL.  See getcwd(2), "C library"."""
+    text, reachable, unlinked = path_from(task.fs.root, task.fs.cwd)
+    if unlinked:
+        raise ENOENT("the working directory was removed")
+    if not reachable:
+        text = b"(unreachable)" + text
+    if len(text) + 1 > size:
+        raise ERANGE(f"{len(text) + 1} bytes needed")
+    task.mem.write(buf, text + b"\0")
+    return len(text) + 1

@@ -169,13 +169,18 @@ def truncate_at(caller: Caller, path: bytes, size: int) -> None:
 
 def resize(caller: Caller, inode: Inode, size: int) -> None:
     """Set the size of a file the caller may write to; set-id bits go.  EFBIG with SIGXFSZ."""
-    limit = caller.limits.soft(RLIMIT_FSIZE)
-    inode.refresh()
-    if size > inode.size and (size > limit or size > MAX_OFFSET):
-        raise EFBIG(f"limit of {limit} bytes", signal=SIGXFSZ if size > limit else 0)
+    limit_growth(caller, inode, size)
     inode.truncate(size)
     if inode.mode & 0o6000:
         clear_setid(caller.cred, inode)
+
+
+def limit_growth(caller: Caller, inode: Inode, size: int) -> None:
+    """RLIMIT_FSIZE, for truncate(2): EFBIG with SIGXFSZ."""
+    inode.refresh()
+    limit = caller.limits.soft(RLIMIT_FSIZE)
+    if size > inode.size and size > limit:
+        raise EFBIG(f"limit of {limit} bytes", signal=SIGXFSZ)
 
 
 def write_room(caller: Caller, at: int, count: int) -> int:

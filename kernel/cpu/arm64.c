@@ -19,6 +19,14 @@ static const uint32_t flush_code[] = {
     0xd4000001, /* svc #0: if the fetch of this is not refused, as it should be */
 };
 
+/* The real way into user mode; setting PSTATE alone leaves Unicorn translating for EL1. */
+static const uint32_t enter_code[] = {
+    0xd5184000, /* msr spsr_el1, x0 */
+    0xd5184021, /* msr elr_el1, x1 */
+    0xd69f03e0, /* eret */
+    0xd4000001, /* svc #0, at its target */
+};
+
 void arm64_flush_registers(Engine *e)
 {
     register_write(e, x(1), STUB_PAGE + STUB_LIST);
@@ -47,7 +55,12 @@ int arm64_setup(Engine *e)
         return stage;
     if (e->u.context_save(e->uc, e->boot))
         return 52;
-    register_write(e, PSTATE, 0);               /* EL0t: from here on user mode */
+    memcpy(e->stub + STUB_ENTER, enter_code, sizeof enter_code);
+    register_write(e, x(0), 0);                 /* EL0t, nothing masked */
+    register_write(e, x(1), STUB_PAGE + STUB_ENTER + 12);
+    run_stub(e, STUB_ENTER);
+    if (register_read(e, PSTATE) & 0xffffffff)
+        return 54;
     for (int i = 0; i < 31; i++)
         register_write(e, x(i), 0);
     register_write(e, SP, 0);

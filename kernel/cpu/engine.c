@@ -137,14 +137,15 @@ static int run_once(Engine *e)
     e->stepping = count != 0;
     int error = e->u.emu_start(e->uc, e->pc, 0, 0, count);
     e->pc_known = false;
-    if (e->suspect) {
+    int trap = trap_report(e, error);
+    if (e->suspect) {       /* a block that must not run is in the cache now: out with it */
         e->suspect = false;
         uint64_t physical = mmu_code_at(e, e->suspect_pc);
         if (physical)
             mmu_drop_code(e, physical >> 12);
         mmu_settle(e);
     }
-    return trap_report(e, error);
+    return trap;
 }
 
 /* See Cpu.run.  Arguments and results are words: a call without arguments is the cheapest. */

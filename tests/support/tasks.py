@@ -106,9 +106,10 @@ class World:
         task.call = (0, 1, 2, 3, 4, 5, 6)
         if not isinstance(result, int):
             result = sleep.begin(task, result)
-        if result is not None:
-            self.results[task.tid] = result
-        return result
+        finished: int | None = result
+        if finished is not None:
+            self.results[task.tid] = finished
+        return finished
 
     def step(self) -> Task | None:
         """The next task runs: finishes its sleep, takes its signals, and stays runnable or not."""

@@ -264,7 +264,7 @@ def test_the_child_finds_its_number_and_zero() -> None:
     child = world.kernel.tasks[3]
     assert child.mem.read_u32(world.data) == 3
     assert world.program.mem.read_u32(world.data) == 0
-    registers = world.cpu.registers(child.context)
+    registers = world.kernel.cpu.registers(child.context)
     assert (registers.result, registers.sp) == (0, 0x7000)
 
 

@@ -136,7 +136,7 @@ def test_sleeping_after_an_interruption_is_a_bug() -> None:
 
 
 def test_death_closes_the_generator_and_passes_an_exclusive_wake_on() -> None:
-    closed = []
+    closed: list[str] = []
 
     def take(name: str) -> Blocking[int]:
         try:

@@ -178,7 +178,7 @@ class Machine:
                     result = entry(task, trap)
                 except KernelError as error:
                     result = self._failed(task, trap, error)
-                except Exception:
+                except Exception:  # noqa: BLE001  # a bug of ours; the one place that catches it
                     result = self._bug(task, trap)
                 if result.__class__ is int:
                     if result is not NO_RETURN_VALUE:
@@ -248,7 +248,7 @@ class Machine:
         """Do kernel work for a task outside a handler's frame; a bug of ours ends as EFAULT."""
         try:
             return work(*args)
-        except Exception:
+        except Exception:  # noqa: BLE001  # see _record_bug
             self._record_bug(f"pid {task.tgid}: {work.__name__}")
             task.generator = None
             return -EFAULT.errno
@@ -270,7 +270,7 @@ class Machine:
         address, access = trap[T_ADDRESS], trap[T_ACCESS]
         try:
             verdict = task.mm.fault(address, access)  # type: ignore[union-attr]
-        except Exception:
+        except Exception:  # noqa: BLE001  # see _record_bug
             self._record_bug(f"pid {task.tgid}: page fault at {address:#x}")
             verdict = FAULT_BUS
         if not verdict:

@@ -28,19 +28,20 @@ _HOST_NAMES: Final = {"arm64": "aarch64", "amd64": "x86_64"}
 class Program:
     """``host``: the file to show in /bin, or None if the guest's own tree has it.
 
-    ``path``: what execve is called with; ``argv0``: PROGRAM as typed; ``arch``: whose CPU.
+    ``path``: what execve is called with; ``argv0``: PROGRAM as typed; ``arch``: whose CPU;
+    ``source``: where the host has the file, if it is known.
     """
 
     host: str | None
     path: bytes
     argv0: bytes
     arch: str
+    source: str | None = None
 
     @property
     def is_busybox(self) -> bool:
         """Does it get applet links?"""
-        name = self.host if self.host is not None else os.fsdecode(self.path)
-        return os.path.basename(name).startswith("busybox")
+        return os.path.basename(self.host or os.fsdecode(self.path)).startswith("busybox")
 
 
 def host_arch() -> str:
@@ -62,7 +63,7 @@ def resolve(config: RunConfig) -> Program:
     inside = _inside_volume(typed, config.volumes)
     if inside is not None:
         host, guest = inside
-        return Program(None, guest, argv0, _cpu_of(host, config))
+        return Program(None, guest, argv0, _cpu_of(host, config), host)
     host = _on_host(typed)
     name = os.fsencode(os.path.basename(host))
     return Program(host, b"/bin/" + name, argv0, _cpu_of(host, config))

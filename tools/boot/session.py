@@ -26,10 +26,13 @@ from kernel.vfs.fdtable import FdTable
 from kernel.vfs.fscontext import FsContext
 from kernel.vfs.walk import DIRECTORY, FOLLOW, walk
 from tools.boot import stdio
-from tools.boot.files import lay_out_files, show_program
+from tools.boot.applets import applet_links
+from tools.boot.capture import connect_captured
+from tools.boot.files import lay_out_files, seal_root, show_applets, show_file
 from tools.boot.hardware import Hardware, assemble
 from tools.boot.program import Program, check_volumes, host_arch, resolve
 from tools.boot.watch import Watchers
+from tools.busybox import find_busybox
 from tools.config import DEFAULT_PATH, RunConfig
 from tools.errors import EXIT_TIMEOUT, CannotRun, DioramaError, ProgramNotFound
 
@@ -85,14 +88,16 @@ def boot(config: RunConfig, log: Callable[[str], None] = _say) -> Session:
 class Session:
     """One machine and its first program.  ``status`` is None until that has ended."""
 
-    def __init__(self, config: RunConfig, hardware: Hardware) -> None:
+    def __init__(
+        self, config: RunConfig, hardware: Hardware, *, with_terminal: bool = True
+    ) -> None:
         self.config = config
         self.hardware = hardware
         self.machine: Machine = hardware.machine
         self.system: System = hardware.system
         self.status: int | None = None
         self.task: Task | None = None
-        self.console = stdio.make_console(self.system)
+        self.console = stdio.make_console(self.system) if with_terminal else None
         self._leave: int | None = None  # an exit status decided by the host: timeout, SIGTERM
         self._interrupted_at: int | None = None
         self._watchers: Watchers | None = None
@@ -111,14 +116,32 @@ class Session:
     def start(self, program: Program) -> None:
         """Load the program as pid 2.  CannotRun or ProgramNotFound if that cannot be."""
         self.prepare()
-        show_program(self.hardware, self.config, program, list_applets)
-        self.task = self.new_process(program)
+        self._show(program)
+        self.task = self.new_process()
         stdio.connect(self.system, self.task, self.console, self.config.user or (0, 0))
         self._watchers = Watchers(self.config, self.machine)
-        self._exec(self.task, program)
-        self.system.scheduler.enqueue(self.task)
+        self.load(self.task, program, self.config.args)
 
-    def new_process(self, program: Program) -> Task:
+    def _show(self, program: Program) -> None:
+        """PROGRAM in /bin; a BusyBox with its applet links."""
+        config, hardware = self.config, self.hardware
+        if program.is_busybox and program.host is not None:
+            self.show_busybox(program.host)
+        elif program.host is not None:
+            show_file(hardware, program.host, program.path)
+        elif program.is_busybox and program.source is not None:
+            show_applets(hardware, program.path, applet_links(program.source, list_applets))
+        if config.busybox and not program.is_busybox:
+            self.show_busybox(str(find_busybox(program.arch)))
+        if config.read_only:
+            seal_root(hardware)
+
+    def show_busybox(self, host: str) -> None:
+        """BusyBox at /bin/busybox, and a link for every applet."""
+        show_file(self.hardware, host, b"/bin/busybox")
+        show_applets(self.hardware, b"/bin/busybox", applet_links(host, list_applets))
+
+    def new_process(self) -> Task:
         """A child of init with the configured user, directory and umask 022."""
         config = self.config
         uid, gid = config.user or (0, 0)
@@ -140,19 +163,18 @@ class Session:
         values.update(self.config.environment)
         return tuple(name + b"=" + value for name, value in values.items())
 
-    def _exec(self, task: Task, program: Program) -> None:
-        argv = (program.argv0, *self.config.args)
+    def load(self, task: Task, program: Program, args: tuple[bytes, ...]) -> None:
+        """execve on behalf of the host, with its errors in words."""
         name = os.fsdecode(program.argv0)
         try:
-            spawn(task, program.path, argv, self.environment())
+            spawn(task, program.path, (program.argv0, *args), self.environment())
         except (ENOENT, ENOTDIR) as error:
-            if program.host is None and error.reason.startswith("interpreter"):
-                raise CannotRun(f"{name}: {error.reason}") from None
-            if program.host is not None:
+            if program.host is not None or "interpreter" in error.reason:
                 raise CannotRun(f"{name}: {error.reason or error.text}") from None
             raise ProgramNotFound(f"{name}: not found in the guest's files") from None
         except KernelError as error:
             raise CannotRun(f"{name}: {error.reason or error.text}") from None
+        self.system.scheduler.enqueue(task)
 
     # -- the run ---------------------------------------------------------------------------------
 
@@ -180,6 +202,15 @@ class Session:
         if self._leave is not None:
             return self._leave
         return exit_code(self.status or 0)
+
+    def run_captured(self, program: Program, args: tuple[bytes, ...]) -> bytes:
+        """Run one program without the host's streams; returns its stdout."""
+        self.task = self.new_process()
+        out, _ = connect_captured(self.task, b"")
+        self.load(self.task, program, args)
+        self.machine.run(self._over)
+        self._end_the_rest()
+        return bytes(out.data)
 
     def _over(self) -> bool:
         return self.status is not None or self._leave is not None
@@ -266,10 +297,23 @@ class Session:
 
 def list_applets(busybox: str) -> bytes:
     """What ``busybox --list-full`` prints, from a small machine of its own."""
-    raise NotImplementedError(busybox)
+    config = RunConfig(program=busybox, args=(b"--list-full",), memory=64 << 20, quiet=True)
+    program = resolve(config)
+    hardware = assemble(
+        program.arch, config.memory, hostname=b"list", seed=0, log=_say, quiet=True, allow_wx=False
+    )
+    session = Session(config, hardware, with_terminal=False)
+    try:
+        session.prepare()
+        show_file(hardware, busybox, program.path)
+        output = session.run_captured(program, config.args)
+    finally:
+        session.close()
+    if session.status != 0 or not output:
+        raise CannotRun(f"{busybox}: --list-full failed; is this a BusyBox?")
+    return output
 
 
 def exit_code(status: int) -> int:
     """A wait(2) status as a shell shows it: the exit code, or 128 + signal."""
     return 128 + (status & 0x7F) if status & 0x7F else status >> 8 & 0xFF
-

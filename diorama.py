@@ -1,0 +1,50 @@
+"""Diorama: a working model of the Linux kernel, in Python, that real programs run on.
+
+::
+
+    import diorama
+
+    machine = diorama.boot()  # a kernel, with BusyBox in /bin
+    machine.mount(".", "/work", read_only=True)  # a host directory
+    machine.on("openat", lambda call: print("open", call.path(1)))
+    shell = machine.spawn("sh", "-c", "ls /work | wc -l")
+    print([str(file) for file in shell.files()], shell.maps()[0])
+    machine.run()
+    print(shell.status, shell.stdout)
+
+``python -m diorama`` is the command line.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tools.library import Call, Machine, Process, boot
+
+__all__ = ["Call", "Machine", "Process", "__version__", "boot", "main"]
+
+
+def __getattr__(name: str) -> Any:  # a module's attributes have any type
+    """Load the library only when it is used: the command line starts without it."""
+    if name == "__version__":
+        from tools.version import __version__
+
+        return __version__
+    if name in ("Call", "Machine", "Process", "boot"):
+        import tools.library
+
+        return getattr(tools.library, name)
+    raise AttributeError(f"module 'diorama' has no attribute {name!r}")
+
+
+def main() -> int:
+    """The ``diorama`` command."""
+    from tools.cli import main as command_line
+
+    return command_line()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -30,7 +30,6 @@ from kernel.abi.files import (
     O_EXCL,
     O_LARGEFILE,
     O_NOATIME,
-    O_NOCTTY,
     O_NOFOLLOW,
     O_PATH,
     O_PATH_FLAGS,
@@ -71,7 +70,7 @@ RESOLVE_ALL: Final = (
     | RESOLVE_IN_ROOT | RESOLVE_CACHED
 )  # fmt: skip
 _WANTS: Final = (MAY_READ, MAY_WRITE, MAY_READ | MAY_WRITE, MAY_READ | MAY_WRITE)
-_FORGOTTEN: Final = ~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC)
+_FORGOTTEN: Final = ~(O_CREAT | O_EXCL | O_TRUNC | O_CLOEXEC)  # O_NOCTTY: a terminal wants it
 
 
 class OpenHow(NamedTuple):

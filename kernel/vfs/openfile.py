@@ -22,6 +22,7 @@ from kernel.abi.files import (
     O_ASYNC,
     O_DIRECT,
     O_NOATIME,
+    O_NOCTTY,
     O_NONBLOCK,
     O_PATH,
     O_RDONLY,
@@ -71,7 +72,7 @@ class OpenFile:
     def __init__(self, inode: Inode, path: Path, flags: int) -> None:
         self.inode = inode
         self.path = path
-        self.flags = flags
+        self.flags = flags & ~O_NOCTTY  # it concerns only the opening
         self.pos = 0
         self.refs = 0
         self.queue: WaitQueue | None = None

@@ -49,6 +49,7 @@ def report_exception(task: Task, number: int, pc: int) -> None:
 
 def _force(task: Task, fault: CpuFault, kind: str) -> None:
     info = SigInfo.fault(fault.signal, fault.code, fault.address, fault.trapno, fault.error)
+    task.trap = (fault.trapno, fault.error, fault.fault_address)  # for the frame of its handler
     for observer in task.kernel.events:
         observer.fault(task, fault.address, 0, kind)
     force_signal(task, info)

@@ -52,8 +52,12 @@ def classify(number: int, pc: int, regs: Registers, mem: GuestMemory) -> CpuFaul
         address = _base_register(pc, regs, mem)
         return CpuFault(SIGBUS, BUS_ADRALN, address, 0, _esr(EC_DATA_ABORT, FSC_ALIGNMENT), address)
     if pc & 3:
-        return CpuFault(SIGBUS, BUS_ADRALN, pc, 0, _esr(EC_PC_ALIGNMENT, 0))
+        return _misaligned_pc(pc)
     return CpuFault(SIGILL, ILL_ILLOPC, pc)
+
+
+def _misaligned_pc(pc: int) -> CpuFault:
+    return CpuFault(SIGBUS, BUS_ADRALN, pc, 0, _esr(EC_PC_ALIGNMENT, 0))
 
 
 def _base_register(pc: int, regs: Registers, mem: GuestMemory) -> int:
@@ -67,7 +71,12 @@ def _base_register(pc: int, regs: Registers, mem: GuestMemory) -> int:
 
 
 def page_fault(address: int, access: int, signal: int, code: int) -> CpuFault:
-    """A refused memory access: data or instruction abort."""
+    """A refused memory access: data or instruction abort.
+
+    A program counter that is not a multiple of 4 comes first: it is looked at before the page is.
+    """
+    if access == ACCESS_FETCH and address & 3:
+        return _misaligned_pc(address)
     denied = signal == SIGSEGV and code == SEGV_ACCERR
     status = FSC_PERMISSION_L3 if denied else FSC_TRANSLATION_L3
     if access == ACCESS_FETCH:

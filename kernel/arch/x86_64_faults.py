@@ -29,6 +29,7 @@ from kernel.abi.signals import (
 )
 from kernel.arch.base import (
     ACCESS_FETCH,
+    ACCESS_READ,
     ACCESS_WRITE,
     EXCEPTION_AVX,
     EXCEPTION_ILLEGAL,
@@ -128,8 +129,10 @@ def page_fault(address: int, access: int, signal: int, code: int) -> CpuFault:
     if _CANONICAL_LOW <= address < _CANONICAL_HIGH:
         return _protection(0)
     error = PF_USER
-    # Addresses of the kernel look mapped and forbidden, so that nobody learns which exist.
-    if address >= USER_TOP or (code == SEGV_ACCERR and signal == SIGSEGV):
+    # Addresses of the kernel look mapped and forbidden, so that nobody learns which exist.  A page
+    # that cannot even be read is PROT_NONE, for which the hardware sees no page.
+    denied = code == SEGV_ACCERR and signal == SIGSEGV and access != ACCESS_READ
+    if address >= USER_TOP or denied:
         error |= PF_PROTECTION
     if access == ACCESS_WRITE:
         error |= PF_WRITE

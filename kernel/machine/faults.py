@@ -32,7 +32,7 @@ def report_fault(task: Task, address: int, access: int, verdict: int) -> None:
     arch = task.kernel.arch
     regs = task.kernel.cpu.registers(task.context)
     code = _code_at(task, regs.pc)
-    exact = exact_fault_address(arch, regs, code, address, access) if code else address
+    exact = exact_fault_address(arch, regs, code, address, access)
     fault = arch.page_fault(exact, access, *VERDICT_SIGNALS[verdict])
     _force(task, fault, VERDICT_NAMES[verdict])
 

@@ -92,6 +92,7 @@ def test_aarch64_alignment_names_the_base_register() -> None:
         (0, 2, (SIGSEGV, 1), CpuFault(SIGSEGV, 1, 0, 14, 0x14, 0)),
         (0x5000, 1, (SIGSEGV, 2), CpuFault(SIGSEGV, 2, 0x5000, 14, 7, 0x5000)),
         (0x5000, 2, (SIGSEGV, 2), CpuFault(SIGSEGV, 2, 0x5000, 14, 0x15, 0x5000)),
+        (0x5000, 0, (SIGSEGV, 2), CpuFault(SIGSEGV, 2, 0x5000, 14, 4, 0x5000)),
         (0x5000, 0, (SIGBUS, 2), CpuFault(SIGBUS, 2, 0x5000, 14, 4, 0x5000)),
         (1 << 47, 0, (SIGSEGV, 1), CpuFault(SIGSEGV, 0x80, 0, 13)),
         ((1 << 47) - 1, 0, (SIGSEGV, 1), CpuFault(SIGSEGV, 1, (1 << 47) - 1, 14, 5, (1 << 47) - 1)),
@@ -116,3 +117,8 @@ def test_x86_page_faults(
 def test_aarch64_page_faults(access: int, code: int, esr: int) -> None:
     fault = get_arch("aarch64").page_fault(0x5000, access, SIGSEGV, code)
     assert fault == CpuFault(SIGSEGV, code, 0x5000, 0, esr, 0x5000)
+
+
+def test_aarch64_misaligned_pc_comes_before_the_missing_page() -> None:
+    fault = get_arch("aarch64").page_fault(0x400001, 2, SIGSEGV, 1)
+    assert fault[:3] == (SIGBUS, 1, 0x400001)

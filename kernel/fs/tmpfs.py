@@ -43,6 +43,7 @@ from kernel.vfs.caller import Caller
 from kernel.vfs.dentry import Path
 from kernel.vfs.directory import DirectoryFile
 from kernel.vfs.inode import BLOCK_SIZE, DirEntry, Inode, StatFs, SuperBlock
+from kernel.vfs.mount import MountTable
 from kernel.vfs.openfile import OpenFile
 from kernel.vfs.regular import RegularFile, RegularInode, touch_atime
 from kernel.wait import Blocking
@@ -331,3 +332,46 @@ class TmpfsDirectory(_TmpfsInode):
         if inode.mode & S_IFMT == S_IFDIR:  # its '..' counts in another directory now
             old.nlink -= 1
             new.nlink += 1
+
+
+def parse_size(text: bytes, total: int) -> int:
+    """``size=``: bytes, with k, m or g, or percent of RAM; see tmpfs(5).  EINVAL."""
+    factor = _UNITS.get(text[-1:].lower())
+    digits = text[:-1] if factor is not None or text[-1:] == b"%" else text
+    if not digits.isdigit():
+        raise EINVAL(f"size {text!r}")
+    if text[-1:] == b"%":
+        return int(digits) * total // 100
+    return int(digits) * (factor or 1)
+
+
+_UNITS: Final = {b"k": 1 << 10, b"m": 1 << 20, b"g": 1 << 30}
+
+
+def tmpfs_factory(
+    mounts: MountTable, frames: Frames, now: Callable[[], int]
+) -> Callable[[bytes], SuperBlock]:
+    """For ``MountTable.filesystems[b"tmpfs"]``: an instance from mount options."""
+
+    def make(options: bytes) -> SuperBlock:
+        size: int | None = None
+        mode, uid, gid, inodes = 0o1777, 0, 0, None
+        for option in options.split(b",") if options else ():
+            key, _, value = option.partition(b"=")
+            if key == b"size":
+                size = parse_size(value, frames.total * BLOCK_SIZE)
+            elif key == b"nr_blocks":
+                size = parse_size(value, 0) * BLOCK_SIZE
+            elif key == b"nr_inodes":
+                inodes = parse_size(value, 0)
+            elif key == b"mode" and value and not value.strip(b"01234567"):
+                mode = int(value, 8) & 0o7777
+            elif key in (b"uid", b"gid") and value.isdigit():
+                uid, gid = (int(value), gid) if key == b"uid" else (uid, int(value))
+            else:
+                raise EINVAL(f"mount option {option!r}")
+        sb = Tmpfs(frames, mounts.new_dev(), now, size, mode, uid, gid, inodes)
+        sb.options = options
+        return sb
+
+    return make

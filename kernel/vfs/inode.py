@@ -109,8 +109,8 @@ class Inode:
     """
 
     __slots__ = (
-        "atime", "blocks", "btime", "ctime", "exec_cache", "gid", "ino", "linkable", "locks", "mode",
-        "mtime", "nlink", "opens", "rdev", "sb", "size", "uid", "writers",
+        "atime", "blocks", "btime", "ctime", "exec_cache", "gid", "ino", "linkable", "locks",
+        "mode", "mtime", "nlink", "opens", "rdev", "sb", "size", "uid", "writers",
     )  # fmt: skip
 
     def __init__(self, sb: SuperBlock, mode: int, uid: int = 0, gid: int = 0) -> None:

@@ -8,6 +8,8 @@ mount_namespaces(7), mount(2).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from kernel.abi.errors import EBUSY, EINVAL
 from kernel.abi.files import (
     MS_NOATIME,
@@ -84,13 +86,19 @@ class Mount:
 
 
 class MountTable:
-    """The mount namespace of a machine, and what is numbered per machine: devices, mount ids.
+    """The mount namespace of a machine, and what there is one of per machine.
+
+    ``devices``: drivers; ``filesystems``: name -> function that makes an instance from mount
+    options; ``anonymous``: hidden mounts by type; ``lock_waits``: who waits for a record lock.
 
     Invariants: ``mounts[0]`` is the root; each other mount's parent comes before it in ``mounts``
     and ``mountpoint.mounts[parent] is mount``.
     """
 
-    __slots__ = ("_next_ident", "_next_minor", "anonymous", "devices", "lock_waits", "mounts")
+    __slots__ = (
+        "_next_ident", "_next_minor", "anonymous", "devices", "filesystems", "lock_waits",
+        "mounts",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.mounts: list[Mount] = []
@@ -99,6 +107,7 @@ class MountTable:
         self._next_minor = 20
         self.anonymous: dict[bytes, Mount] = {}
         self.lock_waits: LockWaits = {}
+        self.filesystems: dict[bytes, Callable[[bytes], SuperBlock]] = {}
 
     def new_dev(self) -> int:
         """A device number for a file system without a device: 0:N."""
@@ -158,6 +167,24 @@ class MountTable:
         """Mounts directly on ``mount``, in order."""
         return [m for m in self.mounts if m.parent is mount]
 
+    def move(self, mount: Mount, at: Path) -> None:
+        """MS_MOVE: the mount, with what is below it, appears at another place."""
+        self._detach(mount)
+        tree = [mount]
+        for other in self.mounts:
+            if other.parent in tree:
+                tree.append(other)
+        self.mounts = [m for m in self.mounts if m not in tree]
+        self._attach(mount, at)
+        self.mounts += tree[1:]
+
+    def _detach(self, mount: Mount) -> None:
+        mounts = mount.mountpoint.mounts
+        assert mounts is not None and mount.parent is not None
+        del mounts[mount.parent]
+        if not mounts:
+            mount.mountpoint.mounts = None
+
     def unmount(self, mount: Mount, detach: bool = False) -> None:
         """Take a mount away (EBUSY while something is mounted on it).  See umount(2)."""
         if mount is self.mounts[0] or mount.parent is None:
@@ -167,11 +194,7 @@ class MountTable:
             raise EBUSY("something is mounted below")
         for child in below:
             self.unmount(child, detach)
-        mounts = mount.mountpoint.mounts
-        assert mounts is not None
-        del mounts[mount.parent]
-        if not mounts:
-            mount.mountpoint.mounts = None
+        self._detach(mount)
         self.mounts.remove(mount)
         mount.parent = None
 

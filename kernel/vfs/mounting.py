@@ -1,0 +1,149 @@
+"""mount(2) and umount2(2): new instances, binds, remounts, moves.
+
+Which file systems there are is in the mount table's ``filesystems``: a name and a function that
+makes a ``SuperBlock`` from the options, filled when the machine is put together.
+Linux: ``do_mount``.
+"""
+
+from __future__ import annotations
+
+from kernel.abi.errors import EBUSY, EINVAL, ELOOP, ENODEV, ENOTDIR, EPERM
+from kernel.abi.files import (
+    MNT_DETACH,
+    MNT_EXPIRE,
+    MNT_FORCE,
+    MS_BIND,
+    MS_MOVE,
+    MS_NOATIME,
+    MS_PRIVATE,
+    MS_REC,
+    MS_RELATIME,
+    MS_REMOUNT,
+    MS_SHARED,
+    MS_SLAVE,
+    MS_STRICTATIME,
+    MS_UNBINDABLE,
+    S_IFDIR,
+    S_IFMT,
+    UMOUNT_NOFOLLOW,
+)
+from kernel.cred import CAP_SYS_ADMIN
+from kernel.vfs.caller import Caller
+from kernel.vfs.dentry import Path
+from kernel.vfs.mount import PER_MOUNT_FLAGS, Mount
+from kernel.vfs.walk import FOLLOW, walk
+
+_PROPAGATION = MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE
+
+
+def may_mount(caller: Caller) -> None:
+    """EPERM without CAP_SYS_ADMIN."""
+    if not caller.cred.capable(CAP_SYS_ADMIN):
+        raise EPERM("mounting needs CAP_SYS_ADMIN")
+
+
+def mount_at(
+    caller: Caller, source: bytes, target: bytes, fstype: bytes, flags: int, options: bytes
+) -> None:
+    """See mount(2)."""
+    at = walk(caller, -100, target, FOLLOW)
+    may_mount(caller)
+    kept = flags & PER_MOUNT_FLAGS
+    if not flags & (MS_NOATIME | MS_STRICTATIME):
+        kept |= MS_RELATIME
+    if flags & MS_REMOUNT:
+        _remount(at, kept)
+    elif flags & MS_BIND:
+        _bind(caller, source, at, bool(flags & MS_REC))
+    elif flags & _PROPAGATION:
+        _propagation(at, flags)
+    elif flags & MS_MOVE:
+        _move(caller, source, at)
+    else:
+        _mount_new(caller, source, at, fstype, kept, options)
+
+
+def _mount_new(
+    caller: Caller, source: bytes, at: Path, fstype: bytes, flags: int, options: bytes
+) -> None:
+    mounts = caller.fs.mounts
+    make = mounts.filesystems.get(fstype)
+    if make is None:
+        raise ENODEV(f"no file system {fstype.decode(errors='replace')!r}")
+    sb = make(options)
+    sb.source = source or b"none"
+    _check_kinds(sb.root.mode, at)
+    mounts.mount(sb, at, flags)
+
+
+def _check_kinds(mode: int, at: Path) -> None:
+    """A directory covers a directory, a file a file."""
+    if (mode & S_IFMT == S_IFDIR) != (at.dentry.inode.mode & S_IFMT == S_IFDIR):
+        raise ENOTDIR("mounting a directory on a file, or a file on a directory")
+
+
+def _remount(at: Path, flags: int) -> None:
+    if at.dentry is not at.mount.root:
+        raise EINVAL("not a mount point")
+    at.mount.flags = flags
+
+
+def _bind(caller: Caller, source: bytes, at: Path, recursive: bool) -> None:
+    origin = walk(caller, -100, source, FOLLOW)
+    _check_kinds(origin.dentry.inode.mode, at)
+    mounts = caller.fs.mounts
+    below = [
+        m for m in mounts.mounts
+        if m.parent is origin.mount and m.mountpoint.is_below(origin.dentry)
+    ]  # fmt: skip
+    copy = mounts.bind(origin, at, origin.mount.flags)
+    if recursive:
+        for mount in below:
+            _bind_tree(caller, mount, copy)
+
+
+def _bind_tree(caller: Caller, mount: Mount, parent: Mount) -> None:
+    mounts = caller.fs.mounts
+    children = mounts.children(mount)
+    copy = mounts.bind(Path(mount, mount.root), Path(parent, mount.mountpoint), mount.flags)
+    for child in children:
+        _bind_tree(caller, child, copy)
+
+
+def _propagation(at: Path, flags: int) -> None:
+    """There is one mount namespace, so nothing propagates: private is what every mount is."""
+    if at.dentry is not at.mount.root:
+        raise EINVAL("not a mount point")
+    if flags & _PROPAGATION not in (MS_PRIVATE, MS_SLAVE):
+        raise EINVAL("only private mounts")
+
+
+def _move(caller: Caller, source: bytes, at: Path) -> None:
+    origin = walk(caller, -100, source, FOLLOW)
+    mount = origin.mount
+    if origin.dentry is not mount.root or mount.parent is None:
+        raise EINVAL("not a mount point")
+    _check_kinds(origin.dentry.inode.mode, at)
+    above: Mount | None = at.mount
+    while above is not None:
+        if above is mount:
+            raise ELOOP("a mount cannot move below itself")
+        above = above.parent
+    caller.fs.mounts.move(mount, at)
+
+
+def unmount_at(caller: Caller, target: bytes, flags: int) -> None:
+    """See umount2(2).  MNT_FORCE is for network file systems and changes nothing here."""
+    if flags & ~(MNT_FORCE | MNT_DETACH | MNT_EXPIRE | UMOUNT_NOFOLLOW):
+        raise EINVAL(f"flags {flags:#x}")
+    may_mount(caller)
+    at = walk(caller, -100, target, 0 if flags & UMOUNT_NOFOLLOW else FOLLOW)
+    if at.dentry is not at.mount.root:
+        raise EINVAL("not a mount point")
+    if flags & MNT_EXPIRE:
+        raise EINVAL("MNT_EXPIRE is not supported")
+    mount, context = at.mount, caller.fs
+    if not flags & MNT_DETACH:
+        if mount.opens or mount in (context.cwd.mount, context.root.mount):
+            raise EBUSY("files are open or directories in use")
+    context.mounts.unmount(mount, bool(flags & MNT_DETACH))

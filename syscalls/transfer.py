@@ -1,0 +1,132 @@
+"""Copies inside the kernel: sendfile(2), copy_file_range(2), splice(2)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from kernel.abi.errors import EAGAIN, EBADF, EINVAL, EISDIR, EOVERFLOW, ESPIPE, EXDEV
+from kernel.abi.files import (
+    MAX_OFFSET,
+    O_APPEND,
+    S_IFDIR,
+    S_IFIFO,
+    S_IFMT,
+    S_IFREG,
+    SPLICE_F_GIFT,
+    SPLICE_F_MORE,
+    SPLICE_F_MOVE,
+    SPLICE_F_NONBLOCK,
+)
+from kernel.abi.limits import MAX_RW_COUNT
+from kernel.vfs.copying import copy_through
+from kernel.vfs.openfile import OpenFile
+from syscalls.declare import syscall
+from syscalls.kinds import Fd, OffsetInOutPtr, Size, SpliceFlags, UInt
+
+if TYPE_CHECKING:
+    from kernel.task.task import Task
+    from kernel.wait import Blocking
+
+_SPLICE_FLAGS: Final = SPLICE_F_MOVE | SPLICE_F_NONBLOCK | SPLICE_F_MORE | SPLICE_F_GIFT
+
+
+def _ends(task: Task, fd_in: int, fd_out: int) -> tuple[OpenFile, OpenFile]:
+    source = task.fds.get(fd_in)
+    if not source.readable:
+        raise EBADF("not open for reading")
+    target = task.fds.get(fd_out)
+    if not target.writable:
+        raise EBADF("not open for writing")
+    return source, target
+
+
+def _read_offset(task: Task, address: int, file: OpenFile) -> int | None:
+    """The offset a pointer gives; None for the file's own position."""
+    if not address:
+        return None
+    offset = task.mem.read_s64(address)
+    if not file.seekable:
+        raise ESPIPE("an offset for a file without a position")
+    if offset < 0:
+        raise EINVAL("negative offset")
+    return offset
+
+
+def _finish(
+    task: Task, copying: Blocking[int], addresses: tuple[tuple[int, int | None], ...]
+) -> Blocking[int]:
+    """Write the offsets back when it is known how much was copied."""
+    count = yield from copying
+    for address, offset in addresses:
+        if offset is not None:
+            task.mem.write_u64(address, offset + count)
+    return count
+
+
+@syscall("sendfile(2)")
+def sendfile(
+    task: Task, out_fd: Fd, in_fd: Fd, offset: OffsetInOutPtr, count: Size
+) -> Size | Blocking[Size]:
+    """Copy from a file to any descriptor.  See sendfile(2), ERRORS."""
+    source, target = _ends(task, in_fd, out_fd)
+    start = _read_offset(task, offset, source)
+    if count >> 63:
+        raise EINVAL("negative size")
+    if not source.seekable or target.flags & O_APPEND:
+        raise EINVAL("the source has no position, or the target is O_APPEND")
+    copying = copy_through(task, source, start, target, None, min(count, MAX_RW_COUNT))
+    return _finish(task, copying, ((offset, start),))
+
+
+@syscall("copy_file_range(2)")
+def copy_file_range(
+    task: Task, fd_in: Fd, off_in: OffsetInOutPtr, fd_out: Fd, off_out: OffsetInOutPtr, len_: Size,
+    flags: UInt,
+) -> Size | Blocking[Size]:  # fmt: skip
+    """Copy between two regular files.  See copy_file_range(2), ERRORS."""
+    source, target = _ends(task, fd_in, fd_out)
+    if flags:
+        raise EINVAL(f"flags {flags:#x}")
+    for file in (source, target):
+        kind = file.inode.mode & S_IFMT
+        if kind != S_IFREG:
+            raise EISDIR("a directory") if kind == S_IFDIR else EINVAL("not a regular file")
+    if target.flags & O_APPEND:
+        raise EBADF("the target is O_APPEND")
+    at_in, at_out = _read_offset(task, off_in, source), _read_offset(task, off_out, target)
+    start = source.pos if at_in is None else at_in
+    end = target.pos if at_out is None else at_out
+    if max(start, end) + len_ > MAX_OFFSET:
+        raise EOVERFLOW("the range ends past 2^63")
+    source.inode.refresh()
+    length = min(len_, MAX_RW_COUNT, max(source.inode.size - start, 0))
+    if source.inode is target.inode and start < end + length and end < start + length:
+        raise EINVAL("the ranges overlap")
+    if source.inode.sb.fstype != target.inode.sb.fstype:
+        raise EXDEV("different kinds of file system")
+    copying = copy_through(task, source, at_in, target, at_out, length)
+    return _finish(task, copying, ((off_in, at_in), (off_out, at_out)))
+
+
+@syscall("splice(2)")
+def splice(
+    task: Task, fd_in: Fd, off_in: OffsetInOutPtr, fd_out: Fd, off_out: OffsetInOutPtr, len_: Size,
+    flags: SpliceFlags,
+) -> Size | Blocking[Size]:  # fmt: skip
+    """Move bytes between a pipe and another descriptor.  See splice(2), ERRORS."""
+    if flags & ~_SPLICE_FLAGS:
+        raise EINVAL(f"flags {flags:#x}")
+    if not len_:
+        return 0
+    source, target = _ends(task, fd_in, fd_out)
+    pipes = [f for f in (source, target) if f.inode.mode & S_IFMT == S_IFIFO]
+    if not pipes:
+        raise EINVAL("neither end is a pipe")
+    at_in, at_out = _read_offset(task, off_in, source), _read_offset(task, off_out, target)
+    if source.inode is target.inode or target.flags & O_APPEND:
+        raise EINVAL("the same pipe twice, or the target is O_APPEND")
+    nonblock = bool(flags & SPLICE_F_NONBLOCK)
+    if nonblock and any(not f.poll(task, 0xFFFF) & 0x45 for f in pipes):
+        raise EAGAIN("the pipe is not ready")
+    copying = copy_through(task, source, at_in, target, at_out, min(len_, MAX_RW_COUNT), once=True)
+    return _finish(task, copying, ((off_in, at_in), (off_out, at_out)))

@@ -285,7 +285,7 @@ def _set_flag(task: Task, file: OpenFile, flag: int, arg: int) -> int:
 def ioctl(task: Task, fd: Fd, request: IoctlCmd, arg: IoctlArg) -> NewFd | Blocking[NewFd]:
     """Control a device; a few requests work on every file.  See ioctl(2)."""
     file = task.fds.get(fd)
-    if request == FIOCLEX or request == FIONCLEX:
+    if request in (FIOCLEX, FIONCLEX):
         task.fds.set_cloexec(fd, request == FIOCLEX)
         return 0
     if request == FIONBIO:

@@ -180,7 +180,8 @@ class MountTable:
 
     def _detach(self, mount: Mount) -> None:
         mounts = mount.mountpoint.mounts
-        assert mounts is not None and mount.parent is not None
+        assert mounts is not None
+        assert mount.parent is not None
         del mounts[mount.parent]
         if not mounts:
             mount.mountpoint.mounts = None

@@ -18,6 +18,7 @@ from __future__ import annotations
 import fcntl
 import os
 import select
+import stat
 import struct
 import termios
 from typing import TYPE_CHECKING, Final
@@ -27,6 +28,7 @@ from kernel.abi.files import (
     MAX_OFFSET,
     O_ACCMODE,
     O_APPEND,
+    O_LARGEFILE,
     O_NONBLOCK,
     O_RDONLY,
     O_RDWR,
@@ -58,6 +60,7 @@ MOST: Final = 1 << 20
 """Bytes moved by one host call: bounds the number of slices (IOV_MAX)."""
 
 PIPE_BUF: Final = 4096
+NULL_DEVICE: Final = makedev(1, 3)
 _NOWAIT: Final[int] = getattr(os, "RWF_NOWAIT", 0)  # Linux only
 _KINDS: Final = {S_IFIFO: b"pipe", S_IFSOCK: b"socket", S_IFREG: b"host", S_IFCHR: b"host"}
 
@@ -144,7 +147,8 @@ def host_flags(fd: int) -> int:
     """The access mode and O_APPEND of a host descriptor, in Linux's numbers."""
     flags = fcntl.fcntl(fd, fcntl.F_GETFL)
     mode = {os.O_RDONLY: O_RDONLY, os.O_WRONLY: O_WRONLY}.get(flags & os.O_ACCMODE, O_RDWR)
-    return mode | (O_APPEND if flags & os.O_APPEND else 0)
+    large = 0 if stat.S_ISFIFO(os.fstat(fd).st_mode) else O_LARGEFILE  # as open(2) would set it
+    return mode | large | (O_APPEND if flags & os.O_APPEND else 0)
 
 
 class HostStream(OpenFile):
@@ -397,5 +401,7 @@ class HostStreams:
             inode = HostInode(self._mount.sb, fd, self._poller, self._owner)
             self._inodes[key] = inode
         name = b"%s:[%d]" % (_KINDS.get(inode.mode & S_IFMT, b"host"), inode.ino)
+        if inode.mode & S_IFMT == S_IFCHR and inode.rdev == NULL_DEVICE:
+            name = b"/dev/null"
         path = Path(self._mount, Dentry(name, None, inode))
         return HostStream(inode, path, host_flags(fd))

@@ -11,7 +11,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from kernel.abi.errors import EACCES, EINVAL
-from kernel.abi.files import O_ACCMODE, O_RDONLY, PROC_SUPER_MAGIC, S_IFDIR, S_IFLNK, S_IFREG
+from kernel.abi.files import (
+    O_ACCMODE,
+    O_RDONLY,
+    PROC_SUPER_MAGIC,
+    S_IFDIR,
+    S_IFLNK,
+    S_IFMT,
+    S_IFREG,
+)
 from kernel.vfs.directory import DirectoryFile
 from kernel.vfs.inode import DirEntry, Inode, SuperBlock
 from kernel.vfs.openfile import OpenFile, ShowFile
@@ -125,7 +133,6 @@ class DirNode(Inode):
 
     def __init__(self, sb: SuperBlock, names: dict[bytes, Factory], mode: int = 0o555) -> None:
         super().__init__(sb, S_IFDIR | mode)
-        self.nlink = 2
         self.names = names
         self._made: dict[bytes, Inode] = {}
 
@@ -139,6 +146,11 @@ class DirNode(Inode):
             made = self._made[name] = factory(self.sb)
         return made
 
+    def refresh(self) -> None:
+        """A link from each directory below, as everywhere."""
+        made = [self.child(name) for name in self.names]
+        self.nlink = 2 + sum(1 for inode in made if inode is not None and is_directory(inode))
+
     def lookup(self, name: bytes) -> Inode | None:
         """A fixed name."""
         return self.child(name)
@@ -150,6 +162,11 @@ class DirNode(Inode):
     def open(self, caller: Caller, path: Path, flags: int) -> OpenFile:
         """For getdents64(2)."""
         return DirectoryFile(self, path, flags)
+
+
+def is_directory(inode: Inode) -> bool:
+    """Does it count as a link to its parent?"""
+    return inode.mode & S_IFMT == S_IFDIR
 
 
 def entry_of(name: bytes, inode: Inode | None) -> DirEntry:

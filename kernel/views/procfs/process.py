@@ -85,6 +85,9 @@ _COMMON: dict[bytes, TaskFactory] = {
 _TASK_FILES: dict[bytes, TaskFactory] = {**_COMMON, b"stat": _text(_task_stat)}
 
 
+_DIRECTORIES = (b"task", b"fd", b"fdinfo")
+
+
 class TaskDirectory(Inode):
     """A directory about one task; its files belong to the task's effective user."""
 
@@ -95,7 +98,6 @@ class TaskDirectory(Inode):
     ) -> None:
         super().__init__(sb, S_IFDIR | 0o555)
         self.task = task
-        self.nlink = 2
         self._factories = _TASK_FILES if factories is None else factories
         self._made: dict[bytes, Inode] = {}
         self.refresh()
@@ -103,6 +105,7 @@ class TaskDirectory(Inode):
     def refresh(self) -> None:
         """Owner: the effective user, or root while it must not be looked into (proc(5))."""
         self._own(self)
+        self.nlink = 2 + sum(1 for name in _DIRECTORIES if name in self._factories)
 
     def _own(self, inode: Inode) -> None:
         cred, shown = self.task.cred, self.task.group.dumpable == 1

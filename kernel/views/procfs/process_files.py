@@ -93,6 +93,10 @@ class _Descriptors(Inode):
         """The inode for a descriptor."""
         raise NotImplementedError
 
+    def refresh(self) -> None:
+        """The size is the number of open descriptors (Linux since 6.2)."""
+        self.size = len(self.task.fds.files)
+
     def _inode(self, fd: int) -> Inode | None:
         file = self.task.fds.files.get(fd)
         if file is None:
@@ -151,7 +155,8 @@ class FdinfoDirectory(_Descriptors):
         def show(reader: Task) -> bytes:
             check_look(reader, task)
             described = file.describe()
-            flags = file.flags | (O_CLOEXEC if fd in task.fds.cloexec else 0)
+            cloexec = O_CLOEXEC if fd in task.fds.cloexec else 0
+            flags = reader.kernel.arch.open_flags_out(file.flags | cloexec)
             return b"pos:\t%d\nflags:\t0%o\nmnt_id:\t%d\nino:\t%d\n" % (
                 cast("int", described.get("pos", file.pos)), flags, file.path.mount.ident,
                 file.inode.ino,

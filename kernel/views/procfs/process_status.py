@@ -5,16 +5,18 @@ Layouts follow fs/proc/array.c and fs/proc/base.c of Linux, field by field.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kernel.abi.errors import EACCES, EINVAL
 from kernel.abi.signals import SIG_IGN
 from kernel.cred import CAP_SYS_RESOURCE, RLIM_INFINITY, RLIMIT_RSS, RLIMIT_SIGPENDING
+from kernel.mm.vm_flags import VM_SHARED, VM_WRITE
 from kernel.task.task import RUNNING, STOPPED, ZOMBIE
 from kernel.task.usage import NS_PER_TICK, of_group, of_task
 from kernel.views.procfs.access import may_look
 
 if TYPE_CHECKING:
+    from kernel.mm.address_space import AddressSpace
     from kernel.task.task import Task
     from kernel.task.usage import Usage
 
@@ -121,7 +123,8 @@ def statm(reader: Task, task: Task) -> bytes:
     if mm is None:
         return b"0 0 0 0 0 0 0\n"
     text = (mm.end_code + PAGE_SIZE - 1) // PAGE_SIZE - mm.start_code // PAGE_SIZE
-    shared = max(0, mm.rss - min(mm.rss, mm.data_vm + mm.stack_vm))
+    resident = _resident(mm)
+    shared = resident.file + resident.shared
     return b"%d %d %d %d 0 %d 0\n" % (
         mm.total_vm, mm.rss, shared, text, mm.data_vm + mm.stack_vm,
     )  # fmt: skip
@@ -174,24 +177,40 @@ def _memory(task: Task) -> list[str]:
     if mm is None:
         return []
     text = (mm.end_code + PAGE_SIZE - 1) // PAGE_SIZE - mm.start_code // PAGE_SIZE
-    anonymous = min(mm.rss, mm.data_vm + mm.stack_vm)
+    resident = _resident(mm)
     mapped = sum(area.pages for area in mm.vmas if area.file is not None)
     sizes = (
         ("VmPeak", mm.peak_vm), ("VmSize", mm.total_vm), ("VmLck", mm.locked_vm), ("VmPin", 0),
-        ("VmHWM", mm.peak_rss), ("VmRSS", mm.rss), ("RssAnon", anonymous),
-        ("RssFile", mm.rss - anonymous), ("RssShmem", 0), ("VmData", mm.data_vm),
+        ("VmHWM", mm.peak_rss), ("VmRSS", mm.rss), ("RssAnon", resident.anonymous),
+        ("RssFile", resident.file), ("RssShmem", resident.shared), ("VmData", mm.data_vm),
         ("VmStk", mm.stack_vm), ("VmExe", text), ("VmLib", max(0, mapped - text)),
     )  # fmt: skip
     lines = [f"{name}:\t{pages * PAGE_KB:8d} kB" for name, pages in sizes]
-    lines.append(f"VmPTE:\t{_table_pages(task) * PAGE_KB:8d} kB")
+    lines.append(f"VmPTE:\t{mm.table_frames * PAGE_KB:8d} kB")
     lines.append(f"VmSwap:\t{0:8d} kB")
     return [*lines, "HugetlbPages:\t       0 kB", "CoreDumping:\t0", "THP_enabled:\t0"]
 
 
-def _table_pages(task: Task) -> int:
-    mm = task.mm
-    assert mm is not None
-    return mm.table_frames
+class _Resident(NamedTuple):
+    """Pages that are present, by what is behind them."""
+
+    anonymous: int
+    file: int
+    shared: int
+
+
+def _resident(mm: AddressSpace) -> _Resident:
+    """A private page that can be written counts as anonymous: it has been, or will be, copied."""
+    file = shared = 0
+    for area in mm.vmas:
+        if area.pager is None or (area.flags & VM_WRITE and not area.flags & VM_SHARED):
+            continue
+        present = mm.ranges.present(mm.root, area.start // PAGE_SIZE, area.pages)
+        if area.file is None:
+            shared += present
+        else:
+            file += present
+    return _Resident(mm.rss - file - shared, file, shared)
 
 
 def _signals(task: Task) -> list[str]:

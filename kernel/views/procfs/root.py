@@ -97,8 +97,9 @@ class ProcRoot(DirNode):
         return super().entries(caller) + numbers
 
     def refresh(self) -> None:
-        """A link from each process's directory."""
-        self.nlink = 2 + len(self.kernel.groups)
+        """A link from each directory: the fixed ones and the processes'."""
+        super().refresh()
+        self.nlink += len(self.kernel.groups)
 
 
 def make_procfs(kernel: System, mounts: MountTable) -> ViewSuperBlock:

@@ -17,7 +17,7 @@ from kernel.abi.ioctls import (
     VWERASE,
 )
 from kernel.views.terminal.input_queue import InputQueue
-from kernel.views.terminal.output import TAB, OutputProcessor, is_control
+from kernel.views.terminal.output import TAB, WORD, OutputProcessor, is_control
 
 _RUB: bytes = b"\b \b"
 
@@ -72,7 +72,7 @@ class Eraser:
             if self.output.is_continuation(rubbed[0]):
                 break
             if kind == VWERASE:
-                if chr(rubbed[0]).isalnum() or rubbed == b"_":
+                if rubbed[0] in WORD:
                     seen_word = True
                 elif seen_word:
                     break

@@ -50,7 +50,7 @@ from kernel.abi.ioctls import (
 from kernel.abi.signals import SIGINT, SIGQUIT, SIGTSTP
 from kernel.views.terminal.eraser import Eraser
 from kernel.views.terminal.input_queue import CAPACITY, InputQueue
-from kernel.views.terminal.output import NEWLINE, RETURN, OutputProcessor
+from kernel.views.terminal.output import NEWLINE, RETURN, TO_LOWER, OutputProcessor
 from kernel.views.terminal.settings import Settings
 
 _SIGNAL_CHARS: Final = ((VINTR, SIGINT), (VQUIT, SIGQUIT), (VSUSP, SIGTSTP))
@@ -166,8 +166,8 @@ class LineDiscipline:
         iflag, lflag = self.settings.iflag, self.settings.lflag
         if iflag & ISTRIP:
             char &= 0x7F
-        if iflag & IUCLC and lflag & IEXTEN and 65 <= char <= 90:
-            char += 32
+        if iflag & IUCLC and lflag & IEXTEN:
+            char = TO_LOWER[char]
         if self.lnext:
             self.lnext = False
             self._queue_and_echo(char)
@@ -190,6 +190,10 @@ class LineDiscipline:
         elif char == NEWLINE and iflag & INLCR:
             char = RETURN
         if self.canonical and self._canonical_char(char):
+            return
+        if char == NEWLINE and self.settings.lflag & ECHO:
+            self._echo(self.eraser.finish() + self.output.process(b"\n"))
+            self.queue.put(char)
             return
         self._queue_and_echo(char)
 
@@ -265,9 +269,6 @@ class LineDiscipline:
         if not self.settings.lflag & ECHO:
             return
         prefix = self.eraser.finish()
-        if char == NEWLINE:
-            self._echo(prefix + self.output.process(b"\n"))
-            return
         if self.queue.at_line_start():
             self.output.begin_line()
         self._echo(prefix + self.output.shown(char))

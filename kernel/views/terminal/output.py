@@ -27,8 +27,17 @@ NEWLINE: Final = 10
 RETURN: Final = 13
 TAB: Final = 9
 BACKSPACE: Final = 8
+_ECHO_ESCAPE: Final = 0xFF  # the escape of Linux's echo buffer: its echo is never changed
 _CHANGES: Final = OLCUC | OCRNL | ONOCR | ONLRET
-_CONTROL: Final = bytes(range(32)) + b"\x7f"
+
+
+# The kernel's own character classes are those of Latin-1 (lib/ctype.c), UTF-8 or not.
+_UPPER: Final = (*range(65, 91), *range(192, 215), *range(216, 223))
+_LOWER: Final = (*range(97, 123), *range(223, 247), *range(248, 256))
+TO_UPPER: Final = bytes(c - 32 if c in _LOWER else c for c in range(256))
+TO_LOWER: Final = bytes(c + 32 if c in _UPPER else c for c in range(256))
+WORD: Final = bytes((*range(48, 58), *sorted((*_UPPER, *_LOWER)), 95))
+"""Letters, digits and the underscore: what VWERASE takes for a word."""
 
 
 def is_control(char: int) -> bool:
@@ -100,7 +109,7 @@ class OutputProcessor:
             self.column += width
             return b" " * width
         self._step(char)
-        return bytes((char,)).upper() if oflag & OLCUC else bytes((char,))
+        return bytes((TO_UPPER[char] if oflag & OLCUC else char,))
 
     def _return(self, oflag: int) -> bytes:
         if oflag & ONOCR and self.column == 0:
@@ -121,6 +130,9 @@ class OutputProcessor:
         if self.settings.lflag & ECHOCTL and is_control(char) and char != TAB:
             self.column += 2
             return bytes((94, char ^ 0x40))
+        if char == _ECHO_ESCAPE:
+            self.column += 1
+            return b"\xff"
         return self.process(bytes((char,)))
 
     def begin_line(self) -> None:

@@ -44,7 +44,7 @@ def getdents64(task: Task, fd: Fd, dirp: DirentsPtr, count: UInt) -> Size:
     entries = file.listing(task)
     position = file.pos
     records: list[bytes] = []
-    room = count
+    room: int = count
     for name, ino, kind in entries[position:]:
         record = _record64(ino, position + 1, kind, name)
         room -= len(record)
@@ -62,7 +62,7 @@ def getdents(task: Task, fd: Fd, dirp: DirentsPtr, count: UInt) -> Size:
     entries = file.listing(task)
     position = file.pos
     records: list[bytes] = []
-    room = count
+    room: int = count
     for name, ino, kind in entries[position:]:
         record = _record(ino, position + 1, kind, name)
         room -= len(record)

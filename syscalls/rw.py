@@ -196,12 +196,13 @@ def pwritev2(
     file = _writable(task, fd)
     buf = _vector(task, iov, iovcnt)
     _check_rwf(flags)
-    at = None if offset == -1 else offset
+    at: int | None = None if offset == -1 else offset
     if flags & RWF_APPEND and file.seekable:
         file.inode.refresh()
-        at = file.inode.size
         if offset == -1:
-            file.pos, at = at, None
+            file.pos = file.inode.size
+        else:
+            at = file.inode.size
     written = file.write(task, buf, at)
     if flags & (RWF_DSYNC | RWF_SYNC) and file.seekable:
         file.fsync(task, bool(flags & RWF_DSYNC))

@@ -9,21 +9,22 @@ from __future__ import annotations
 from kernel.abi.errors import EINVAL, ENXIO
 from kernel.abi.files import O_ACCMODE, O_NONBLOCK, O_RDONLY, O_WRONLY
 from kernel.fs.pipe import Pipe, PipeFile
-from kernel.vfs.caller import Caller
 from kernel.vfs.dentry import Path
 from kernel.vfs.inode import Inode
 from kernel.vfs.openfile import OpenFile
 from kernel.wait import Blocking, Interrupted, Sleep
 
 
-class FifoInode(Inode):
-    """Mixed into a file system's inode; ``pipe`` is there while somebody has the FIFO open."""
+class Fifo:
+    """The pipe behind a FIFO's inode; there is one while somebody has the FIFO open."""
 
-    __slots__ = ()
+    __slots__ = ("pipe",)
 
-    pipe: Pipe | None
+    def __init__(self) -> None:
+        self.pipe: Pipe | None = None
 
-    def open(self, caller: Caller, path: Path, flags: int) -> OpenFile | Blocking[OpenFile]:
+    def open(self, inode: Inode, path: Path, flags: int) -> OpenFile | Blocking[OpenFile]:
+        """Open one end, or with O_RDWR both."""
         mode = flags & O_ACCMODE
         if mode == O_ACCMODE:
             raise EINVAL("access mode")
@@ -32,7 +33,7 @@ class FifoInode(Inode):
             pipe = self.pipe = Pipe("fifo")
         if mode == O_WRONLY and flags & O_NONBLOCK and not pipe.readers:
             raise ENXIO("no reader")
-        file = PipeFile(self, path, flags, pipe)
+        file = PipeFile(inode, path, flags, pipe)
         pipe.queue.wake()
         if mode == O_RDONLY and not pipe.writers:
             if not flags & O_NONBLOCK:

@@ -34,7 +34,7 @@ from kernel.abi.files import (
     XATTR_CREATE,
     XATTR_REPLACE,
 )
-from kernel.fs.fifo import FifoInode
+from kernel.fs.fifo import Fifo
 from kernel.fs.pages import FilePages, SpaceBudget
 from kernel.mm.buffer import Buffer
 from kernel.mm.frames import Frames
@@ -208,14 +208,17 @@ class TmpfsLink(_TmpfsInode):
         return self.target
 
 
-class TmpfsFifo(_TmpfsInode, FifoInode):
+class TmpfsFifo(_TmpfsInode):
     """A FIFO; see fifo(7)."""
 
-    __slots__ = ("pipe",)
+    __slots__ = ("fifo",)
 
     def __init__(self, sb: Tmpfs, mode: int, uid: int, gid: int) -> None:
         super().__init__(sb, mode, uid, gid)
-        self.pipe = None
+        self.fifo = Fifo()
+
+    def open(self, caller: Caller, path: Path, flags: int) -> OpenFile | Blocking[OpenFile]:
+        return self.fifo.open(self, path, flags)
 
 
 class TmpfsDevice(_TmpfsInode):

@@ -75,12 +75,24 @@ def run(command):
         stop("failed with status %d: %s" % (status, " ".join(command)))
 
 
+def install(command):
+    """Run pip; of its long story about a failure only our own line, if there is one, is told."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    output = process.communicate()[0].decode("utf-8", "replace")
+    if process.returncode:
+        ours = [line.strip() for line in output.splitlines() if "diorama: " in line]
+        if ours:
+            stop(ours[-1].split("diorama: ", 1)[1])
+        sys.stderr.write(output)
+        stop("pip failed: %s" % " ".join(command))
+
+
 def main():
     """Environment, then the project itself in editable form."""
     check_host()
     place = sys.argv[1]
     extra = "[%s]" % sys.argv[2] if len(sys.argv) > 2 else ""
-    run(pip_command(place) + ["install", "-q", "--editable", "." + extra])
+    install(pip_command(place) + ["install", "-q", "--editable", "." + extra])
 
 
 if __name__ == "__main__":

@@ -2,22 +2,61 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import TYPE_CHECKING
+
+from kernel.events import Observer
+from tools.errors import DioramaError
 
 if TYPE_CHECKING:
     from kernel.machine.loop import Machine
+    from kernel.task.task import Task
     from tools.config import RunConfig
+
+
+class Timekeeper(Observer["Task"]):
+    """Looks at nothing; that somebody observes is what makes the machine keep time per call."""
 
 
 class Watchers:
     """Attached before the first instruction; ``finish`` writes what they have to say."""
 
     def __init__(self, config: RunConfig, machine: Machine) -> None:
-        self._config = config
         self._machine = machine
+        self._stats_to: str | None = None
+        self._wants_stats = config.stats is not None
+        if config.stats is not None:
+            self._stats_to = config.stats.output
+            _check_writable(self._stats_to)
+            machine.attach(Timekeeper())
 
     def toggle_trace(self) -> None:
         """SIGUSR1 to diorama: tracing on or off."""
 
     def finish(self) -> None:
         """The run is over: statistics, the rest of the trace."""
+        if self._wants_stats:
+            from tools.stats import collect, render  # only runs with statistics need it
+
+            _write(render(collect(self._machine), self._stats_to), self._stats_to)
+
+
+def _check_writable(path: str | None) -> None:
+    """An output that cannot be written is found before the run, and truncated by it."""
+    if path is None:
+        return
+    try:
+        with open(path, "w", encoding="utf-8"):
+            pass
+    except OSError as error:
+        raise DioramaError(f"{path}: {error.strerror}") from None
+
+
+def _write(text: str, path: str | None) -> None:
+    if path is None:
+        sys.stdout.flush()
+        os.write(2, text.encode("utf-8", "surrogateescape"))
+    else:
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)

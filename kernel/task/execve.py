@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from kernel.abi.errors import E2BIG, EAGAIN, ELOOP, ENOENT, ENOEXEC
+from kernel.abi.errors import E2BIG, EAGAIN, ELOOP, ENOENT, ENOEXEC, KernelError
 from kernel.abi.files import AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, S_IFLNK, S_IFMT
 from kernel.abi.signals import SIGCHLD, SS_DISABLE
 from kernel.arch.base import AltStack
@@ -187,7 +187,12 @@ def _vanishes(program: Program, target: Target) -> bool:
 
 def _switch_to_interpreter(program: Program, found: Interpreter) -> None:
     script = program.file
-    opened = open_program(program.task, AT_FDCWD, found.path)
+    try:
+        opened = open_program(program.task, AT_FDCWD, found.path)
+    except KernelError as error:
+        why = error.reason or error.text
+        where = found.path.decode("utf-8", "surrogateescape")
+        raise type(error)(f"the script's interpreter {where}: {why}") from error
     if program.interp is not program.path:
         script.drop()  # an interpreter that was itself a script: opened here, one round ago
     program.file = opened

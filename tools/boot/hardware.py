@@ -15,7 +15,7 @@ from kernel.cpu.engine import Engine
 from kernel.fs.hostpoller import HostSelector
 from kernel.machine.loop import Machine
 from kernel.mm.frames import Frames
-from kernel.mm.physical import PhysicalMemory
+from kernel.mm.physical import PAGE_SIZE, PhysicalMemory
 from kernel.task.system import Names, System
 from kernel.vfs.mount import MountTable
 from loader.formats import formats_for
@@ -57,7 +57,7 @@ def assemble(
 ) -> Hardware:
     """One machine, without files and without tasks."""
     arch = get_arch(arch_name)
-    physical = PhysicalMemory(memory)
+    physical = PhysicalMemory(memory + PAGE_SIZE)  # frame 0 is never used
     cpu = Engine(arch, physical)
     frames = Frames(physical, cpu)
     clock = HostClock()

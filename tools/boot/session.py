@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 GRACE_NS: Final = 100_000_000
 """How long the processes left over may react to SIGHUP before SIGKILL."""
+SCRIPT_HINT: Final = " (--busybox puts BusyBox into /bin, --rootfs brings other programs)"
 INTERRUPTS_TO_LEAVE_NS: Final = 2_000_000_000
 HANDLED: Final = (
     signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGWINCH,
@@ -170,7 +171,8 @@ class Session:
             spawn(task, program.path, (program.argv0, *args), self.environment())
         except (ENOENT, ENOTDIR) as error:
             if program.host is not None or "interpreter" in error.reason:
-                raise CannotRun(f"{name}: {error.reason or error.text}") from None
+                hint = SCRIPT_HINT if "script's interpreter" in error.reason else ""
+                raise CannotRun(f"{name}: {error.reason or error.text}{hint}") from None
             raise ProgramNotFound(f"{name}: not found in the guest's files") from None
         except KernelError as error:
             raise CannotRun(f"{name}: {error.reason or error.text}") from None

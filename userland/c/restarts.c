@@ -1,0 +1,192 @@
+/* What becomes of a sleeping call when a signal comes: restarted or EINTR.  See signal(7),
+ * "Interruption of system calls and library functions by signal handlers". */
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/select.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <time.h>
+#include "check.h"
+
+static volatile sig_atomic_t seen;
+static int ends[2];
+
+static void counting(int signo) { (void)signo; seen++; }
+static void feeding(int signo) { (void)signo; seen++; if (write(ends[1], "!", 1) != 1) _exit(50); }
+
+static void install(int signo, void (*handler)(int), int flags)
+{
+    struct sigaction action = {.sa_handler = handler, .sa_flags = flags};
+    sigaction(signo, &action, NULL);
+}
+
+static double now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return time.tv_sec + time.tv_nsec / 1e9;
+}
+
+static void alarm_in(int ms, int again_ms)
+{
+    struct itimerval timer = {{0, again_ms * 1000}, {0, ms * 1000}};
+    seen = 0;
+    setitimer(ITIMER_REAL, &timer, NULL);
+}
+
+/* A child that stops us after 20 ms and lets us go on after 130: no handler runs. */
+static pid_t pausing(void)
+{
+    pid_t parent = getpid(), child = fork();
+    if (child == 0) {
+        usleep(20000), kill(parent, SIGSTOP);
+        usleep(130000), kill(parent, SIGCONT);
+        _exit(0);
+    }
+    return child;
+}
+
+static void reads(void)
+{
+    char byte = 0;
+    CHECK(pipe(ends) == 0);
+    install(SIGALRM, counting, 0), alarm_in(20, 20);
+    FAILS(read(ends[0], &byte, 1), EINTR);
+    CHECK(seen >= 1);
+    install(SIGALRM, feeding, SA_RESTART), alarm_in(20, 0);
+    CHECK(read(ends[0], &byte, 1) == 1 && byte == '!' && seen == 1);
+    install(SIGALRM, SIG_IGN, 0), alarm_in(10, 10);
+    pid_t child = fork();
+    if (child == 0)
+        usleep(50000), feeding(0), _exit(0);
+    CHECK(read(ends[0], &byte, 1) == 1);
+    CHECK(waitpid(child, NULL, 0) == child);
+    alarm_in(0, 0);
+    close(ends[0]), close(ends[1]);
+}
+
+static void waits(void)
+{
+    int status = 0;
+    pid_t child = fork();
+    if (child == 0)
+        usleep(80000), _exit(4);
+    install(SIGALRM, counting, 0), alarm_in(20, 20);
+    FAILS(waitpid(child, &status, 0), EINTR);
+    install(SIGALRM, counting, SA_RESTART), alarm_in(10, 10);
+    CHECK(waitpid(child, &status, 0) == child && WEXITSTATUS(status) == 4 && seen > 1);
+    alarm_in(0, 0);
+    install(SIGCHLD, counting, 0), seen = 0;
+    child = fork();
+    if (child == 0)
+        usleep(10000), _exit(5);
+    CHECK(waitpid(child, &status, 0) == child && WEXITSTATUS(status) == 5 && seen == 1);
+    install(SIGCHLD, SIG_DFL, 0);
+}
+
+static void sleeps(void)
+{
+    struct timespec long_one = {0, 200000000}, left = {9, 9};
+    install(SIGALRM, counting, SA_RESTART), alarm_in(20, 0);
+    FAILS(nanosleep(&long_one, &left), EINTR); /* never restarted by a handler */
+    CHECK(left.tv_sec == 0 && left.tv_nsec > 0 && left.tv_nsec <= 185000000);
+    double start = now();
+    pid_t child = pausing();
+    CHECK(nanosleep(&long_one, NULL) == 0); /* a stop is no reason to sleep longer */
+    double slept = now() - start;
+    CHECK(slept >= 0.2 && slept < 0.33);
+    CHECK(waitpid(child, NULL, 0) == child);
+    start = now(), child = pausing();
+    CHECK(poll(NULL, 0, 200) == 0);
+    slept = now() - start;
+    CHECK(slept >= 0.2 && slept < 0.33);
+    CHECK(waitpid(child, NULL, 0) == child);
+}
+
+static void polls(void)
+{
+    struct timeval time = {0, 90000};
+    install(SIGALRM, counting, SA_RESTART), alarm_in(15, 0);
+    FAILS(poll(NULL, 0, 1000), EINTR);
+    alarm_in(15, 0);
+    FAILS(select(0, NULL, NULL, NULL, &time), EINTR);
+    alarm_in(15, 15);
+    FAILS(pause(), EINTR);
+    alarm_in(0, 0);
+    pid_t child = pausing();
+    alarm_in(200, 20);
+    FAILS(pause(), EINTR); /* a stop does not end it, the alarm does */
+    alarm_in(0, 0);
+    CHECK(waitpid(child, NULL, 0) == child);
+}
+
+static void masks(void)
+{
+    sigset_t block, old, none;
+    sigemptyset(&none), sigemptyset(&block), sigaddset(&block, SIGALRM);
+    sigprocmask(SIG_BLOCK, &block, &old);
+    install(SIGALRM, counting, SA_RESTART), alarm_in(15, 0);
+    FAILS(sigsuspend(&none), EINTR);
+    CHECK(seen == 1);
+    sigprocmask(SIG_BLOCK, NULL, &none);
+    CHECK(sigismember(&none, SIGALRM) == 1);
+    sigemptyset(&none), alarm_in(15, 0);
+    struct timespec second = {1, 0};
+    FAILS(ppoll(NULL, 0, &second, &none), EINTR);
+    CHECK(seen == 1);
+    alarm_in(15, 0);
+    FAILS(pselect(0, NULL, NULL, NULL, &second, &none), EINTR);
+    alarm_in(15, 0);
+    siginfo_t info;
+    CHECK(sigwaitinfo(&block, &info) == SIGALRM && info.si_code == SI_KERNEL && seen == 0);
+    struct timespec short_one = {0, 10000000}, zero = {0, 0};
+    FAILS(sigtimedwait(&block, NULL, &short_one), EAGAIN);
+    FAILS(sigtimedwait(&block, NULL, &zero), EAGAIN);
+    sigset_t other;
+    sigemptyset(&other), sigaddset(&other, SIGUSR2);
+    sigprocmask(SIG_SETMASK, &old, NULL);
+    alarm_in(15, 15);
+    FAILS(syscall(SYS_rt_sigtimedwait, &other, &info, NULL, 8), EINTR); /* musl would repeat it */
+    alarm_in(0, 0);
+}
+
+static long futex(int *word, int op, int value, const struct timespec *timeout)
+{
+    return syscall(SYS_futex, word, op, value, timeout, NULL, 0);
+}
+
+static void futexes(void)
+{
+    int word = 1;
+    struct timespec time = {0, 200000000};
+    FAILS(futex(&word, FUTEX_WAIT_PRIVATE, 2, NULL), EAGAIN);
+    double start = now();
+    FAILS(futex(&word, FUTEX_WAIT_PRIVATE, 1, &time), ETIMEDOUT);
+    CHECK(now() - start >= 0.2);
+    install(SIGALRM, counting, 0), alarm_in(15, 15);
+    FAILS(futex(&word, FUTEX_WAIT_PRIVATE, 1, NULL), EINTR);
+    install(SIGALRM, counting, SA_RESTART), alarm_in(15, 0);
+    FAILS(futex(&word, FUTEX_WAIT_PRIVATE, 1, &time), EINTR); /* a timeout: never restarted */
+    start = now();
+    pid_t child = pausing();
+    FAILS(futex(&word, FUTEX_WAIT_PRIVATE, 1, &time), ETIMEDOUT);
+    CHECK(now() - start < 0.33 && waitpid(child, NULL, 0) == child);
+    CHECK(futex(&word, FUTEX_WAKE, 1, NULL) == 0);
+    FAILS(futex((int *)((char *)&word + 1), FUTEX_WAIT, 1, NULL), EINVAL);
+    FAILS(futex(NULL, FUTEX_WAIT, 1, NULL), EFAULT);
+}
+
+int main(void)
+{
+    reads();
+    waits();
+    sleeps();
+    polls();
+    masks();
+    futexes();
+    return finish();
+}

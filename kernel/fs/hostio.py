@@ -151,6 +151,29 @@ def host_flags(fd: int) -> int:
     return mode | large | (O_APPEND if flags & os.O_APPEND else 0)
 
 
+def hold_closed(descriptors: tuple[int, ...] = (0, 1, 2)) -> None:
+    """Keep the numbers that the caller closed from being taken by files of our own.
+
+    The placeholder is an O_PATH descriptor: it can be neither read nor written, so to everybody
+    here it is as good as closed.  Call it before anything is opened.
+    """
+    for fd in descriptors:
+        if not _is_open(fd):
+            held = os.open("/", getattr(os, "O_PATH", os.O_RDONLY))
+            if held != fd:  # a lower number that is not ours to hold was free
+                os.dup2(held, fd)
+                os.close(held)
+
+
+def _is_open(fd: int) -> bool:
+    """Is there something behind a host descriptor (a placeholder is nothing)?"""
+    try:
+        flags = fcntl.fcntl(fd, fcntl.F_GETFL)
+    except OSError:
+        return False
+    return not flags & getattr(os, "O_PATH", 0)
+
+
 class HostStream(OpenFile):
     """An open file on an inherited descriptor.
 
@@ -391,10 +414,9 @@ class HostStreams:
 
     def open(self, fd: int) -> HostStream | None:
         """The file for a host descriptor; None if it is closed on the host."""
-        try:
-            found = os.fstat(fd)
-        except OSError:
+        if not _is_open(fd):
             return None
+        found = os.fstat(fd)
         key = (found.st_dev, found.st_ino)
         inode = self._inodes.get(key)
         if inode is None or host_flags(inode.fd) != host_flags(fd):

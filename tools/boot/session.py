@@ -18,6 +18,7 @@ from kernel.abi.files import AT_FDCWD
 from kernel.abi.signals import SIGINT
 from kernel.cpu.library import CpuUnavailable
 from kernel.cred import Credentials
+from kernel.fs.hostio import hold_closed
 from kernel.task.execve import spawn
 from kernel.task.init import create_init, create_program, hang_up_all, kill_all, living_processes
 from kernel.task.siginfo import SigInfo
@@ -25,6 +26,7 @@ from kernel.task.signals import send_to_group
 from kernel.vfs.fdtable import FdTable
 from kernel.vfs.fscontext import FsContext
 from kernel.vfs.walk import DIRECTORY, FOLLOW, walk
+from kernel.views.terminal.host_terminal import line_end
 from tools.boot import stdio
 from tools.boot.applets import applet_links
 from tools.boot.capture import connect_captured
@@ -53,7 +55,8 @@ HANDLED: Final = (
 def _say(line: str) -> None:
     """Our own words go to stderr, UTF-8 whatever the locale; a closed stderr loses them."""
     try:
-        os.write(2, f"diorama: {line}\n".encode("utf-8", "surrogateescape"))
+        text = f"diorama: {line}".encode("utf-8", "surrogateescape") + b"\n"
+        os.write(2, text.replace(b"\n", line_end(2)))
     except OSError:
         return
 
@@ -63,6 +66,7 @@ def boot(config: RunConfig, log: Callable[[str], None] = _say) -> Session:
 
     Raises DioramaError (125), CannotRun (126) or ProgramNotFound (127).
     """
+    hold_closed()
     check_volumes(config.volumes)
     program = resolve(config)
     try:

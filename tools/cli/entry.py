@@ -23,7 +23,8 @@ def main(words: Sequence[str] | None = None, execute: Execute = execute_run) -> 
     use_utf8()
     try:
         status = _dispatch(list(sys.argv[1:] if words is None else words), execute)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # None: the caller closed descriptor 1
+            sys.stdout.flush()
         return status
     except DioramaError as error:
         return complain(error)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import select
 import struct
 import termios
 from typing import Any, Final
@@ -21,6 +22,17 @@ from kernel.fs.hosterrors import from_host
 from kernel.views.terminal.settings import WindowSize
 
 _LIMIT: Final = 256  # what a blocking terminal that poll(2) calls writable surely takes
+
+PATIENCE_MS: Final = 2000
+
+
+def line_end(fd: int) -> bytes:
+    """How a line of our own ends on a descriptor: CR LF on a terminal that we have made raw."""
+    try:
+        raw = not termios.tcgetattr(fd)[1] & termios.OPOST
+    except termios.error:
+        return b"\n"
+    return b"\r\n" if raw else b"\n"
 
 
 class HostTerminal:
@@ -145,11 +157,16 @@ class HostTerminal:
         return own, (_LIMIT if own == self.output_fd else 1 << 16)
 
     def write_all(self, data: bytes | bytearray) -> None:
-        """Everything, waiting if need be: the last words before the end."""
+        """Everything, waiting if need be: the last words before the end.
+
+        A terminal that takes nothing for PATIENCE_MS (stopped, or nobody reads it) loses the rest.
+        """
         if self.output_fd is None:
             return
+        ready = select.poll()
+        ready.register(self.output_fd, select.POLLOUT)
         try:
-            while data:
+            while data and ready.poll(PATIENCE_MS):
                 data = data[os.write(self.output_fd, data[:_LIMIT]) :]
         except OSError:
             return

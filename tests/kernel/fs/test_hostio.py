@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path as HostPath
 from types import SimpleNamespace
@@ -33,6 +35,7 @@ from kernel.vfs.mount import MountTable
 from kernel.wait import Interrupted, Sleep
 
 CALLER: Any = SimpleNamespace()
+ROOT = HostPath(__file__).parents[3]
 
 
 class Host:
@@ -238,3 +241,15 @@ def test_a_closed_descriptor_gives_nothing(host: Host) -> None:
     reader, _ = host.pipe()
     os.close(reader)
     assert host.streams.open(reader) is None
+
+
+def test_a_closed_number_stays_closed_whatever_is_opened_later() -> None:
+    script = (
+        "import os\n"
+        "from kernel.fs.hostio import _is_open, hold_closed\n"
+        "hold_closed()\n"
+        "print(os.open('/dev/null', os.O_RDONLY) > 2, [_is_open(fd) for fd in (0, 1, 2)])\n"
+    )
+    command = ["sh", "-c", 'exec "$0" -c "$1" 0<&- 2>&-', sys.executable, script]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True, cwd=ROOT)
+    assert done.stdout == b"True [False, True, False]\n"

@@ -22,6 +22,14 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; 
 SOURCES := pyproject.toml tools/make_venv.py $(wildcard build_backend/*.py) \
 	$(wildcard kernel/cpu/*.c) $(wildcard kernel/cpu/*.h) $(wildcard kernel/cpu/native/*)
 
+# Every Python understands this line, however old it is.
+define check_python
+@command -v $(PYTHON) > /dev/null || \
+	{ echo "diorama: there is no python3 here; 3.11 or newer is needed" >&2; exit 1; }
+@$(PYTHON) -c "import sys; sys.version_info >= (3, 11) or sys.exit('diorama: Python 3.11 or \
+newer is needed, %s is %d.%d (make PYTHON=...)' % ((sys.executable,) + sys.version_info[:2]))"
+endef
+
 .PHONY: run check test stress bench lint types fetch guests clean
 .DELETE_ON_ERROR:
 
@@ -56,14 +64,12 @@ guests: $(VENV)/.dev
 	$(PY) -m userland.build > /dev/null
 
 $(VENV)/.installed: $(SOURCES)
-	@command -v $(PYTHON) > /dev/null || \
-		{ echo "diorama: there is no python3 here; 3.11 or newer is needed" >&2; exit 1; }
+	$(check_python)
 	@$(PYTHON) tools/make_venv.py $(VENV)
 	@touch $@
 
 $(VENV)/.dev: $(SOURCES)
-	@command -v $(PYTHON) > /dev/null || \
-		{ echo "diorama: there is no python3 here; 3.11 or newer is needed" >&2; exit 1; }
+	$(check_python)
 	@$(PYTHON) tools/make_venv.py $(VENV) dev
 	@touch $@ $(VENV)/.installed
 

@@ -32,8 +32,8 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Name every test whose oracle could not run, and every other skip, with its reason."""
-    unanswered = []
-    others = []
+    unanswered: list[tuple[str, str]] = []
+    others: list[tuple[str, str]] = []
     for report in terminalreporter.stats.get("skipped", []):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
         reason = reason.removeprefix("Skipped: ")

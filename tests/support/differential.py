@@ -23,9 +23,10 @@ from typing import Final
 
 from kernel.fs.root import DIRECTORIES, FILES, LINKS
 from tests.support.guest import run_guest
-from tests.support.oracles import HOST_CPU, cannot_run, program
+from tests.support.oracles import cannot_run, program
 from tools.busybox import find_busybox
 from tools.config import DEFAULT_PATH, Volume
+from tools.fetch import HOST_CPU
 
 WORK: Final = "work"
 HELPERS: Final = "tmp/.outside"  # what the run outside needs and the command is not to see

@@ -108,7 +108,9 @@ def chown(caller: Caller, path: Path, uid: int, gid: int) -> None:
             raise EPERM("not a member of that group")
     mode = inode.mode & 0o7777
     if inode.mode & S_IFMT != S_IFDIR:
-        mode = without_setid(mode)
+        mode = without_setid(cred, inode)
+        if mode != inode.mode & 0o7777:
+            check_owner(cred, inode)
     inode.set_owner(new_uid, new_gid, mode)
 
 

@@ -59,6 +59,7 @@ from kernel.vfs.permissions import (
     check,
     check_access,
     check_writable_mount,
+    clear_setid,
     is_owner,
     new_owner,
 )
@@ -152,6 +153,8 @@ def open_existing(caller: Caller, path: Path, flags: int) -> OpenFile | Blocking
     file = inode.open(caller, path, flags & _FORGOTTEN)
     if flags & O_TRUNC and inode.mode & S_IFMT == S_IFREG:
         inode.truncate(0)
+        if inode.mode & 0o6000:
+            clear_setid(caller.cred, inode)
     return file
 
 
@@ -166,7 +169,7 @@ def _may_open(caller: Caller, path: Path, inode: Inode, flags: int) -> None:
     elif kind in (S_IFCHR, S_IFBLK):
         if path.mount.flags & MS_NODEV:
             raise EACCES("devices do not work on a nodev mount")
-    elif kind == S_IFREG and flags & O_TRUNC:
+    if flags & O_TRUNC:
         wants |= MAY_WRITE
     check_access(caller.cred, path, wants)
     if flags & O_NOATIME and not is_owner(caller.cred, inode):
@@ -174,8 +177,6 @@ def _may_open(caller: Caller, path: Path, inode: Inode, flags: int) -> None:
 
 
 def _create(caller: Caller, last: Last, how: OpenHow) -> OpenFile | Blocking[OpenFile]:
-    if last.slash:
-        raise EISDIR("the name of a file to create ends with a slash")
     parent, name = last.parent, last.name
     inode = create_in(caller, parent, name, S_IFREG | how.mode & ~caller.fs.umask)
     child = parent.dentry.children.get(name) or parent.dentry.add(name, inode)

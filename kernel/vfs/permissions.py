@@ -117,17 +117,22 @@ def _loses_setgid(cred: Credentials, mode: int, gid: int) -> bool:
     return bool(executable and not cred.in_group(gid) and not cred.capable(CAP_FSETID))
 
 
-def without_setid(mode: int) -> int:
-    """Permission bits after a write or chown by somebody without CAP_FSETID."""
-    mode &= ~S_ISUID & 0o7777
-    if mode & S_IXGRP:
-        mode &= ~S_ISGID
+def without_setid(cred: Credentials, inode: Inode) -> int:
+    """Permission bits that are left after a write, truncate or chown.
+
+    Set-group-ID without group execute stays if the caller is in the group or has CAP_FSETID.
+    """
+    mode = inode.mode & 0o7777 & ~S_ISUID
+    if mode & S_ISGID:
+        keeps = cred.in_group(inode.gid) or cred.capable(CAP_FSETID)
+        if mode & S_IXGRP or not keeps:
+            mode &= ~S_ISGID
     return mode
 
 
 def clear_setid(cred: Credentials, inode: Inode) -> None:
     """Writing takes set-user-ID and set-group-ID away; see write(2).  One of them is set."""
     if inode.mode & S_IFMT == S_IFREG and not cred.capable(CAP_FSETID):
-        mode = inode.mode & 0o7777
-        if without_setid(mode) != mode:
-            inode.set_mode(without_setid(mode))
+        mode = without_setid(cred, inode)
+        if mode != inode.mode & 0o7777:
+            inode.set_mode(mode)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from kernel.abi.errors import ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, EXDEV
+from kernel.abi.errors import EISDIR, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, EXDEV
 from kernel.abi.files import (
     AT_FDCWD,
     MAXSYMLINKS,
@@ -43,6 +43,7 @@ EMPTY: Final = 0x200  # '' means the start itself (AT_EMPTY_PATH)
 DIRECTORY: Final = 0x400  # the result must be a directory
 _PARENT: Final = 0x800
 _CREATE: Final = 0x1000
+_ROOTED: Final = 0x2000  # the walk has been at its root, or looked where that is
 _JAIL: Final = RESOLVE_BENEATH | RESOLVE_IN_ROOT
 
 Place = tuple[Mount, Dentry]
@@ -97,6 +98,8 @@ def _walk(
     if len(path) >= PATH_MAX:
         raise ENAMETOOLONG(f"path of {len(path)} bytes")
     root = start = caller.fs.root
+    if path[:1] == b"/" or flags & _JAIL:
+        flags |= _ROOTED
     if path[:1] != b"/" or flags & _JAIL:
         if not path:
             return _walk_nothing(caller, dirfd, flags)
@@ -123,10 +126,13 @@ def _walk(
             if flags & _PARENT and not todo:
                 return mount, dentry, name, slash
             if len(name) == 2:
+                flags |= _ROOTED
                 mount, dentry = _up(mount, dentry, root, flags)
             continue
         if flags & _PARENT and not todo:
             return mount, dentry, name, slash
+        if slash and flags & _CREATE and not todo:
+            raise EISDIR("the name of a file to create ends with a slash")
         child = dentry.children.get(name)
         if child is None or inode.sb.volatile:
             if len(name) > NAME_MAX:
@@ -223,8 +229,8 @@ def _follow(
         return directory, text
     if flags & RESOLVE_BENEATH:
         raise EXDEV("absolute symbolic link with RESOLVE_BENEATH")
-    if flags & RESOLVE_NO_XDEV and root.mount is not directory[0]:
-        raise EXDEV("absolute symbolic link to another mount")
+    if flags & RESOLVE_NO_XDEV and (not flags & _ROOTED or root.mount is not directory[0]):
+        raise EXDEV("absolute symbolic link with RESOLVE_NO_XDEV")
     return (root.mount, root.dentry), text
 
 

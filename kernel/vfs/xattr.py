@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
-from kernel.abi.errors import ENODATA, EOPNOTSUPP, EPERM
+from kernel.abi.errors import EINVAL, ENODATA, EOPNOTSUPP, EPERM
 from kernel.abi.files import MAY_READ, MAY_WRITE, S_IFDIR, S_IFMT, S_IFREG, S_ISVTX
-from kernel.cred import CAP_SYS_ADMIN
+from kernel.cred import CAP_SYS_ADMIN, Credentials
 from kernel.vfs.caller import Caller
 from kernel.vfs.dentry import Path
 from kernel.vfs.inode import Inode
@@ -27,14 +27,22 @@ def _may(caller: Caller, inode: Inode, name: bytes, mask: int) -> None:
         if not cred.capable(CAP_SYS_ADMIN):
             raise EPERM("trusted.*") if mask & MAY_WRITE else ENODATA("trusted.*")
         return
-    if space != b"user" or name == b"user.":
+    if space == b"user":
+        _may_user(cred, inode, mask)
+    if space != b"system":
+        check(cred, inode, mask)
+    if name == b"user.":
+        raise EINVAL("no name behind 'user.'")
+    if space != b"user":
         raise EOPNOTSUPP(f"name space of {name!r}")
+
+
+def _may_user(cred: Credentials, inode: Inode, mask: int) -> None:
     kind = inode.mode & S_IFMT
     if kind not in (S_IFREG, S_IFDIR):
         raise EPERM("user.* on a special file") if mask & MAY_WRITE else ENODATA("special file")
     if mask & MAY_WRITE and kind == S_IFDIR and inode.mode & S_ISVTX and not is_owner(cred, inode):
         raise EPERM("sticky directory of another")
-    check(cred, inode, mask)
 
 
 def get_xattr(caller: Caller, place: Path, name: bytes) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kernel.abi.errors import KernelError
 from kernel.abi.files import AT_FDCWD, O_RDONLY
 from kernel.arch import get_arch
 from kernel.clock import ManualClock
@@ -129,7 +130,7 @@ class Sleeping:
             sleep: Sleep = step()
         except StopIteration as stop:
             self.result, self.done = stop.value, True
-        except Exception as error:
+        except (KernelError, Interrupted) as error:
             self.error, self.done = error, True
         else:
             self._waiter = Waiter(self, sleep.queues, sleep.exclusive, sleep.key)

@@ -128,6 +128,7 @@ _SIGNATURES: Final[dict[str, tuple[object, tuple[object, ...]]]] = {
     "engine_stop_ticker": (None, (ctypes.c_void_p,)),
     "engine_watch_signal": (ctypes.c_int, (ctypes.c_void_p, ctypes.c_int)),
     "engine_unwatch_signals": (None, (ctypes.c_void_p,)),
+    "x86_decode_bytes": (ctypes.c_int, (ctypes.c_char_p, ctypes.c_uint64, ctypes.c_void_p)),
     "ranges_create": (ctypes.c_void_p, (ctypes.c_void_p, ctypes.c_void_p)),
     "ranges_free": (None, (ctypes.c_void_p,)),
     "ranges_set_entry": (ctypes.c_int, (ctypes.c_void_p, *[ctypes.c_uint64] * 3)),

@@ -58,18 +58,21 @@ static const uint8_t two_byte[256] = {
 
 /* ---- reading code -------------------------------------------------------------------------------- */
 
-/* Where the decoder is.  `base` is the host address of the page around `address`; code may run into
- * the next page, once. */
+/* Where the decoder is: in guest code by pages or, without an engine, in plain bytes. */
 typedef struct {
     Engine *e;
     uint64_t address;
-    const uint8_t *page;
-    uint64_t page_number;
+    const uint8_t *page;            /* host address of guest page `page_number` */
+    uint64_t page_number, size;
     bool ended;                     /* no more code can be read: what is there faults by itself */
 } Reader;
 
 static uint8_t next(Reader *r)
 {
+    if (!r->e) {
+        r->ended = r->address >= r->size;
+        return r->ended ? 0 : r->page[r->address++];
+    }
     if (r->address >> 12 != r->page_number || !r->page) {
         uint64_t physical = mmu_code_at(r->e, r->address);
         r->page_number = r->address >> 12;
@@ -212,7 +215,7 @@ static int instruction(Reader *r)
 Finding x86_scan(Engine *e, uint64_t pc, uint64_t limit)
 {
     static const int kinds[] = {CODE_CLEAN, CODE_CLEAN, CODE_AVX, CODE_ILLEGAL, CODE_PRIVILEGED};
-    Reader r = {e, pc, NULL, 0, false};
+    Reader r = {e, pc, NULL, 0, 0, false};
     Finding found = {CODE_CLEAN, pc, true};
     while (found.address - pc < limit) {
         int what = instruction(&r);
@@ -224,6 +227,16 @@ Finding x86_scan(Engine *e, uint64_t pc, uint64_t limit)
     }
     found.one_page = !r.ended && (r.address - 1) >> 12 == pc >> 12;
     return found;
+}
+
+/* One instruction of plain bytes: GO_ON ... IS_PRIVILEGED, and how long it is.  For tests, which
+ * compare it with a full decoder. */
+PUBLIC int x86_decode_bytes(const uint8_t *code, uint64_t size, uint64_t *length)
+{
+    Reader r = {NULL, 0, code, 0, size, false};
+    int what = instruction(&r);
+    *length = r.address;
+    return r.ended ? -1 : what;
 }
 
 /* Unicorn made a new block and is about to run it. */

@@ -1,8 +1,8 @@
 """Machine code for the processor's tests, from assembly text, without an assembler at test time.
 
-``assembled`` looks a text up in ``assembled.json``, which is committed.  After adding a text, run the
-tests once with ``DIORAMA_ASSEMBLE=1``: what is missing is then assembled with zig and added.  A test
-checks that the file still says what zig says.
+``assembled`` looks a text up in ``assembled.json``, which is committed.  After adding a text, run
+the tests once with ``DIORAMA_ASSEMBLE=1``: what is missing is then assembled with zig and added.  A
+test checks that the file still says what zig says.
 """
 
 from __future__ import annotations
@@ -55,5 +55,5 @@ def assemble(arch: str, texts: list[str]) -> list[bytes]:
         subprocess.run([*zig, "-o", str(target), str(source)], check=True, cwd=place)
         with target.open("rb") as file:
             elf = ELFFile(file)
-            sections = [elf.get_section_by_name(f".t{i}") for i in range(len(texts))]
-            return [bytes(section.data()) for section in sections]
+            codes = [elf.get_section_by_name(f".t{i}") for i in range(len(texts))]
+            return [bytes(code.data()) for code in codes if code is not None]

@@ -16,7 +16,7 @@ from kernel.cpu.base import (
     TRAP_PAGE_FAULT,
     TRAP_SYSCALL,
 )
-from kernel.cpu.engine import Engine, EngineContext
+from kernel.cpu.engine import Engine
 from kernel.mm.physical import PhysicalMemory
 from kernel.mm.ranges import PTE_EXEC, PTE_READ, PTE_WRITE
 from tests.kernel.cpu.assemble import assembled

@@ -128,9 +128,7 @@ def test_jump_into_a_hole(machine: Rig) -> None:
     machine.set(**{POINTER[machine.arch.name]: HOLE + 0x124})
     machine.expect_fault(HOLE, ACCESS_FETCH)
     assert machine.regs.pc == HOLE + 0x124
-    assert (
-        exact_fault_address(machine.arch, machine.regs, b"", HOLE, ACCESS_FETCH) == HOLE + 0x124
-    )
+    assert exact_fault_address(machine.arch, machine.regs, b"", HOLE, ACCESS_FETCH) == HOLE + 0x124
 
 
 def test_jump_to_zero_is_a_fault_like_any_other(machine: Rig) -> None:

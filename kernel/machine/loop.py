@@ -31,6 +31,7 @@ from kernel.machine.faults import report_exception, report_fault
 from kernel.mm.fault import FAULT_BUS
 from kernel.task import sleep
 from kernel.task.delivery import return_to_user
+from kernel.task.itimer import account
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -195,6 +196,7 @@ class Machine:
                 self._guarded(task, report_exception, task, trap[T_EXCEPTION], trap[T_PC])
                 blocks = trap[T_BLOCKS_LEFT] or 1
             else:
+                account(self.system, task.group)
                 if kind == TRAP_ATTENTION:
                     self._attend()
                     if not scheduler.runnable and not self.stopping:

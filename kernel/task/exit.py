@@ -21,7 +21,7 @@ from kernel.task.robust import release_robust_futexes
 from kernel.task.siginfo import SigInfo
 from kernel.task.signals import end_group, send_to_group
 from kernel.task.task import DEAD, ZOMBIE
-from kernel.task.usage import of_task
+from kernel.task.usage import keep_memory_usage, of_task
 
 if TYPE_CHECKING:
     from kernel.task.task import Task
@@ -74,6 +74,7 @@ def release_space(task: Task) -> None:
     if task.clear_child_tid and space.users > 1:
         _clear_child_tid(task)
     task.clear_child_tid = 0
+    keep_memory_usage(task, space)
     task.mm = None
     space.users -= 1
     if space.users == 0:

@@ -32,7 +32,7 @@ def begin(task: Task, generator: Blocking[Any]) -> int | None:
     try:
         sleep = next(generator)
     except StopIteration as stop:
-        return stop.value  # type: ignore[no-any-return]  # the handler's own result
+        return _finished(task, stop)
     except KernelError as error:
         return failed(task, error)
     return _sleep(task, generator, sleep)
@@ -54,11 +54,16 @@ def resume(task: Task) -> int | None:
     try:
         sleep = generator.send(waiter.woken)
     except StopIteration as stop:
-        task.killable_only = False
-        return stop.value  # type: ignore[no-any-return]
+        return _finished(task, stop)
     except KernelError as error:
         return failed(task, error)
     return _sleep(task, generator, sleep)
+
+
+def _finished(task: Task, stop: StopIteration) -> int:
+    task.killable_only = False
+    task.error_reason = ""
+    return stop.value  # type: ignore[no-any-return]  # the handler's own result
 
 
 def _sleep(task: Task, generator: Blocking[Any], sleep: Sleep) -> int | None:
@@ -75,8 +80,7 @@ def _interrupt(task: Task, generator: Blocking[Any]) -> int | None:
     try:
         generator.throw(Interrupted())
     except StopIteration as stop:
-        task.killable_only = False
-        return stop.value  # type: ignore[no-any-return]
+        return _finished(task, stop)
     except Interrupted:
         return failed(task, ERESTARTSYS())
     except KernelError as error:

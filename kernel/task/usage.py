@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from kernel.mm.address_space import AddressSpace
     from kernel.task.task import Task
     from kernel.task.thread_group import ThreadGroup
 
@@ -14,6 +15,7 @@ RUSAGE_SELF: Final = 0
 RUSAGE_CHILDREN: Final = -1
 RUSAGE_THREAD: Final = 1
 USER_HZ: Final = 100
+KIB_PER_PAGE: Final = 4
 NS_PER_TICK: Final = 1_000_000_000 // USER_HZ
 _RUSAGE: Final = struct.Struct("<18q")
 RUSAGE_SIZE: Final = _RUSAGE.size
@@ -59,17 +61,27 @@ def _timeval(ns: int) -> tuple[int, int]:
 
 
 def of_task(task: Task) -> Usage:
-    """What one live task has used."""
+    """What one live task has used.  Faults are counted by the space, which vfork may share."""
     space = task.mm
+    mine = space if space is not None and space.users == 1 else None
     return Usage(
         task.utime,
         task.stime,
-        task.minor_faults,
-        task.major_faults,
+        task.minor_faults + (mine.min_flt if mine else 0),
+        task.major_faults + (mine.maj_flt if mine else 0),
         task.voluntary_switches,
         task.involuntary_switches,
-        max_rss=space.peak_rss * 4 if space is not None else 0,
+        max_rss=space.peak_rss * KIB_PER_PAGE if space is not None else 0,
     )
+
+
+def keep_memory_usage(task: Task, space: AddressSpace) -> None:
+    """The task leaves an address space: what was counted there stays counted."""
+    usage = task.group.usage
+    usage.max_rss = max(usage.max_rss, space.peak_rss * KIB_PER_PAGE)
+    if space.users == 1:
+        task.minor_faults += space.min_flt
+        task.major_faults += space.maj_flt
 
 
 def of_group(group: ThreadGroup) -> Usage:

@@ -100,11 +100,13 @@ static void sleeps(void)
     double slept = now() - start;
     CHECK(slept >= 0.2 && slept < 0.33);
     CHECK(waitpid(child, NULL, 0) == child);
+#ifdef SYS_poll /* ppoll begins again with what was left when it was stopped */
     start = now(), child = pausing();
     CHECK(poll(NULL, 0, 200) == 0);
     slept = now() - start;
     CHECK(slept >= 0.2 && slept < 0.33);
     CHECK(waitpid(child, NULL, 0) == child);
+#endif
 }
 
 static void polls(void)

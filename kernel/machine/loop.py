@@ -75,6 +75,7 @@ class Machine:
         self._entries: Sequence[Entry] = table.entries
         self._unknown_seen: dict[int, None] = {}
         self._last: Task | None = None
+        self._turns = system.turn
 
     # -- observers ---------------------------------------------------------------------------
 
@@ -141,13 +142,18 @@ class Machine:
         """One turn of one task: finish the call it slept in, then user code until it ends."""
         if task is not self._last:
             self._switched(task)
-        if task.generator is not None:
-            result = self._guarded(task, sleep.resume, task)
-            if result is None:
-                return
-            self._finish_sleep(task, result)
-        if not task.dead:
+        self._turns.begin(task)
+        if task.generator is None or self._wake(task):
             self._run_user(task)
+        self._turns.end()
+
+    def _wake(self, task: Task) -> bool:
+        """Go on with the call the task slept in; false if it sleeps again, or died."""
+        result = self._guarded(task, sleep.resume, task)
+        if result is None:
+            return False
+        self._finish_sleep(task, result)
+        return not task.dead
 
     def _switched(self, task: Task) -> None:
         self.system.counters.switches += 1

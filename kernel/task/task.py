@@ -189,8 +189,8 @@ class Task:
 
     @property
     def stime(self) -> int:
-        """Nanoseconds in the kernel on its behalf; counted by the machine."""
-        return self.stime_ns
+        """Nanoseconds in the kernel on its behalf; counted by the machine, a turn at a time."""
+        return self.stime_ns + self.kernel.turn.kernel_ns(self)
 
     @property
     def dead(self) -> bool:

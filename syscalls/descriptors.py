@@ -1,4 +1,4 @@
-"""Descriptors as such: dup(2), fcntl(2), ioctl(2), memfd_create(2)."""
+"""Descriptors as such: dup(2), fcntl(2), ioctl(2); memfd_create(2), eventfd(2)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 from kernel.abi.errors import EBADF, EINVAL, ENAMETOOLONG, EPERM
 from kernel.abi.files import (
+    EFD_CLOEXEC,
+    EFD_NONBLOCK,
+    EFD_SEMAPHORE,
     F_ADD_SEALS,
     F_DUPFD,
     F_DUPFD_CLOEXEC,
@@ -53,12 +56,15 @@ from kernel.abi.files import (
 )
 from kernel.abi.structs import F_OWNER_EX
 from kernel.cred import RLIMIT_NOFILE
+from kernel.fs.eventfd import make_eventfd
 from kernel.fs.memfd import NAME_LIMIT, make_memfd, sealable
 from kernel.fs.pipe import pipe_of
 from kernel.vfs.openfile import SETTABLE_FLAGS, OpenFile
 from kernel.vfs.permissions import is_owner
 from syscalls.declare import syscall
 from syscalls.kinds import (
+    EventfdFlags,
+    UInt,
     FcntlArg,
     FcntlCmd,
     Fd,
@@ -315,3 +321,24 @@ def memfd_create(task: Task, name: StringPtr, flags: MemfdFlags) -> NewFd:
     fds.free_fd(0, limit)
     file = make_memfd(task, task.kernel.frames, text, flags)
     return fds.install(file, bool(flags & MFD_CLOEXEC), 0, limit)
+
+
+@syscall("eventfd(2)", arch="x86_64")
+def eventfd(task: Task, initval: UInt) -> NewFd:
+    """A counter behind a descriptor.  See eventfd(2)."""
+    return _eventfd(task, initval, 0)
+
+
+@syscall("eventfd(2)")
+def eventfd2(task: Task, initval: UInt, flags: EventfdFlags) -> NewFd:
+    """eventfd with EFD_CLOEXEC, EFD_NONBLOCK, EFD_SEMAPHORE.  See eventfd(2)."""
+    if flags & ~(EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE):
+        raise EINVAL(f"flags {flags:#x}")
+    return _eventfd(task, initval, flags)
+
+
+def _eventfd(task: Task, count: int, flags: int) -> int:
+    limit = task.limits.soft(RLIMIT_NOFILE)
+    task.fds.free_fd(0, limit)
+    file = make_eventfd(task, count, bool(flags & EFD_NONBLOCK), bool(flags & EFD_SEMAPHORE))
+    return task.fds.install(file, bool(flags & EFD_CLOEXEC), 0, limit)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from kernel.abi.errors import EBADF, EFAULT, EINVAL, ENOMEM
+from kernel.abi.errors import EBADF, EFAULT, EINVAL, ENOMEM, EPERM
 from kernel.abi.files import MS_NOEXEC
 from kernel.abi.memory import (
     MAP_ANONYMOUS,
@@ -16,6 +16,7 @@ from kernel.abi.memory import (
     MAP_SHARED,
     MAP_TYPE,
     MLOCK_ONFAULT,
+    PROT_WRITE,
 )
 from kernel.cred import CAP_IPC_LOCK
 from kernel.mm.mapping import Source
@@ -51,7 +52,7 @@ def _space(task: Task) -> AddressSpace:
     return space
 
 
-def _source(task: Task, flags: int, fd: int) -> Source | None:
+def _source(task: Task, prot: int, flags: int, fd: int) -> Source | None:
     """What a descriptor gives to map; None: anonymous memory.  See mmap(2), EBADF."""
     if flags & MAP_ANONYMOUS:
         if flags & MAP_HUGETLB:
@@ -65,7 +66,12 @@ def _source(task: Task, flags: int, fd: int) -> Source | None:
     if file.maps_anonymous and flags & MAP_TYPE in (MAP_PRIVATE, MAP_SHARED):
         return None
     executable = not file.path.mount.flags & MS_NOEXEC
-    return Source(file.pager(), file, file.readable, file.writable, executable)
+    writable = file.writable
+    if file.inode.sealed and flags & MAP_TYPE != MAP_PRIVATE:
+        if prot & PROT_WRITE:
+            raise EPERM("sealed against writing")
+        writable = False
+    return Source(file.pager(), file, file.readable, writable, executable)
 
 
 @syscall("mmap(2)")
@@ -84,7 +90,7 @@ def mmap(
     source = (
         None
         if flags & (MAP_ANONYMOUS | MAP_HUGETLB) == MAP_ANONYMOUS
-        else (_source(task, flags, fd))
+        else (_source(task, prot, flags, fd))
     )
     may_lock = bool(task.cred.effective >> CAP_IPC_LOCK & 1)
     return _space(task).mmap_source(addr, length, prot, flags, source, offset, may_lock)

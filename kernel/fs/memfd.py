@@ -46,6 +46,11 @@ class MemfdInode(TmpfsFile):
         self.seals = seals
         self.nlink = 0
 
+    @property
+    def sealed(self) -> bool:
+        """Do the seals forbid new writable mappings?"""
+        return bool(self.seals & _NO_WRITE)
+
     def write_at(self, at: int, buf: Buffer, count: int) -> int:
         if self.seals & _NO_WRITE:
             raise EPERM("F_SEAL_WRITE")

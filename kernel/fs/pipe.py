@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
-from kernel.abi.errors import EAGAIN, EBADF, EBUSY, EINVAL, EPERM, EPIPE
+from kernel.abi.errors import EAGAIN, EBADF, EBUSY, EINVAL, ENOTTY, EPERM, EPIPE
 from kernel.abi.files import (
+    FIONREAD,
     O_DIRECT,
     O_NONBLOCK,
     O_RDONLY,
@@ -267,8 +268,12 @@ class PipeFile(OpenFile):
                 ready |= POLLERR
         return ready
 
-    def bytes_readable(self, caller: Caller) -> int:
-        return self.pipe.size
+    def ioctl(self, caller: Caller, cmd: int, arg: int) -> int:
+        """FIONREAD: how many bytes are in the pipe; nothing else (ENOTTY)."""
+        if cmd != FIONREAD:
+            raise ENOTTY(f"ioctl {cmd:#x}")
+        caller.mem.write_u32(arg, self.pipe.size)
+        return 0
 
     def release(self) -> None:
         pipe = self.pipe

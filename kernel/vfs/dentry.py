@@ -11,11 +11,14 @@ a bind mount.  Linux: ``struct dentry``, ``struct path``, path_resolution(7).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from kernel.vfs.inode import Inode
     from kernel.vfs.mount import Mount
+
+
+MANY_NAMES: Final = 512
 
 
 class Dentry:
@@ -52,7 +55,21 @@ class Dentry:
             if inode is child.inode:
                 return child
             self.forget(name)
-        return self.add(name, inode) if inode is not None else None
+        if inode is None:
+            return None
+        if self.inode.sb.volatile and len(self.children) >= MANY_NAMES:
+            self._prune()
+        return self.add(name, inode)
+
+    def _prune(self) -> None:
+        """Let go of names that nothing is mounted on or remembered below.
+
+        Names of volatile file systems (a process in /proc) vanish without telling us.  A dentry
+        that somebody still holds goes on working: it knows its parent.
+        """
+        self.children = {
+            name: child for name, child in self.children.items() if child.children or child.mounts
+        }
 
     def forget(self, name: bytes) -> None:
         """The name is gone; whoever holds the dentry sees that."""

@@ -137,6 +137,11 @@ class Inode:
         """The device number of the file system."""
         return self.sb.dev
 
+    @property
+    def sealed(self) -> bool:
+        """Must no new shared mapping write (memfd seals; mmap(2), EPERM)?"""
+        return False
+
     def refresh(self) -> None:
         """Bring the scalar fields up to date.  Nothing to do where they are the truth."""
 

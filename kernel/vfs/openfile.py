@@ -138,7 +138,7 @@ class OpenFile:
         return None
 
     def bytes_readable(self, caller: Caller) -> int:
-        """FIONREAD."""
+        """FIONREAD of a regular file; what has no size answers in ``ioctl``."""
         raise ENOTTY("FIONREAD")
 
     def set_flags(self, caller: Caller, flags: int) -> None:

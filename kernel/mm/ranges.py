@@ -179,11 +179,22 @@ class PythonRanges:
         """(first vpn, number, index of the first entry) of each existing leaf table's part."""
         end = vpn + count
         while vpn < end:
-            n = min(512 - (vpn & 511), end - vpn)
             slot = self._slot(root, vpn)
             if slot >= 0:
-                yield vpn, n, slot
-            vpn += n
+                yield vpn, min(512 - (vpn & 511), end - vpn), slot
+                vpn = (vpn | 511) + 1
+            else:
+                vpn = (vpn | self._hole(root, vpn)) + 1
+
+    def _hole(self, root: int, vpn: int) -> int:
+        """Low bits of the pages that the missing table on the way to vpn would have covered."""
+        table = root
+        for shift in (27, 18):
+            entry = self._words[(table << 9) + (vpn >> shift & 511)]
+            if not entry:
+                return (1 << shift) - 1
+            table = entry >> 12
+        return 511
 
     def _put(self, frame: int) -> None:
         """One reference less."""

@@ -64,7 +64,6 @@ from kernel.vfs.permissions import is_owner
 from syscalls.declare import syscall
 from syscalls.kinds import (
     EventfdFlags,
-    UInt,
     FcntlArg,
     FcntlCmd,
     Fd,
@@ -74,6 +73,7 @@ from syscalls.kinds import (
     NewFd,
     OpenFlags,
     StringPtr,
+    UInt,
 )
 from syscalls.locks import get_lock, set_lock
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tools.library import Call, Machine, Process, boot
 
-__all__ = ["Call", "Machine", "Process", "__version__", "boot", "main"]
+__all__ = ["Call", "Machine", "Process", "__version__", "boot", "main"]  # noqa: F822  # __getattr__ has it
 
 
 def __getattr__(name: str) -> Any:  # a module's attributes have any type

@@ -1,6 +1,6 @@
 """The library: boot a machine, mount things, spawn programs, look and change, all from Python.
 
-This is the face that ``import diorama`` shows.  Everything behind it is reachable too: ``machine.system``
+This is the face that ``import diorama`` shows.  Everything behind it is reachable: ``machine.system``
 is the kernel's own object, ``process.task`` the task.
 """
 
@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
-from kernel.abi.errors import BY_NAME, BY_NUMBER
+from kernel.abi.errors import BY_NAME
+from kernel.vfs.dentry import display_path
 from tools.boot.capture import connect_captured
 from tools.boot.files import mount_volume
 from tools.boot.hardware import assemble
@@ -132,7 +133,7 @@ class Process:
     def files(self) -> list[OpenDescriptor]:
         """The open descriptors, by number."""
         return [
-            OpenDescriptor(fd, os.fsdecode(file.display()), file)
+            OpenDescriptor(fd, os.fsdecode(display_path(file.path)), file)
             for fd, file in self.task.fds.items()
         ]
 
@@ -215,7 +216,7 @@ class Machine:
         """Give the host's memory back; a ``with`` statement does it by itself."""
         self._session.close()
 
-    def __enter__(self) -> Machine:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -226,9 +227,3 @@ class Machine:
         if process is not None:
             process.status = exit_code(status)
             self.system.cpu.request_attention()  # type: ignore[attr-defined]  # see Cpu
-
-
-def errno_name(result: int) -> str:
-    """The name of the errno in a negative result, '' for others."""
-    found = BY_NUMBER.get(-result)
-    return found.__name__ if found is not None else ""

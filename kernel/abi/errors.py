@@ -582,7 +582,7 @@ class ERESTARTNOHAND(Restart):
     text = "To be restarted if no handler"
 
 
-class ERESTART_RESTARTBLOCK(Restart):
+class ERESTART_RESTARTBLOCK(Restart):  # noqa: N801  # Linux's name
     """Restart through restart_syscall(2), else EINTR.
 
     ``block`` is plain data: (name of the call, its plain arguments, absolute deadline in ns).

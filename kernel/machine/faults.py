@@ -72,7 +72,7 @@ def kill_largest(task: Task) -> None:
     for pid in sorted(kernel.groups):
         group = kernel.groups[pid]
         leader = group.leader
-        if leader is not None and leader.mm is not None and leader.mm.rss > size:
+        if leader.mm is not None and leader.mm.rss > size:
             largest, size = group, leader.mm.rss
     kernel.log(f"out of memory: killed pid {largest.pid} ({size * 4} KiB resident)")
     send_to_group(largest, SigInfo(SIGKILL))

@@ -95,7 +95,7 @@ class Machine:
         self._swap_entries()
 
     def hook(self, number: int, hook: Hook) -> None:
-        """Call ``hook`` at every entry of system call ``number``; its result may replace the call."""
+        """Call ``hook`` before every system call ``number``; its result may replace the call."""
         self._observed.hooks.setdefault(number, []).append(hook)
         self._swap_entries()
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from kernel.abi.errors import E2BIG, EEXIST, ENOEXEC
 from kernel.abi.memory import (
     MAP_ANONYMOUS,
-    MAP_FIXED,
+    MAP_FIXED_NOREPLACE,
     MAP_GROWSDOWN,
     MAP_PRIVATE,
     PROT_EXEC,
@@ -118,10 +119,16 @@ def _make_stack(
         auxv_entries(arch, facts, given.cred, given.secure),
     )
     used = STACK_TOP - (stack.sp & -PAGE_SIZE)
-    room = max(used, min(used + STACK_SLACK, space.limits.soft(RLIMIT_STACK) & -PAGE_SIZE))
+    limit = space.limits.soft(RLIMIT_STACK)
+    if used > limit:
+        raise E2BIG(f"{used} bytes of arguments, and a stack limit of {limit}")
+    room = max(used, min(used + STACK_SLACK, limit & -PAGE_SIZE))
     protection = PROT_READ | PROT_WRITE | (PROT_EXEC if executable else 0)
-    flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_GROWSDOWN
-    space.mmap(STACK_TOP - room, room, protection, flags, label=b"[stack]")
+    flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_GROWSDOWN
+    try:
+        space.mmap(STACK_TOP - room, room, protection, flags, label=b"[stack]")
+    except EEXIST:
+        raise ENOEXEC("a segment where the stack must be") from None
     space.user.write(stack.sp, stack.data)
     _note_stack(space, stack)
     return stack.sp

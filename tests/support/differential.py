@@ -161,6 +161,7 @@ def _tree(work: Path) -> dict[str, tuple[str, int, bytes]]:
 
 def _lay_out(root: Path, arch: str) -> None:
     """The root in memory, on the host."""
+    root.chmod(0o755)  # mkdtemp's 0700 would shut out everyone but root
     for name, mode in DIRECTORIES:
         directory = root / os.fsdecode(name)
         directory.mkdir(parents=True, exist_ok=True)

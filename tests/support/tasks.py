@@ -135,3 +135,8 @@ class World:
         self.clock.advance(ns)
         self.kernel.timers.expire(self.clock.monotonic())
         self.run_all()
+
+    def cpu_time(self, task: Task, ns: int) -> None:
+        """The task spends time in user code."""
+        assert task.context is not None
+        task.context.user_ns += ns

@@ -65,7 +65,7 @@ def system_commands() -> dict[str, Command]:
         "nproc": script("nproc | grep -c '[1-9]'"),
         "pidof": script("sleep 100 & sleep 0.05; pidof sleep | wc -w; kill $!; pidof nosuch; echo $?"),
         "sh-export": script("export A=5; env | grep ^A; unset A; env | grep -c ^A"),
-        "ps": script("sleep 100 & ps -o pid,ppid,args | grep '[0-9] sleep'; kill $!"),
+        "ps": script("sleep 100 & sleep 0.1; ps -o pid,ppid,stat,comm > o; grep sleep o; kill $!; rm o"),
         "renice": script("renice -n 5 $$ > /dev/null; cut -d' ' -f19 /proc/$$/stat"),
         "setsid": script("setsid sh -c 'cut -d\" \" -f5,6 /proc/$$/stat | tr \" \" \"\\n\" | uniq | wc -l' | cat"),
         "setpriv": script("setpriv --dump 2>&1 | grep -c uid; setpriv --nnp id -u"),

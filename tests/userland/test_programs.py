@@ -24,6 +24,9 @@ NOT_UNDER_QEMU = {
     "memory": "qemu-user accepts unknown advice",
     "pipes": "qemu-user drops unknown flags of pipe2",
     "processes": "qemu-user's vfork copies memory, and /proc/self/exe is qemu",
+    "execing": "qemu-user cannot follow exec without the host's binfmt_misc",
+    "jobcontrol": "qemu-user's vfork and exec are not the kernel's",
+    "waiting": "qemu-user's wait calls are interrupted by its own signals",
     "pointers": "qemu-user reads some arguments before the kernel can refuse them",
     "identity": "qemu-user keeps its own limits",
 }

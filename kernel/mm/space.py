@@ -14,7 +14,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Final, Protocol
 
-from kernel.abi.errors import EIO, ENOMEM
+from kernel.abi.errors import ENOMEM, KernelError
 from kernel.cred import RLIMIT_AS, RLIMIT_DATA, RLIMIT_STACK, Limits
 from kernel.mm.frames import Frames
 from kernel.mm.page_table import count_tables, new_root, present_pages
@@ -231,7 +231,7 @@ class Space:
         """Drop the pages of [start, end) of an area, carrying dirty shared ones to their file."""
         pager = area.pager
         if pager is not None and pager.needs_write_back and area.flags & VM_SHARED:
-            with suppress(EIO):  # kept by the pager, for the next fsync(2); munmap(2) has no EIO
+            with suppress(KernelError):  # the pager keeps it for fsync(2); munmap(2) has no EIO
                 self.clean(area, start, end)
         return self.drop_pages(start, end)
 

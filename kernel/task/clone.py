@@ -11,7 +11,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from kernel.abi.errors import EAGAIN, EFAULT, EINVAL, ERESTARTNOINTR
+from kernel.abi.errors import EAGAIN, EFAULT, EINVAL, ERESTARTNOINTR, KernelError
 from kernel.abi.process import (
     CLONE_CHILD_CLEARTID,
     CLONE_CHILD_SETTID,
@@ -97,7 +97,7 @@ def _make(parent: Task, request: Request) -> Task:
     pid = kernel.pids.allocate()
     try:
         space = _space(parent.mm, request.flags)
-    except BaseException:
+    except KernelError:
         kernel.pids.release(pid)
         raise
     group = _group(parent, pid, request)

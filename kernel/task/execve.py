@@ -148,7 +148,7 @@ def _run(
     try:
         image = _load(program, target)
         set_executable(program.space, program.file)
-    except BaseException:
+    except KernelError:
         program.space.destroy()
         raise
     finally:

@@ -9,6 +9,7 @@ import pytest
 from kernel.abi.errors import E2BIG, EACCES, ELOOP, ENOENT, ENOEXEC, ENOMEM, ETXTBSY
 from kernel.abi.files import AT_FDCWD
 from kernel.abi.memory import MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE
+from kernel.abi.process import CLONE_VFORK, CLONE_VM
 from kernel.abi.signals import SIG_DFL, SIG_IGN, SIGUSR1, SIGUSR2
 from kernel.fs.tmpfs import Tmpfs
 from kernel.mm.buffer import KernelBuffer
@@ -20,6 +21,7 @@ from kernel.task.program import Image, Interpreter, Program
 from kernel.vfs.fdtable import FdTable
 from kernel.vfs.fscontext import FsContext
 from kernel.vfs.mount import MountTable
+from kernel.vfs.openfile import OpenFile
 from tests.support.tasks import World
 
 if TYPE_CHECKING:
@@ -68,12 +70,17 @@ class ExecWorld(World):
 
     def file(self, name: bytes, content: bytes, mode: int = 0o755, owner: int = 0) -> Inode:
         inode = self.root.root.create(name, 0o100000 | mode, owner, owner)
-        opened = inode.open(self.program, self.program.fs.root, 2)
+        opened = self.open(inode, 2)
         opened.hold()
         opened.write(self.program, KernelBuffer(content), 0)
         opened.drop()
         inode.mode = 0o100000 | mode
         return inode
+
+    def open(self, inode: Inode, flags: int) -> OpenFile:
+        opened = inode.open(self.program, self.program.fs.root, flags)
+        assert isinstance(opened, OpenFile)
+        return opened
 
     def run(self, path: bytes, *argv: bytes) -> None:
         spawn(self.program, path, argv, (b"E=1",))
@@ -220,7 +227,7 @@ def test_string_limits(world: ExecWorld) -> None:
 
 def test_a_vforked_child_lets_its_parent_go(world: ExecWorld) -> None:
     world.file(b"prog", b"GOOD")
-    flags = clone.CLONE_VM | clone.CLONE_VFORK
+    flags = CLONE_VM | CLONE_VFORK
     world.call(world.program, clone.clone(world.program, clone.Request(flags, 17)))
     child = world.kernel.tasks[3]
     spawn(child, b"/prog", (b"prog",), ())
@@ -236,7 +243,7 @@ def test_close_on_exec(world: ExecWorld) -> None:
     task = world.program
     task.fds = FdTable()
     for cloexec in (True, False):
-        opened = inode.open(task, task.fs.root, 0)
+        opened = world.open(inode, 0)
         task.fds.install(opened, cloexec)
     world.run(b"/prog")
     assert sorted(task.fds.files) == [1]

@@ -101,8 +101,8 @@ def test_the_foreground_group(world: World, tty: FakeTerminal) -> None:
     jobs.set_foreground_group(world.program, tty, child.tid)
     assert jobs.foreground_group(world.program, tty) == child.tid
     jobs.check_background(child, tty, SIGTTIN)
+    world.program.actions.set(SIGTTOU, Action(SIG_IGN))
     with pytest.raises(ESRCH):
-        world.program.actions.set(SIGTTOU, Action(SIG_IGN))
         jobs.set_foreground_group(world.program, tty, 999)
     stranger = FakeTerminal()
     with pytest.raises(ENOTTY):

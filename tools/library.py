@@ -1,7 +1,7 @@
 """The library: boot a machine, mount things, spawn programs, look and change, all from Python.
 
-This is the face that ``import diorama`` shows.  Everything behind it is reachable: ``machine.system``
-is the kernel's own object, ``process.task`` the task.
+This is the face that ``import diorama`` shows.  Everything behind it can be reached:
+``machine.system`` is the kernel's own object, ``process.task`` the task.
 """
 
 from __future__ import annotations

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kernel.events import Observer
 from tools.errors import DioramaError
 
 if TYPE_CHECKING:
     from kernel.machine.loop import Machine
-    from kernel.task.task import Task
     from tools.config import RunConfig
 
 
-class Timekeeper(Observer["Task"]):
+class Timekeeper(Observer[Any]):
     """Looks at nothing; that somebody observes is what makes the machine keep time per call."""
 
 

@@ -35,7 +35,7 @@ endef
 
 run: $(VENV)/.installed
 	@if [ -t 0 ]; then exec $(DIORAMA) shell $(ARCH_OPTION); \
-	else exec $(DIORAMA) shell $(ARCH_OPTION) --stats < tools/tour.sh; fi
+	else exec $(DIORAMA) shell -q $(ARCH_OPTION) --stats < tools/tour.sh; fi
 
 check: $(VENV)/.dev
 	@$(MAKE) --no-print-directory lint types

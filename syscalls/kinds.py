@@ -103,7 +103,7 @@ describe("ULong", U64, "hex")
 HexInt = NewType("HexInt", int)
 describe("HexInt", U32, "hex")
 Unused = NewType("Unused", int)
-describe("Unused", U64, "hex")
+describe("Unused", U64, "hidden")  # a register the call has but does not look at
 Count = NewType("Count", int)
 describe("Count", S32, "dec")
 LongCount = NewType("LongCount", int)

@@ -1,0 +1,208 @@
+"""``-e trace=SET``, ``-e signal=SET``, ``-e status=SET``: what is shown.  See strace(1), Filtering.
+
+A set is a list of members joined by commas; ``!`` before the list turns it around.  Members of a
+trace set are names, ``/regex``, ``%class``, ``all``, ``none``; ``?`` before a member allows a name
+that does not exist.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from kernel.abi.signals import NSIG
+from syscalls.declare import DECLARATIONS, Declaration
+from tools.tracer.show_signals import name as signal_name
+
+STATUSES = ("successful", "failed", "unfinished", "unavailable", "detached")
+
+_CLASS_NAMES: Mapping[str, str] = {
+    "process": "clone clone3 fork vfork execve execveat exit exit_group wait4 waitid kill tkill "
+    "tgkill rt_sigqueueinfo rt_tgsigqueueinfo pidfd_open pidfd_send_signal",
+    "signal": "rt_sigaction rt_sigprocmask rt_sigreturn rt_sigpending rt_sigtimedwait "
+    "rt_sigqueueinfo rt_tgsigqueueinfo rt_sigsuspend sigaltstack kill tkill tgkill pause signalfd "
+    "signalfd4 pidfd_send_signal",
+    "ipc": "shmget shmat shmctl shmdt semget semop semctl semtimedop msgget msgsnd msgrcv msgctl",
+    "network": "socket socketpair bind listen accept accept4 connect getsockname getpeername "
+    "sendto recvfrom sendmsg recvmsg sendmmsg recvmmsg shutdown setsockopt getsockopt sendfile "
+    "getpmsg putpmsg",
+    "memory": "mmap munmap mprotect mremap brk madvise msync mincore mlock mlock2 munlock mlockall "
+    "munlockall remap_file_pages pkey_mprotect pkey_alloc pkey_free mbind shmat shmdt "
+    "process_madvise set_mempolicy get_mempolicy migrate_pages move_pages io_setup io_destroy",
+    "creds": "getuid geteuid getgid getegid getresuid getresgid setuid setgid setreuid setregid "
+    "setresuid setresgid setfsuid setfsgid getgroups setgroups capget capset prctl",
+    "clock": "clock_gettime clock_settime clock_getres clock_adjtime adjtimex gettimeofday "
+    "settimeofday time",
+    "pure": "getpid getppid gettid getuid geteuid getgid getegid getpgrp",
+    "stat": "stat",
+    "lstat": "lstat",
+    "fstat": "fstat newfstatat",
+    "statfs": "statfs",
+    "fstatfs": "fstatfs",
+    "%stat": "stat lstat fstat newfstatat statx",
+    "%statfs": "statfs fstatfs ustat",
+}
+
+
+def _is_file(declaration: Declaration) -> bool:
+    """%file: calls that take a path."""
+    if declaration.name in ("getcwd", "chdir"):
+        return True
+    return any(p.kind.show == "*path" for p in declaration.parameters)
+
+
+def _is_descriptor(declaration: Declaration) -> bool:
+    """%desc: calls that take or return a descriptor."""
+    shows = {p.kind.show for p in declaration.parameters}
+    wanted = {"fd", "dirfd", "*pollfds", "*fd_set", "*pipe_fds"}
+    return bool(shows & wanted) or declaration.result == "NewFd"
+
+
+_CLASS_TESTS: Mapping[str, Callable[[Declaration], bool]] = {
+    "file": _is_file,
+    "desc": _is_descriptor,
+}
+_SYNONYMS = {"fd": "desc", "descriptor": "desc", "filesystem": "file", "mem": "memory"}
+
+
+class FilterError(ValueError):
+    """An expression that strace would refuse; the text says why."""
+
+
+def class_members(name: str) -> frozenset[str]:
+    """The calls of a class."""
+    name = _SYNONYMS.get(name, name)
+    if name in _CLASS_NAMES:
+        return frozenset(_CLASS_NAMES[name].split())
+    if name in _CLASS_TESTS:
+        test = _CLASS_TESTS[name]
+        return frozenset(d.name for d in DECLARATIONS.values() if test(d))
+    raise FilterError(f"no class of system calls is called %{name}")
+
+
+def _split(text: str) -> tuple[bool, list[str]]:
+    """(inverted, members)."""
+    inverted = text.startswith("!")
+    return inverted, text.removeprefix("!").split(",")
+
+
+def parse_trace(text: str, known: Iterable[str]) -> frozenset[str]:
+    """The calls that ``-e trace=text`` selects among the known names."""
+    names = frozenset(known)
+    inverted, members = _split(text)
+    chosen: set[str] = set()
+    for member in members:
+        chosen |= _member(member, names)
+    return names - chosen if inverted else frozenset(chosen)
+
+
+def _member(member: str, names: frozenset[str]) -> frozenset[str]:
+    optional = member.startswith("?")
+    member = member.removeprefix("?")
+    if member == "all":
+        return names
+    if member == "none":
+        return frozenset()
+    if member.startswith("%"):
+        return class_members(member[1:]) & names
+    if member.startswith("/"):
+        try:
+            pattern = re.compile(member[1:])
+        except re.error as error:
+            raise FilterError(f"bad regular expression {member[1:]!r}: {error}") from None
+        return frozenset(name for name in names if pattern.search(name))
+    if member in names:
+        return frozenset((member,))
+    if member in _OLD_CLASSES:
+        return class_members(member) & names
+    if optional:
+        return frozenset()
+    raise FilterError(f"invalid system call {member!r}")
+
+
+_OLD_CLASSES = frozenset({"file", "process", "network", "signal", "ipc", "desc", "memory"})
+
+
+def parse_signals(text: str) -> frozenset[int]:
+    """The signals that ``-e signal=text`` selects."""
+    inverted, members = _split(text)
+    numbers = {signal_name(n): n for n in range(1, NSIG + 1)}
+    chosen: set[int] = set()
+    for member in members:
+        if member == "all":
+            chosen.update(numbers.values())
+        elif member.isdigit() and 0 < int(member) <= NSIG:
+            chosen.add(int(member))
+        elif member != "none":
+            full = member.upper() if member.upper().startswith("SIG") else "SIG" + member.upper()
+            if full not in numbers:
+                raise FilterError(f"invalid signal {member!r}")
+            chosen.add(numbers[full])
+    every = frozenset(numbers.values())
+    return every - chosen if inverted else frozenset(chosen)
+
+
+def parse_statuses(text: str) -> frozenset[str]:
+    """The ends that ``-e status=text`` selects."""
+    inverted, members = _split(text)
+    chosen: set[str] = set()
+    for member in members:
+        if member == "all":
+            chosen.update(STATUSES)
+        elif member in STATUSES:
+            chosen.add(member)
+        elif member != "none":
+            raise FilterError(f"invalid status {member!r}")
+    return frozenset(STATUSES) - chosen if inverted else frozenset(chosen)
+
+
+@dataclass(slots=True)
+class Filter:
+    """What is shown: None everywhere means everything."""
+
+    calls: frozenset[str] | None = None
+    signals: frozenset[int] | None = None
+    statuses: frozenset[str] | None = None
+    unknown: bool = field(default=True)
+
+    @classmethod
+    def parse(cls, expressions: Iterable[str], known: Iterable[str]) -> Filter:
+        """From the values of ``-e``; a bare set means ``trace=``.  The last of a kind counts."""
+        found = cls()
+        names = frozenset(known)
+        for expression in expressions:
+            qualifier, equals, text = expression.partition("=")
+            if not equals:
+                qualifier, text = "trace", expression
+            if qualifier in ("trace", "t"):
+                found.calls = parse_trace(text, names)
+                found.unknown = text.startswith("!") or text == "all"
+            elif qualifier in ("signal", "signals", "s"):
+                found.signals = parse_signals(text)
+            elif qualifier == "status":
+                found.statuses = parse_statuses(text)
+            else:
+                raise FilterError(f"invalid qualifier {qualifier!r}")
+        return found
+
+    def call(self, name: str | None) -> bool:
+        """Is this call shown?"""
+        if self.calls is None:
+            return True
+        return self.unknown if name is None else name in self.calls
+
+    def signal(self, number: int) -> bool:
+        """Is this signal shown?"""
+        return self.signals is None or number in self.signals
+
+    def status(self, failed: bool) -> bool:
+        """Is a call that ended so shown?"""
+        if self.statuses is None:
+            return True
+        return ("failed" if failed else "successful") in self.statuses
+
+    @property
+    def unfinished(self) -> bool:
+        """Are calls shown whose task died in them?"""
+        return self.statuses is None or "unfinished" in self.statuses

@@ -1,0 +1,119 @@
+"""What stands after the ``=``: a number in its base, an error by name, and a note."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from kernel.abi import files, process
+from kernel.abi.errors import BY_NUMBER, ERESTART_RESTARTBLOCK, Restart
+from syscalls.kinds import RESULTS
+from tools.tracer.names import CONSTANTS, FLAGS
+from tools.tracer.show_basic import describe_fd
+from tools.tracer.show_files import open_flags_text, poll_note, select_note
+from tools.tracer.show_signals import name as signal_text
+from tools.tracer.show_system import personality_text
+from tools.tracer.text import calendar, hexadecimal, mode_bits
+
+if TYPE_CHECKING:
+    from tools.tracer.view import Call
+
+
+def result_text(call: Call) -> str:
+    """Everything behind ``= ``."""
+    assert call.result is not None
+    if call.failed:
+        return _error(call, -call.result)
+    if call.name in _SPECIAL:
+        return _SPECIAL[call.name](call, call.result)
+    show = RESULTS[call.declaration.result] if call.declaration else "dec"
+    if show == "hex":
+        return hexadecimal(call.result)
+    if show == "oct":
+        return mode_bits(call.result)
+    if show == "fd":
+        return describe_fd(call, call.result)
+    return str(call.result)
+
+
+def _error(call: Call, number: int) -> str:
+    error = BY_NUMBER.get(number)
+    if error is None:
+        return f"-1 (errno {number})"
+    if issubclass(error, Restart):
+        text = "Interrupted by signal" if error is ERESTART_RESTARTBLOCK else error.text
+        return f"? {error.__name__} ({text})"
+    return f"-1 {error.__name__} ({error.text})"
+
+
+def _fcntl(call: Call, result: int) -> str:
+    command = call.values[1]
+    if command == files.F_GETFD:
+        return f"{result:#x} (flags {FLAGS['fd'].text(result)})" if result else "0"
+    if command == files.F_GETFL:
+        flags = open_flags_text(call.task.kernel.arch.open_flags_in(result))
+        return f"{hexadecimal(result)} (flags {flags})"
+    if command == files.F_GET_SEALS:
+        return f"{result:#x} (seals {FLAGS['seals'].text(result)})" if result else "0"
+    if command == files.F_GETSIG:
+        return f"{result} ({signal_text(result)})" if result else "0"
+    if command == files.F_GETLEASE:
+        return f"{hexadecimal(result)} ({CONSTANTS['lock_type'].text(result)})"
+    if command in (files.F_DUPFD, files.F_DUPFD_CLOEXEC):
+        return describe_fd(call, result)
+    return str(result)
+
+
+def _prctl(call: Call, result: int) -> str:
+    option = call.values[0]
+    if option == process.PR_GET_DUMPABLE:
+        return f"{result} ({CONSTANTS['dumpable'].text(result)})"
+    if option == process.PR_GET_SECUREBITS and result:
+        return f"{result:#x} ({FLAGS['securebits'].text(result)})"
+    return str(result)
+
+
+def _time(call: Call, result: int) -> str:
+    return f"{result} ({calendar(result)})"
+
+
+def _personality(call: Call, result: int) -> str:
+    return f"{hexadecimal(result)} ({personality_text(result)})"
+
+
+def _policy(call: Call, result: int) -> str:
+    return f"{result} ({CONSTANTS['sched'].text(result)})"
+
+
+def _poll(call: Call, result: int) -> str:
+    return f"{result}{poll_note(call)}"
+
+
+def _select(call: Call, result: int) -> str:
+    return f"{result}{select_note(call)}"
+
+
+def _number(call: Call, result: int) -> str:
+    return str(result)
+
+
+def _signal(call: Call, result: int) -> str:
+    return f"{result} ({signal_text(result)})"
+
+
+_SPECIAL: Final[dict[str, Callable[[Call, int], str]]] = {
+    "fcntl": _fcntl,
+    "ioctl": _number,
+    "prctl": _prctl,
+    "time": _time,
+    "personality": _personality,
+    "sched_getscheduler": _policy,
+    "poll": _poll,
+    "ppoll": _poll,
+    "select": _select,
+    "pselect6": _select,
+    "rt_sigtimedwait": _signal,
+    "futex": _number,
+}
+DECODED_ON_EXIT: Final = frozenset({"poll", "ppoll", "select", "pselect6"})
+"""Calls that add something after the result: never complete on entry."""

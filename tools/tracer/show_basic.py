@@ -1,0 +1,228 @@
+"""Printers for numbers, descriptors, paths, strings and buffers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kernel.abi.errors import KernelError
+from kernel.abi.files import AT_FDCWD
+from kernel.abi.limits import PATH_MAX
+from kernel.abi.structs import IOVEC
+from tools.tracer.shows import shows
+from tools.tracer.text import address, fields, hexadecimal, quote, sequence
+
+if TYPE_CHECKING:
+    from tools.tracer.view import Call
+
+ARRAY_LIMIT = 32
+
+
+@shows("dec")
+def decimal(call: Call, i: int) -> str:
+    """A plain number."""
+    return str(call.values[i])
+
+
+@shows("hex")
+def hexa(call: Call, i: int) -> str:
+    """A number in hexadecimal."""
+    return hexadecimal(call.values[i])
+
+
+@shows("hidden")
+def hidden(call: Call, i: int) -> None:
+    """An argument nobody looks at."""
+
+
+@shows("futex_timeout")
+@shows("addr")
+def pointer(call: Call, i: int) -> str:
+    """An address whose target is not shown."""
+    return address(call.values[i])
+
+
+@shows("pid")
+def process_number(call: Call, i: int) -> str:
+    """A task, process or group."""
+    return str(call.values[i])
+
+
+@shows("uid")
+def identity(call: Call, i: int) -> str:
+    """A user or group; all ones is the -1 that means `leave it`."""
+    value = call.values[i]
+    return "-1" if value == 0xFFFFFFFF else str(value)
+
+
+def describe_fd(call: Call, fd: int) -> str:
+    """A descriptor, with its path under ``-y``."""
+    if call.detail.paths and fd >= 0:
+        try:
+            path = call.task.fds.get(fd).path
+            return f"{fd}<{path_text(call, path)}>"
+        except KernelError:
+            pass
+    return str(fd)
+
+
+def path_text(call: Call, path: object) -> str:
+    """The name of an open file, as /proc/PID/fd would show it."""
+    from_root = getattr(path, "display", None)
+    if from_root is None:
+        return str(path)
+    return quote(from_root(call.task.fs.root))[1:-1]
+
+
+@shows("fd")
+def descriptor(call: Call, i: int) -> str:
+    """A descriptor."""
+    return describe_fd(call, call.values[i])
+
+
+@shows("dirfd")
+def directory(call: Call, i: int) -> str:
+    """A directory descriptor or AT_FDCWD."""
+    fd = call.values[i]
+    if fd != AT_FDCWD:
+        return describe_fd(call, fd)
+    if call.detail.paths:
+        return f"AT_FDCWD<{path_text(call, call.task.fs.cwd)}>"
+    return "AT_FDCWD"
+
+
+def text_at(call: Call, where: int, limit: int) -> str:
+    """A C string in guest memory, at most ``limit`` bytes of it."""
+    found = call.read_string(where, limit) if where else None
+    if found is None:
+        return address(where)
+    return quote(found[0], cut=found[1])
+
+
+@shows("*path")
+def path(call: Call, i: int) -> str:
+    """A path, whole."""
+    return text_at(call, call.values[i], PATH_MAX - 1)
+
+
+@shows("*string")
+def string(call: Call, i: int) -> str:
+    """A name, cut at the limit of ``-s``."""
+    return text_at(call, call.values[i], call.detail.string_limit)
+
+
+@shows("*path_out")
+def path_out(call: Call, i: int) -> str:
+    """A path that the kernel wrote: as long as the result says."""
+    if call.name == "getcwd":
+        return text_at(call, call.values[i], PATH_MAX - 1)
+    return bytes_at(call, call.values[i], call.result or 0)
+
+
+def bytes_at(call: Call, where: int, size: int, *, force_hex: bool = False) -> str:
+    """A buffer, cut at the limit of ``-s``."""
+    limit = call.detail.string_limit
+    if not where:
+        return "NULL"
+    data = call.read(where, min(size, limit))
+    if data is None:
+        return address(where)
+    return quote(data, cut=size > limit, force_hex=force_hex)
+
+
+@shows("*bytes")
+def bytes_in(call: Call, i: int) -> str:
+    """A buffer for the kernel; the next argument is its size."""
+    size = call.value(i + 1)
+    return address(call.values[i]) if size < 0 else bytes_at(call, call.values[i], size)
+
+
+@shows("*bytes_out")
+def bytes_out(call: Call, i: int) -> str:
+    """A buffer from the kernel: as long as the result says."""
+    size = min(call.result or 0, call.value(i + 1))
+    return bytes_at(call, call.values[i], size, force_hex=call.name == "getrandom")
+
+
+@shows("*strings")
+def strings(call: Call, i: int) -> str:
+    """argv: each string cut, the list too."""
+    where = call.values[i]
+    found: list[str] = []
+    if not where:
+        return "NULL"
+    while True:
+        data = call.read(where + 8 * len(found), 8)
+        if data is None:
+            return sequence(found) if found else address(where)
+        target = int.from_bytes(data, "little")
+        if not target:
+            return sequence(found)
+        if len(found) == ARRAY_LIMIT:
+            return sequence([*found, "..."])
+        found.append(text_at(call, target, call.detail.string_limit))
+
+
+@shows("*environ")
+def environment(call: Call, i: int) -> str:
+    """envp: only how many there are."""
+    where, count = call.values[i], 0
+    if not where:
+        return "NULL"
+    while True:
+        data = call.read(where + 8 * count, 8)
+        if data is None:
+            return address(where) if not count else f"{where:#x} /* {count} vars, unterminated */"
+        if not any(data):
+            return f"{where:#x} /* {count} var{'s' if count != 1 else ''} */"
+        count += 1
+
+
+def _iovec(call: Call, i: int, total: int | None) -> str:
+    """An iovec array; ``total`` is how many bytes may be shown, None for addresses only."""
+    where, count = call.values[i], call.value(i + 1)
+    if count == 0:
+        return "[]" if where else "NULL"
+    shown: list[str] = []
+    for index in range(min(count, ARRAY_LIMIT)):
+        entry = call.unpack(IOVEC, where + index * IOVEC.size)
+        if entry is None:
+            rest = f"... /* {where + index * IOVEC.size:#x} */"
+            return sequence([*shown, rest]) if shown else address(where)
+        base, length = entry
+        if total is None:
+            text = address(base)
+        else:
+            text = bytes_at(call, base, min(length, total))
+            total -= min(length, total)
+        shown.append(fields((("iov_base", text), ("iov_len", str(length)))))
+    return sequence([*shown, "..."] if count > ARRAY_LIMIT else shown)
+
+
+@shows("*iovec")
+def iovec_in(call: Call, i: int) -> str:
+    """Buffers for the kernel, with their contents."""
+    return _iovec(call, i, 1 << 62)
+
+
+@shows("*iovec_out", on_failure=True)
+def iovec_out(call: Call, i: int) -> str:
+    """Buffers from the kernel, with what was put in."""
+    return _iovec(call, i, None if call.failed else call.result)
+
+
+@shows("*uint_out")
+@shows("*uid_out")
+def unsigned_out(call: Call, i: int) -> str:
+    """A number the kernel wrote."""
+    data = call.read(call.values[i], 4)
+    return address(call.values[i]) if data is None else f"[{int.from_bytes(data, 'little')}]"
+
+
+@shows("*pid_out")
+@shows("*int_out")
+def signed_out(call: Call, i: int) -> str:
+    """A signed number the kernel wrote."""
+    data = call.read(call.values[i], 4)
+    if data is None:
+        return address(call.values[i])
+    return f"[{int.from_bytes(data, 'little', signed=True)}]"

@@ -1,0 +1,261 @@
+"""The strace-style observer: from events to lines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from kernel.abi.errors import KernelError
+from kernel.abi.signals import SIGKILL
+from kernel.events import Observer
+from tools.tracer.calls import complete_on_entry, entry_text, exit_text
+from tools.tracer.filters import Filter
+from tools.tracer.lines import Lines, Prefix, Sink
+from tools.tracer.results import result_text
+from tools.tracer.show_signals import name as signal_text
+from tools.tracer.show_signals import siginfo_text
+from tools.tracer.text import quote, sequence
+from tools.tracer.view import Call, Detail
+
+if TYPE_CHECKING:
+    from kernel.task.siginfo import SigInfo
+    from kernel.task.task import Task
+    from syscalls.table import SyscallTable
+
+NS = 1_000_000_000
+ARGV_LIMIT = 32
+
+
+@dataclass(slots=True)
+class Options:
+    """strace's options as values; the letters are its own."""
+
+    follow: bool = True  # -f
+    separate: bool = False  # -ff
+    to_file: bool = False  # -o
+    detail: Detail = field(default_factory=Detail)  # -s, -y
+    durations: bool = False  # -T
+    stamp: str = ""  # -t -tt -ttt -r
+
+
+@dataclass(slots=True)
+class _Open:
+    """A call that has been entered: ``printed`` says whether its entry is on a line."""
+
+    call: Call
+    started: int
+    printed: bool
+
+
+class StraceTracer(Observer["Task"]):
+    """Prints every call, signal and end of the traced tasks.
+
+    ``traced``: tids that are shown.  ``_open``: calls entered and not left, by tid.
+    ``open_sink`` gives the stream of a task (one for all, or one each with ``-ff``).
+    """
+
+    def __init__(
+        self,
+        table: SyscallTable,
+        open_sink: Callable[[int], Sink],
+        options: Options | None = None,
+        filters: Filter | None = None,
+    ) -> None:
+        self.table = table
+        self.options = options or Options()
+        self.filter = filters or Filter()
+        self.traced: dict[int, None] = {}
+        self._open_sink = open_sink
+        self._open: dict[int, _Open] = {}
+        self._last_name: dict[int, str] = {}
+        self._lines: dict[int, Lines] = {}
+        self._clock: Callable[[], int] = lambda: 0
+        self._monotonic: Callable[[], int] = lambda: 0
+
+    # -- tasks -----------------------------------------------------------------------------------
+
+    def follow(self, task: Task) -> None:
+        """Show this task from now on."""
+        self._clock = task.kernel.clock.realtime
+        self._monotonic = task.kernel.clock.monotonic
+        self.traced[task.tid] = None
+        if not self.options.separate:
+            self._of(task.tid).tasks = len(self.traced)
+
+    def _of(self, tid: int) -> Lines:
+        """The stream a task prints to."""
+        key = tid if self.options.separate else 0
+        lines = self._lines.get(key)
+        if lines is None:
+            prefix = Prefix(
+                pid_always=self.options.follow and self.options.to_file and not key,
+                pid_if_many=not self.options.to_file,
+                stamp=self.options.stamp,
+            )
+            lines = Lines(self._open_sink(tid), prefix, lambda: self._clock())
+            self._lines[key] = lines
+        return lines
+
+    def task_start(self, task: Task, parent: Task | None) -> None:
+        """With ``-f`` children are shown too."""
+        if parent is None or parent.tid not in self.traced or not self.options.follow:
+            return
+        if not self.options.to_file:
+            self._of(task.tid).note(f"strace: Process {task.tid} attached")
+        self.follow(task)
+
+    def task_end(self, task: Task, status: int) -> None:
+        """``+++ exited with 3 +++``."""
+        if task.tid not in self.traced:
+            return
+        self._close_open(task)
+        self._of(task.tid).line(task.tid, f"+++ {end_text(status)} +++")
+        del self.traced[task.tid]
+        self._last_name.pop(task.tid, None)
+        if not self.options.separate:
+            self._of(task.tid).tasks = len(self.traced)
+
+    def exec(self, task: Task, path: bytes, argv: tuple[bytes, ...]) -> None:
+        """The first program is started by the machine, not by a call: show it as one."""
+        if task.tid not in self.traced and not self.traced:
+            self.follow(task)
+        if task.tid not in self.traced or task.tid in self._open or not self.filter.call("execve"):
+            return
+        if not self.filter.status(failed=False):
+            return
+        lines = self._of(task.tid)
+        lines.begin(task.tid)
+        lines.write("execve(" + first_exec_text(task, path, argv, self.options.detail))
+        lines.result("0" + (" <0.000000>" if self.options.durations else ""))
+
+    # -- calls -----------------------------------------------------------------------------------
+
+    def syscall_enter(self, task: Task, number: int, args: tuple[int, ...]) -> None:
+        """Print the name and what is known already."""
+        tid = task.tid
+        if tid not in self.traced:
+            return
+        name = self.table.name(number)
+        if not self.filter.call(name):
+            self._last_name[tid] = name or ""
+            return
+        call = self._call(task, number, args)
+        text = f"{call.name}({entry_text(call)}"
+        # With a status filter nothing may be printed before the end is known.
+        printed = self.filter.statuses is None
+        if printed:
+            lines = self._of(tid)
+            lines.begin(tid)
+            lines.write(text)
+        else:
+            call.notes = text
+        self._open[tid] = _Open(call, self._monotonic(), printed)
+
+    def _call(self, task: Task, number: int, args: tuple[int, ...]) -> Call:
+        declaration = self.table.declaration(number)
+        values = self.table.decode(number, args)
+        name = self.table.name(number) or f"syscall_{number:#x}"
+        call = Call(task, name, declaration, values, self.options.detail)
+        if name == "restart_syscall":
+            call.memo = self._last_name.get(task.tid)
+        else:
+            self._last_name[task.tid] = name
+        return call
+
+    def syscall_exit(
+        self, task: Task, number: int, args: tuple[int, ...], result: int, reason: str
+    ) -> None:
+        """Print the rest and the result."""
+        tid = task.tid
+        if tid not in self.traced or not self.filter.call(self.table.name(number)):
+            return
+        entered = self._open.pop(tid, None)
+        if entered is None:  # attached while the call slept
+            entered = _Open(self._call(task, number, args), self._monotonic(), True)
+        call = entered.call
+        call.result = result
+        if call.name == "rt_sigreturn":
+            call.result = _signed(task.kernel.cpu.registers(task.context).result)
+        if not self.filter.status(call.failed):
+            return
+        lines = self._of(tid)
+        if entered.printed:
+            lines.resume(tid, call.name)
+        else:
+            lines.begin(tid)
+            lines.write(call.notes)
+        lines.write(exit_text(call))
+        lines.result(result_text(call) + self._duration(entered.started))
+
+    def no_return(self, task: Task, number: int, args: tuple[int, ...]) -> None:
+        """exit, or death in a call: the result is ``?``."""
+        if task.tid in self.traced:
+            self._close_open(task)
+
+    def _close_open(self, task: Task) -> None:
+        entered = self._open.pop(task.tid, None)
+        if entered is None or not self.filter.unfinished:
+            return
+        lines = self._of(task.tid)
+        if entered.printed:
+            lines.resume(task.tid, entered.call.name)
+        else:
+            lines.begin(task.tid)
+            lines.write(entered.call.notes)
+        if not complete_on_entry(entered.call):
+            lines.write(" <unfinished ...>")
+        lines.result("?")
+
+    def _duration(self, started: int) -> str:
+        if not self.options.durations:
+            return ""
+        spent = self._monotonic() - started
+        return f" <{spent // NS}.{spent % NS // 1000:06d}>"
+
+    # -- signals ---------------------------------------------------------------------------------
+
+    def signal(self, task: Task, info: object, action: str) -> None:
+        """``--- SIGCHLD {...} ---``; death by SIGKILL is only told by the last line."""
+        signal: SigInfo = info  # type: ignore[assignment]
+        if task.tid not in self.traced or not self.filter.signal(signal.signo):
+            return
+        if signal.signo == SIGKILL:
+            return
+        text = f"--- {signal_text(signal.signo)} {siginfo_text(signal.pack())} ---"
+        self._of(task.tid).line(task.tid, text)
+
+    def stopped(self, task: Task, signal: int) -> None:
+        """``--- stopped by SIGTSTP ---``."""
+        if signal and task.tid in self.traced and self.filter.signal(signal):
+            self._of(task.tid).line(task.tid, f"--- stopped by {signal_text(signal)} ---")
+
+
+def _signed(value: int) -> int:
+    return value - (value >> 63 << 64)
+
+
+def end_text(status: int) -> str:
+    """How a task ended, from its wait(2) status."""
+    if status & 0x7F:
+        core = " (core dumped)" if status & 0x80 else ""
+        return f"killed by {signal_text(status & 0x7F)}{core}"
+    return f"exited with {status >> 8 & 0xFF}"
+
+
+def first_exec_text(task: Task, path: bytes, argv: tuple[bytes, ...], detail: Detail) -> str:
+    """The arguments of the execve that nobody called: path, argv, and how many variables."""
+    limit = detail.string_limit
+    shown = [quote(arg[:limit], cut=len(arg) > limit) for arg in argv[:ARGV_LIMIT]]
+    if len(argv) > ARGV_LIMIT:
+        shown.append("...")
+    stack = task.kernel.cpu.registers(task.context).sp
+    environ = stack + 8 * (len(argv) + 2)
+    count = 0
+    try:
+        while any(task.mem.read(environ + 8 * count, 8)):
+            count += 1
+    except KernelError:
+        count = 0
+    plural = "" if count == 1 else "s"
+    return f"{quote(path)}, {sequence(shown)}, {environ:#x} /* {count} var{plural} */"

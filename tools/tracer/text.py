@@ -1,0 +1,76 @@
+"""How values look in a trace: quoted strings, numbers, lists, times.  After strace(1)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Final
+
+DEFAULT_STRING_LIMIT: Final = 32
+_SIMPLE: Final = {
+    0x22: '\\"',
+    0x5C: "\\\\",
+    0x0C: "\\f",
+    0x0A: "\\n",
+    0x0D: "\\r",
+    0x09: "\\t",
+    0x0B: "\\v",
+}
+_DIGITS: Final = range(0x30, 0x38)
+
+
+def quote(data: bytes, *, cut: bool = False, force_hex: bool = False) -> str:
+    """A C string literal; ``cut`` says that more bytes follow, which is shown by ``...``."""
+    body = "".join(f"\\x{byte:02x}" for byte in data) if force_hex else _escaped(data)
+    return f'"{body}"' + ("..." if cut else "")
+
+
+def _escaped(data: bytes) -> str:
+    """C escapes; octal ones as short as the next character allows."""
+    parts: list[str] = []
+    for index, byte in enumerate(data):
+        if byte in _SIMPLE:
+            parts.append(_SIMPLE[byte])
+        elif 0x20 <= byte < 0x7F:
+            parts.append(chr(byte))
+        elif index + 1 < len(data) and data[index + 1] in _DIGITS:
+            parts.append(f"\\{byte:03o}")
+        else:
+            parts.append(f"\\{byte:o}")
+    return "".join(parts)
+
+
+def address(value: int) -> str:
+    """A pointer: NULL or hexadecimal."""
+    return f"{value:#x}" if value else "NULL"
+
+
+def hexadecimal(value: int) -> str:
+    """Hexadecimal as C's %#x has it: 0 without a prefix."""
+    return f"{value:#x}" if value else "0"
+
+
+def mode_bits(value: int) -> str:
+    """Permission bits as C's %#03o: 0644, 000."""
+    return f"0{value:o}" if value >= 0o10 else f"{value:03o}"
+
+
+def fields(pairs: Iterable[tuple[str, str]], *, more: bool = False) -> str:
+    """A structure: ``{name=text, ...}``."""
+    inner = ", ".join(f"{name}={text}" for name, text in pairs)
+    return "{" + inner + (", ...}" if more else "}")
+
+
+def sequence(items: Iterable[str]) -> str:
+    """An array: ``[a, b]``."""
+    return "[" + ", ".join(items) + "]"
+
+
+def calendar(seconds: int, nanoseconds: int | None = None) -> str:
+    """A point in time as strace's comment shows it, in UTC, the guest's time zone."""
+    try:
+        text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+    except (ValueError, OverflowError, OSError):
+        return ""
+    fraction = f".{nanoseconds:09d}" if nanoseconds else ""
+    return f"{text}{fraction}+0000"

@@ -1,0 +1,80 @@
+"""One system call as the printers see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from struct import Struct
+from typing import TYPE_CHECKING, Any
+
+from kernel.abi.errors import KernelError
+from tools.tracer.text import DEFAULT_STRING_LIMIT
+
+if TYPE_CHECKING:
+    from kernel.task.task import Task
+    from syscalls.declare import Declaration
+
+PAGE = 4096
+
+
+@dataclass(slots=True)
+class Detail:
+    """How much is shown: ``-s`` and ``-y``."""
+
+    string_limit: int = DEFAULT_STRING_LIMIT
+    paths: int = 0
+
+
+@dataclass(slots=True)
+class Call:
+    """A call in progress or just ended.
+
+    ``values``: decoded arguments in the order of the declaration; ``result`` is None on entry.
+    ``notes``: what printers put behind the result, such as ``left {...}``.
+    ``memo``: printers keep here on entry what they need on exit (a value the kernel overwrites).
+    """
+
+    task: Task
+    name: str
+    declaration: Declaration | None
+    values: tuple[int, ...]
+    detail: Detail
+    result: int | None = None
+    notes: str = ""
+    memo: Any = None  # Any: private to the printer that set it
+
+    @property
+    def failed(self) -> bool:
+        """Did it end with an error (or one of the restart codes)?"""
+        return self.result is not None and -4096 < self.result < 0
+
+    def value(self, index: int) -> int:
+        """An argument, 0 if the call has fewer."""
+        return self.values[index] if index < len(self.values) else 0
+
+    def read(self, address: int, size: int) -> bytes | None:
+        """Guest bytes, or None where the program itself could not read them."""
+        if not address:
+            return None
+        try:
+            return self.task.mem.read(address, size)
+        except KernelError:
+            return None
+
+    def unpack(self, layout: Struct, address: int) -> tuple[Any, ...] | None:
+        """A structure, or None."""
+        data = self.read(address, layout.size)
+        return None if data is None else layout.unpack(data)
+
+    def read_string(self, address: int, limit: int) -> tuple[bytes, bool] | None:
+        """A NUL-terminated string of at most ``limit`` bytes, and whether it was cut."""
+        found = bytearray()
+        while len(found) <= limit:
+            room = min(PAGE - (address + len(found)) % PAGE, limit + 1 - len(found))
+            piece = self.read(address + len(found), room)
+            if piece is None:
+                return None
+            text, end, _ = piece.partition(b"\0")
+            found += text
+            if end:
+                return bytes(found), False
+        return bytes(found[:limit]), True

@@ -37,8 +37,8 @@ _ROLES: Final = {
 class RegisterFile:
     """What is the same for all contexts of one engine: numbers, sanitizers, C functions."""
 
-    __slots__ = ("engine", "fp_sanitize", "fp_size", "ids", "lib", "names", "numbers", "roles",
-                 "sanitizers", "words")  # fmt: skip
+    __slots__ = ("by_index", "engine", "fp_sanitize", "fp_size", "ids", "lib", "names", "numbers",
+                 "roles", "sanitizers", "words")  # fmt: skip
 
     def __init__(self, arch: Arch, lib: Any, engine: int, words: memoryview) -> None:
         self.lib = lib
@@ -51,6 +51,11 @@ class RegisterFile:
         self.sanitizers: dict[int, Callable[[int], int]] = {
             self.ids[name]: function for name, function in SANITIZERS[arch.name].items()
         }
+        self.by_index = [
+            (index, self.sanitizers[number])
+            for index, number in enumerate(self.numbers)
+            if number in self.sanitizers
+        ]
         self.fp_sanitize = FP_IMAGES[arch.name]
         self.fp_size = arch.fp_image_size
 
@@ -135,11 +140,10 @@ class EngineRegisters:
         address, count = file.numbers.buffer_info()
         if len(values) != count:
             raise ValueError(f"{count} registers expected, not {len(values)}")
-        sanitizers = file.sanitizers
-        for index, (number, value) in enumerate(zip(file.numbers, values, strict=True)):
-            sanitize = sanitizers.get(number)
-            value &= MASK64
-            file.words[W_REGISTERS + index] = sanitize(value) if sanitize else value
+        clean = array("Q", [value & MASK64 for value in values])
+        for index, sanitize in file.by_index:
+            clean[index] = sanitize(clean[index])
+        file.words[W_REGISTERS : W_REGISTERS + count] = memoryview(clean)
         file.lib.engine_write_registers(file.engine, self._handle, address, count)
 
     def fp_image(self) -> bytes:

@@ -101,8 +101,8 @@ class HostFs(SuperBlock):
     """
 
     __slots__ = (
-        "_created", "_inodes", "_make", "_numbers", "_open", "contents", "gid", "host_gid",
-        "host_uid", "read_only", "top", "uid",
+        "_created", "_inodes", "_last_number", "_make", "_numbers", "_open", "contents",
+        "gid", "host_gid", "host_uid", "read_only", "top", "uid",
     )  # fmt: skip
 
     volatile = True
@@ -127,6 +127,7 @@ class HostFs(SuperBlock):
         self._make = make
         self._inodes: dict[Identity, HostInode] = {}
         self._numbers: dict[Identity, int] = {}
+        self._last_number = 0
         self._open: dict[HostInode, int] = {}
         self._created: HostInode | None = None
         self.source = os.fsencode(host)
@@ -144,7 +145,8 @@ class HostFs(SuperBlock):
         """The guest's inode number of a host file."""
         number = self._numbers.get(key)
         if number is None:
-            number = self._numbers[key] = self.new_ino()
+            self._last_number += 1
+            number = self._numbers[key] = self._last_number
         return number
 
     def inode(self, status: os.stat_result, parent: HostInode | None, name: bytes) -> HostInode:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kernel.task.task import Task
     from kernel.wait import Blocking
     from syscalls.kinds import (
+        AddrOutPtr,
         FutexOp,
         FutexPtr,
         FutexTimeoutPtr,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
         PidT,
         RobustListPtr,
         Size,
-        UserAddr,
+        SizeOutPtr,
         Zero,
     )
 
@@ -108,7 +109,7 @@ def set_robust_list(task: Task, head: RobustListPtr, length: Size) -> Zero:
 
 
 @syscall("get_robust_list(2)")
-def get_robust_list(task: Task, pid: PidT, head_ptr: UserAddr, len_ptr: UserAddr) -> Zero:
+def get_robust_list(task: Task, pid: PidT, head_ptr: AddrOutPtr, len_ptr: SizeOutPtr) -> Zero:
     """Where a task keeps its list of robust futexes.  See get_robust_list(2)."""
     target = task.kernel.tasks.get(pid) if pid else task
     if target is None:

@@ -25,7 +25,6 @@ from syscalls.declare import syscall
 if TYPE_CHECKING:
     from kernel.task.task import Task
     from syscalls.kinds import (
-        Count,
         CpuNumberPtr,
         InBuf,
         OldPersona,
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
         RandomFlags,
         Size,
         SysinfoPtr,
+        UInt,
         UserAddr,
         UtsnamePtr,
         Zero,
@@ -68,20 +68,20 @@ def _new_name(task: Task, address: int, length: int) -> str:
     """What sethostname(2) and setdomainname(2) check: capability, length, memory."""
     if not task.cred.capable(CAP_SYS_ADMIN):
         raise EPERM("setting the machine's name needs CAP_SYS_ADMIN")
-    if not 0 <= length <= UTS_LENGTH:
+    if length > UTS_LENGTH:
         raise EINVAL(f"a name has at most {UTS_LENGTH} bytes")
     return task.mem.read(address, length).decode("utf-8", "surrogateescape")
 
 
 @syscall("sethostname(2)")
-def sethostname(task: Task, name: InBuf, length: Count) -> Zero:
+def sethostname(task: Task, name: InBuf, length: UInt) -> Zero:
     """Set the node name that uname shows.  See sethostname(2)."""
     task.kernel.names.host = _new_name(task, name, length)
     return 0
 
 
 @syscall("setdomainname(2)")
-def setdomainname(task: Task, name: InBuf, length: Count) -> Zero:
+def setdomainname(task: Task, name: InBuf, length: UInt) -> Zero:
     """Set the NIS domain name that uname shows.  See setdomainname(2)."""
     task.kernel.names.domain = _new_name(task, name, length)
     return 0

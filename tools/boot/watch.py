@@ -7,11 +7,14 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from kernel.events import Observer
+from tools.config import TraceOptions
 from tools.errors import DioramaError
 
 if TYPE_CHECKING:
     from kernel.machine.loop import Machine
+    from kernel.task.task import Task
     from tools.config import RunConfig
+    from tools.tracer.setup import Tracing
 
 
 class Timekeeper(Observer[Any]):
@@ -25,20 +28,50 @@ class Watchers:
         self._machine = machine
         self._stats_to: str | None = None
         self._wants_stats = config.stats is not None
+        self._options = config.trace
+        self._tracing: Tracing | None = None
+        if config.trace is not None:
+            self._attach(config.trace)
         if config.stats is not None:
             self._stats_to = config.stats.output
             _check_writable(self._stats_to)
             machine.attach(Timekeeper())
 
     def toggle_trace(self) -> None:
-        """SIGUSR1 to diorama: tracing on or off."""
+        """SIGUSR1 to diorama: tracing on or off; calls in progress are taken up as resumed."""
+        if self._tracing is not None:
+            self._detach()
+        else:
+            self._attach(self._options or TraceOptions())
+
+    def _attach(self, options: TraceOptions) -> None:
+        # Only runs that trace need the printers.
+        from tools.tracer.setup import set_up
+
+        self._tracing = set_up(options, self._machine.table, sorted_tasks(self._machine))
+        for observer in self._tracing.observers:
+            self._machine.attach(observer)
+
+    def _detach(self) -> None:
+        if self._tracing is not None:
+            for observer in self._tracing.observers:
+                self._machine.detach(observer)
+            self._tracing.finish()
+            self._tracing = None
 
     def finish(self) -> None:
         """The run is over: statistics, the rest of the trace."""
+        self._detach()
         if self._wants_stats:
             from tools.stats import collect, render  # only runs with statistics need it
 
             _write(render(collect(self._machine), self._stats_to), self._stats_to)
+
+
+def sorted_tasks(machine: Machine) -> list[Task]:
+    """The tasks with user code that exist already, for a tracer that comes late."""
+    tasks = machine.system.tasks
+    return [tasks[tid] for tid in sorted(tasks) if tasks[tid].context is not None]
 
 
 def _check_writable(path: str | None) -> None:

@@ -150,7 +150,7 @@ FLAGS: Final[dict[str, Flags]] = {
         width=WORD,
     ),
     "fd": Flags(members(files, "FD_CLOEXEC"), "FD_???", width=WORD),
-    "statfs": Flags(prefixed(files, "ST_"), "ST_???", width=WORD),
+    "statfs": Flags({"ST_VALID": files.ST_VALID, **prefixed(files, "ST_")}, "ST_???", width=WORD),
     "prot": Flags(prefixed(memory, "PROT_"), "PROT_???", zero="PROT_NONE", width=WORD),
     "map": Flags(
         {

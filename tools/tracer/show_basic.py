@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tools.tracer.view import Call
 
 ARRAY_LIMIT = 32
+UTS_LENGTH = 64
 
 
 @shows("dec")
@@ -133,7 +134,9 @@ def bytes_at(call: Call, where: int, size: int, *, force_hex: bool = False) -> s
 def bytes_in(call: Call, i: int) -> str:
     """A buffer for the kernel; the next argument is its size."""
     size = call.value(i + 1)
-    return address(call.values[i]) if size < 0 else bytes_at(call, call.values[i], size)
+    if size > UTS_LENGTH and call.name in ("sethostname", "setdomainname"):
+        return address(call.values[i])
+    return bytes_at(call, call.values[i], size)
 
 
 @shows("*bytes_out")
@@ -226,3 +229,19 @@ def signed_out(call: Call, i: int) -> str:
     if data is None:
         return address(call.values[i])
     return f"[{int.from_bytes(data, 'little', signed=True)}]"
+
+
+@shows("*addr_out")
+def address_out(call: Call, i: int) -> str:
+    """An address the kernel wrote."""
+    data = call.read(call.values[i], 8)
+    if data is None:
+        return address(call.values[i])
+    return f"[{address(int.from_bytes(data, 'little'))}]"
+
+
+@shows("*size_out")
+def size_out(call: Call, i: int) -> str:
+    """A size the kernel wrote."""
+    data = call.read(call.values[i], 8)
+    return address(call.values[i]) if data is None else f"[{int.from_bytes(data, 'little')}]"

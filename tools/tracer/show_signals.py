@@ -80,7 +80,7 @@ def handler(value: int) -> str:
 def sigaction(call: Call, i: int) -> str:
     """handler, mask, flags, and the restorer if there is one."""
     found = call.unpack(SIGACTION, call.values[i])
-    if found is None or call.value(3) != 8:
+    if found is None or (call.result is not None and call.value(3) != 8):
         return address(call.values[i])
     function, flags, restorer, mask = found
     pairs = [

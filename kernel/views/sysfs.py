@@ -41,7 +41,8 @@ def _names() -> dict[bytes, Factory]:
 
 
 def make_sysfs(kernel: System, mounts: MountTable) -> ViewSuperBlock:
-    """A sys file system, to be mounted on /sys."""
+    """The machine's sys file system, to be mounted on /sys; mount(2) gives the same one."""
     sb = ViewSuperBlock(kernel, b"sysfs", mounts.new_dev(), SYSFS_MAGIC)
     sb.root = DirNode(sb, _names())
+    mounts.filesystems[b"sysfs"] = lambda options: sb
     return sb

@@ -11,7 +11,7 @@ from kernel.abi.files import AT_FDCWD, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY
 from kernel.fs.devfs import mount_dev
 from kernel.fs.devices import register_memory_devices
 from kernel.fs.root import fill_root, make_file, make_link
-from kernel.fs.tmpfs import Tmpfs
+from kernel.fs.tmpfs import Tmpfs, tmpfs_factory
 from kernel.vfs.create import mkdir_at
 from kernel.vfs.walk import walk
 from kernel.views.procfs.root import make_procfs
@@ -36,6 +36,7 @@ def lay_out_files(
     register_memory_devices(mounts.devices, system.random.bytes)
     root = Tmpfs(system.frames, mounts.new_dev(), now, mode=0o755)
     mounts.mount_root(root)
+    mounts.filesystems[b"tmpfs"] = tmpfs_factory(mounts, system.frames, now)
     if config.rootfs is None:
         fill_root(root.root, config.hostname)
     else:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 PAGE_KB = 4
 SECOND = 1_000_000_000
-FILE_SYSTEMS = (b"sysfs", b"tmpfs", b"proc", b"devtmpfs", b"sockfs", b"pipefs", b"devpts")
+HIDDEN_FILE_SYSTEMS = (b"devtmpfs", b"pipefs")
 
 
 def cpuinfo(task: Task) -> bytes:
@@ -137,8 +137,9 @@ def version(task: Task) -> bytes:
 
 
 def filesystems(task: Task) -> bytes:
-    """What mount(2) knows: none of them needs a device."""
-    return b"".join(b"nodev\t%s\n" % name for name in FILE_SYSTEMS)
+    """What mount(2) knows, and the hidden ones; none of them needs a device."""
+    names = [*task.fs.mounts.filesystems, *HIDDEN_FILE_SYSTEMS]
+    return b"".join(b"nodev\t%s\n" % name for name in names)
 
 
 def devices(task: Task) -> bytes:

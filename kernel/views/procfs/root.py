@@ -103,7 +103,8 @@ class ProcRoot(DirNode):
 
 
 def make_procfs(kernel: System, mounts: MountTable) -> ViewSuperBlock:
-    """A proc file system, to be mounted on /proc."""
+    """The machine's proc file system, to be mounted on /proc; mount(2) gives the same one."""
     sb = ViewSuperBlock(kernel, b"proc", mounts.new_dev(), PROC_SUPER_MAGIC)
     sb.root = ProcRoot(sb)
+    mounts.filesystems[b"proc"] = lambda options: sb
     return sb

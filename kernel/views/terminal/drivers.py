@@ -46,6 +46,7 @@ class Terminals:
         self.console = console
         self.pairs: dict[int, Slave] = {}
         self.devpts = DevptsSuperBlock(mounts.new_dev(), kernel.clock.realtime, mounts.devices)
+        mounts.filesystems[b"devpts"] = lambda options: self.devpts
         self.register(mounts.devices)
 
     def register(self, devices: DeviceRegistry) -> None:

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path as HostPath
 from typing import TYPE_CHECKING
 
 from kernel.abi.errors import EEXIST
-from kernel.abi.files import AT_FDCWD, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_RELATIME
+from kernel.abi.files import (
+    AT_FDCWD,
+    MS_NODEV,
+    MS_NOEXEC,
+    MS_NOSUID,
+    MS_RDONLY,
+    MS_RELATIME,
+    S_IFDIR,
+    S_IFMT,
+    S_IFREG,
+)
 from kernel.fs.devfs import mount_dev
 from kernel.fs.devices import register_memory_devices
+from kernel.fs.hostfile import make_hostfs
 from kernel.fs.root import fill_root, make_file, make_link
 from kernel.fs.tmpfs import Tmpfs, tmpfs_factory
-from kernel.vfs.create import mkdir_at
+from kernel.vfs.create import mkdir_at, mknod_at
 from kernel.vfs.walk import walk
 from kernel.views.procfs.root import make_procfs
 from kernel.views.sysfs import make_sysfs
@@ -22,9 +34,10 @@ from tools.rootfs import unpack_root
 if TYPE_CHECKING:
     from kernel.task.task import Task
     from kernel.vfs.dentry import Path
+    from kernel.vfs.inode import SuperBlock
     from kernel.views.terminal.console import Console
     from tools.boot.hardware import Hardware
-    from tools.config import RunConfig
+    from tools.config import RunConfig, Volume
 
 
 def lay_out_files(
@@ -51,7 +64,56 @@ def lay_out_files(
     for extra in config.tmpfs:
         sb = Tmpfs(system.frames, mounts.new_dev(), now, extra.size)
         mounts.mount(sb, place(init, extra.path, make=True), MS_NOSUID | MS_NODEV)
+    for volume in config.volumes:
+        mount_volume(hardware, init, volume, config.user or (0, 0))
     return init
+
+
+def _root(hardware: Hardware, config: RunConfig) -> SuperBlock:
+    """The root in memory, filled by us or from an archive, or a directory of the host."""
+    system, mounts = hardware.system, hardware.mounts
+    now = system.clock.realtime
+    if config.rootfs is not None and os.path.isdir(config.rootfs):
+        owner = config.user or (0, 0)
+        return make_hostfs(config.rootfs, mounts.new_dev(), now, hardware.contents, owner)
+    root = Tmpfs(system.frames, mounts.new_dev(), now, mode=0o755)
+    if config.rootfs is None:
+        fill_root(root.root, config.hostname)
+    else:
+        unpack_root(config.rootfs, root.root)
+    return root
+
+
+def mount_volume(hardware: Hardware, init: Task, volume: Volume, owner: tuple[int, int]) -> None:
+    """A host directory or file at its place in the guest's tree, which is made if need be.
+
+    ``owner``: the guest's start user, as whom the caller's own files appear.
+    """
+    mounts = hardware.mounts
+    sb = make_hostfs(
+        volume.host,
+        mounts.new_dev(),
+        hardware.system.clock.realtime,
+        hardware.contents,
+        owner,
+        volume.read_only,
+    )
+    guest = volume.guest.rstrip(b"/") or b"/"
+    if sb.root.mode & S_IFMT == S_IFDIR:
+        at = place(init, guest, make=True)
+    else:
+        at = _place_of_file(init, guest)
+    flags = MS_RELATIME | MS_NODEV | (MS_RDONLY if volume.read_only else 0)
+    mounts.mount(sb, at, flags)
+
+
+def _place_of_file(init: Task, guest: bytes) -> Path:
+    """Where a volume that is one file goes: an empty file is made there if nothing is."""
+    place(init, guest.rpartition(b"/")[0] or b"/", make=True)
+    try:
+        return mknod_at(init, AT_FDCWD, guest, S_IFREG | 0o644, 0)
+    except EEXIST:
+        return walk(init, AT_FDCWD, guest)
 
 
 def place(init: Task, path: bytes, *, make: bool = False) -> Path:

@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Final
 from kernel.arch import get_arch
 from kernel.clock import HostClock, Timers
 from kernel.cpu.engine import Engine
+from kernel.fs.hostcontent import HostContents
+from kernel.fs.hostfs import HostFs
 from kernel.fs.hostpoller import HostSelector
 from kernel.machine.loop import Machine
 from kernel.mm.frames import Frames
+from kernel.mm.page_cache import PageCache
 from kernel.mm.physical import PAGE_SIZE, PhysicalMemory
 from kernel.task.system import Names, System
 from kernel.vfs.mount import MountTable
@@ -38,9 +41,14 @@ class Hardware:
     mounts: MountTable
     poller: HostSelector
     physical: PhysicalMemory
+    contents: HostContents
 
     def close(self) -> None:
-        """Give the host's resources back: the engine, the RAM, the poller's pipe."""
+        """Give the host's resources back: host files, the engine, the RAM, the poller's pipe."""
+        for mount in self.mounts.mounts:
+            if isinstance(mount.sb, HostFs):
+                mount.sb.close()
+        self.contents.close()
         self.machine.cpu.close()
         self.poller.close()
 
@@ -81,7 +89,8 @@ def assemble(
     system.mounts = mounts
     table = build_table(arch_name, on_unknown=_Unknown(system, quiet))
     machine = Machine(system, cpu, table, poller)
-    return Hardware(machine, system, mounts, poller, physical)
+    contents = HostContents(PageCache(frames))
+    return Hardware(machine, system, mounts, poller, physical, contents)
 
 
 class _Unknown:

@@ -12,14 +12,12 @@ from kernel.abi.errors import (
     EAGAIN,
     EINTR,
     EINVAL,
-    ENOMEM,
     EPERM,
     ERESTARTNOHAND,
     ESRCH,
 )
 from kernel.abi.signals import (
     KERNEL_ONLY,
-    MINSIGSTKSZ,
     NSIG,
     SA_EXPOSE_TAGBITS,
     SA_NOCLDSTOP,
@@ -36,14 +34,12 @@ from kernel.abi.signals import (
     SIG_UNBLOCK,
     SIGKILL,
     SIGSTOP,
-    SS_AUTODISARM,
-    SS_DISABLE,
-    SS_ONSTACK,
 )
 from kernel.abi.structs import SIGACTION, SIGINFO_SIZE, SIGSET, STACK_T, TIMESPEC
 from kernel.arch.base import AltStack
 from kernel.task.actions import Action
-from kernel.task.delivery import altstack_flags, on_altstack, signal_return, take_signal
+from kernel.task.altstack import altstack_flags, set_altstack
+from kernel.task.delivery import signal_return, take_signal
 from kernel.task.kill import check_permission, kill_all_processes, kill_group_members
 from kernel.task.siginfo import SigInfo
 from kernel.task.signals import (
@@ -90,12 +86,6 @@ NS: Final = 1_000_000_000
 def _check_size(sigsetsize: int) -> None:
     if sigsetsize != SIGSET_SIZE:
         raise EINVAL("a signal set has 8 bytes")
-
-
-def _check_signal(sig: int) -> None:
-    """0 is allowed: a question about the target."""
-    if not 0 <= sig <= NSIG:
-        raise EINVAL(f"there is no signal {sig}")
 
 
 # --- actions and masks ---------------------------------------------------------------------------
@@ -160,25 +150,11 @@ def sigaltstack(task: Task, ss: AltstackPtr, old_ss: AltstackOutPtr) -> Zero:
     old = task.altstack
     old_flags = altstack_flags(task, sp)
     if new is not None:
-        _set_altstack(task, sp, new[0], new[1] & 0xFFFFFFFF, new[2])
+        set_altstack(task, sp, AltStack(new[0], new[1] & 0xFFFFFFFF, new[2]))
     if old_ss:
         signed = old_flags - (1 << 32) if old_flags >> 31 else old_flags
         task.mem.pack(STACK_T, old_ss, old.sp, signed, old.size)
     return 0
-
-
-def _set_altstack(task: Task, sp: int, base: int, flags: int, size: int) -> None:
-    if on_altstack(task, sp):
-        raise EPERM("the caller is running on the alternate stack")
-    mode = flags & ~SS_AUTODISARM
-    if mode not in (0, SS_DISABLE, SS_ONSTACK):
-        raise EINVAL(f"stack flags {flags:#x}")
-    if mode == SS_DISABLE:
-        task.altstack = AltStack(0, flags, 0)
-        return
-    if size < MINSIGSTKSZ[task.kernel.arch.name]:
-        raise ENOMEM("a stack below MINSIGSTKSZ")
-    task.altstack = AltStack(base, flags, size)
 
 
 @syscall("sigreturn(2)")
@@ -204,7 +180,6 @@ def restart_syscall(task: Task) -> Size | Blocking[Size]:
 @syscall("kill(2)")
 def kill(task: Task, pid: PidT, sig: Signal) -> Zero:
     """Send a signal to a process, a group, or everybody.  See kill(2)."""
-    _check_signal(sig)
     if pid > 0:
         group = task.kernel.groups.get(pid)
         if group is None:
@@ -244,7 +219,6 @@ def _signal_task(task: Task, tgid: int | None, tid: int, sig: int, info: SigInfo
     target = task.kernel.tasks.get(tid)
     if target is None or (tgid is not None and target.tgid != tgid):
         raise ESRCH(f"there is no task {tid}" + (f" in process {tgid}" if tgid else ""))
-    _check_signal(sig)
     check_permission(task, target.group, sig)
     if sig:
         send_to_task(target, info or SigInfo.thread(sig, task.tgid, task.cred.ruid))
@@ -266,7 +240,6 @@ def rt_sigqueueinfo(task: Task, tgid: PidT, sig: Signal, info: SiginfoPtr) -> Ze
     group = task.kernel.groups.get(tgid)
     if group is None:
         raise ESRCH(f"there is no process {tgid}")
-    _check_signal(sig)
     check_permission(task, group, sig)
     if sig:
         send_to_group(group, said)

@@ -9,6 +9,7 @@ Linux analogue: ``exit_to_user_mode_loop``, ``get_signal`` and ``arch_do_signal_
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from kernel.abi.errors import (
@@ -17,6 +18,7 @@ from kernel.abi.errors import (
     ERESTART_RESTARTBLOCK,
     ERESTARTNOHAND,
     ERESTARTSYS,
+    KernelError,
 )
 from kernel.abi.signals import (
     COREDUMP_SIGNALS,
@@ -31,13 +33,13 @@ from kernel.abi.signals import (
     SIGSEGV,
     SIGSTOP,
     SS_AUTODISARM,
-    SS_DISABLE,
     SS_ONSTACK,
     STOP_SIGNALS,
     sigbit,
 )
 from kernel.arch.base import AltStack, SignalFrame
 from kernel.cred import RLIMIT_CORE
+from kernel.task.altstack import NO_ALTSTACK, altstack_flags, on_altstack, set_altstack
 from kernel.task.children import notify_stopped
 from kernel.task.exit import exit_task
 from kernel.task.jobs import is_orphaned
@@ -59,7 +61,6 @@ if TYPE_CHECKING:
 
 MIN_CORE_SIZE: Final = 4096
 """A core limit below a page writes no core, and the status does not say that one was written."""
-NO_ALTSTACK: Final = AltStack(0, SS_DISABLE, 0)
 
 
 def return_to_user(task: Task) -> bool:
@@ -208,22 +209,6 @@ def _bad_frame(task: Task, signo: int) -> None:
     force_signal(task, SigInfo(SIGSEGV, SI_KERNEL))
 
 
-def on_altstack(task: Task, sp: int) -> bool:
-    """Does this stack pointer lie in the alternate stack?  Never, with SS_AUTODISARM."""
-    stack = task.altstack
-    if stack.flags & SS_AUTODISARM:
-        return False
-    return stack.sp < sp <= stack.sp + stack.size
-
-
-def altstack_flags(task: Task, sp: int) -> int:
-    """ss_flags as sigaltstack(2) reports them."""
-    if not task.altstack.size:
-        return SS_DISABLE
-    flags = SS_ONSTACK if on_altstack(task, sp) else 0
-    return flags | task.altstack.flags & SS_AUTODISARM
-
-
 def _interrupted_by_handler(task: Task, registers: Registers, action: Action) -> None:
     """A handler runs: restart after it, or EINTR (signal(7), "Interruption of system calls")."""
     reason = task.interrupted
@@ -270,6 +255,5 @@ def signal_return(task: Task) -> None:
         force_signal(task, SigInfo(SIGSEGV, SI_KERNEL))
         return
     set_blocked(task, restored.mask)
-    stack = restored.altstack
-    if not on_altstack(task, registers.sp) and stack.flags & ~SS_AUTODISARM in (0, SS_ONSTACK):
-        task.altstack = AltStack(stack.sp, stack.flags & SS_AUTODISARM, stack.size)
+    with suppress(KernelError):  # as Linux: a frame with nonsense in it keeps the present stack
+        set_altstack(task, registers.sp, restored.altstack)

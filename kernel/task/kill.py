@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kernel.abi.errors import EPERM, ESRCH, KernelError
-from kernel.abi.signals import SIGCONT
+from kernel.abi.errors import EINVAL, EPERM, ESRCH
+from kernel.abi.signals import NSIG, SIGCONT
 from kernel.cred import CAP_KILL
 from kernel.task.siginfo import SigInfo
 from kernel.task.signals import send_to_group
@@ -34,33 +34,39 @@ def may_signal(task: Task, group: ThreadGroup, signo: int) -> bool:
 
 
 def check_permission(task: Task, group: ThreadGroup, signo: int) -> None:
-    """EPERM unless ``may_signal``."""
+    """EINVAL for no signal number (0 is a question only); EPERM unless ``may_signal``."""
+    if not 0 <= signo <= NSIG:
+        raise EINVAL(f"there is no signal {signo}")
     if not may_signal(task, group, signo):
         raise EPERM(f"process {group.pid} belongs to somebody else")
 
 
-def _send_to_many(task: Task, groups: Iterable[ThreadGroup], signo: int) -> None:
-    """At least one must get it: EPERM if none may be signalled, ESRCH if there is none."""
-    sent = False
-    problem: KernelError = ESRCH("nobody is there")
+def _send_to_many(task: Task, groups: Iterable[ThreadGroup], signo: int) -> tuple[int, int]:
+    """How many got it, and how many may not be signalled."""
+    sent = refused = 0
     for group in groups:
-        if not may_signal(task, group, signo):
-            problem = EPERM("none of them may be signalled")
+        try:
+            check_permission(task, group, signo)
+        except EPERM:
+            refused += 1
             continue
-        sent = True
+        sent += 1
         if signo:
             send_to_group(group, SigInfo.user(signo, task.tgid, task.cred.ruid))
-    if not sent:
-        raise problem
+    return sent, refused
 
 
 def kill_group_members(task: Task, pgrp: ProcessGroup, signo: int) -> None:
-    """kill(2) with 0 or -pgid."""
-    _send_to_many(task, list(pgrp.members.values()), signo)
+    """kill(2) with 0 or -pgid: an error only if nobody got it."""
+    sent, _ = _send_to_many(task, list(pgrp.members.values()), signo)
+    if not sent:
+        raise EPERM("none of the group may be signalled")
 
 
 def kill_all_processes(task: Task, signo: int) -> None:
-    """kill(2) with -1: everybody but init and the caller."""
+    """kill(2) with -1: everybody but init and the caller.  Those it may not are passed over."""
     groups = task.kernel.groups
     others = [groups[pid] for pid in sorted(groups) if pid not in (1, task.tgid)]
+    if not others:
+        raise ESRCH("nobody else is there")
     _send_to_many(task, others, signo)

@@ -32,7 +32,8 @@ from kernel.abi.signals import (
 )
 from kernel.arch.base import AltStack
 from kernel.task.actions import Action
-from kernel.task.delivery import altstack_flags, on_altstack, return_to_user, signal_return
+from kernel.task.altstack import altstack_flags, on_altstack
+from kernel.task.delivery import return_to_user, signal_return
 from kernel.task.siginfo import SigInfo
 from kernel.task.signals import lend_mask, send_to_task, set_blocked
 from tests.support.tasks import World

@@ -45,7 +45,9 @@ from kernel.abi.files import (
     SEEK_SET,
     makedev,
 )
+from kernel.cred import RLIM_INFINITY, RLIMIT_FSIZE
 from kernel.fs.hosterrors import from_host
+from kernel.vfs.attributes import write_room
 from kernel.vfs.dentry import Dentry, Path
 from kernel.vfs.inode import Inode, SuperBlock
 from kernel.vfs.openfile import ALWAYS_READY, OpenFile
@@ -273,6 +275,8 @@ class HostStream(OpenFile):
         if pos is not None:
             return self._at(buf, pos, writing=True)
         start = buf.done
+        if self.node.regular and caller.limits.soft(RLIMIT_FSIZE) != RLIM_INFINITY:
+            return self._write_limited(caller, buf)
         try:
             while buf.remaining:
                 count = self._write_now(buf)
@@ -292,9 +296,18 @@ class HostStream(OpenFile):
             raise EAGAIN("the host takes no more")
         return self._write_later(buf, start)
 
-    def _write_now(self, buf: Buffer) -> int | None:
+    def _write_limited(self, caller: Caller, buf: Buffer) -> int:
+        """Up to the file size limit; beyond it EFBIG and SIGXFSZ."""
+        start = buf.done
+        whence = os.SEEK_END if self.flags & O_APPEND else os.SEEK_CUR
+        room = write_room(caller, os.lseek(self.fd, 0, whence), buf.remaining)
+        while room and (count := self._write_now(buf, min(room, MOST))):
+            room -= count
+        return buf.done - start
+
+    def _write_now(self, buf: Buffer, most: int = MOST) -> int | None:
         """One transfer that does not wait; None if it would have to."""
-        views = buf.take_views(MOST if self.always or self.nowait else PIPE_BUF)
+        views = buf.take_views(most if self.always or self.nowait else PIPE_BUF)
         try:
             if self.always:
                 if self.flags & O_APPEND and not self.host_append and self.node.regular:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from kernel.abi.errors import EAGAIN, EINVAL, EPIPE, ERESTARTSYS, ESPIPE
+from kernel.abi.errors import EAGAIN, EFBIG, EINVAL, EPIPE, ERESTARTSYS, ESPIPE
 from kernel.abi.files import (
     O_NONBLOCK,
     POLLHUP,
@@ -26,7 +26,8 @@ from kernel.abi.files import (
     SEEK_CUR,
     SEEK_SET,
 )
-from kernel.abi.signals import SIGPIPE
+from kernel.abi.signals import SIGPIPE, SIGXFSZ
+from kernel.cred import RLIMIT_FSIZE, Limits
 from kernel.fs.hostio import HostStream, HostStreams
 from kernel.fs.hostpoller import HostSelector
 from kernel.mm.buffer import KernelBuffer
@@ -34,7 +35,7 @@ from kernel.vfs.inode import Inode, SuperBlock
 from kernel.vfs.mount import MountTable
 from kernel.wait import Interrupted, Sleep
 
-CALLER: Any = SimpleNamespace()
+CALLER: Any = SimpleNamespace(limits=Limits())
 ROOT = HostPath(__file__).parents[3]
 
 
@@ -182,6 +183,19 @@ def test_a_file_shares_the_callers_offset(host: Host, tmp_path: HostPath) -> Non
     assert stream.read(CALLER, buffer, 4) == 2
     assert buffer.filled() == b"ef"
     assert os.read(fd, 1) == b"b"
+
+
+def test_the_file_size_limit_is_the_guests(host: Host, tmp_path: HostPath) -> None:
+    fd = os.open(tmp_path / "out", os.O_RDWR | os.O_CREAT)
+    host.fds.append(fd)
+    stream = host.open(fd)
+    limits = Limits()
+    limits.values[RLIMIT_FSIZE] = (10, 10)
+    caller: Any = SimpleNamespace(limits=limits)
+    assert stream.write(caller, KernelBuffer(b"x" * 15), None) == 10
+    with pytest.raises(EFBIG) as caught:
+        stream.write(caller, KernelBuffer(b"x"), None)
+    assert caught.value.signal == SIGXFSZ
 
 
 def test_streams_have_no_offset(host: Host) -> None:

@@ -128,9 +128,11 @@ class _AArch64(Arch):
         """See aarch64_faults."""
         return aarch64_faults.classify(number, pc, regs, mem)
 
-    def page_fault(self, address: int, access: int, signal: int, code: int) -> CpuFault:
+    def page_fault(
+        self, address: int, access: int, signal: int, code: int, present: bool
+    ) -> CpuFault:
         """See aarch64_faults."""
-        return aarch64_faults.page_fault(address, access, signal, code)
+        return aarch64_faults.page_fault(address, access, signal, code, present)
 
     def cpuinfo(self, cpus: int) -> bytes:
         """One paragraph per CPU."""

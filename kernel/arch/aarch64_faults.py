@@ -15,10 +15,8 @@ from kernel.abi.errors import EFAULT
 from kernel.abi.signals import (
     BUS_ADRALN,
     ILL_ILLOPC,
-    SEGV_ACCERR,
     SIGBUS,
     SIGILL,
-    SIGSEGV,
     SIGTRAP,
     TRAP_BRKPT,
 )
@@ -70,15 +68,14 @@ def _base_register(pc: int, regs: Registers, mem: GuestMemory) -> int:
     return regs.sp if base == _SP else regs.get(f"x{base}")
 
 
-def page_fault(address: int, access: int, signal: int, code: int) -> CpuFault:
+def page_fault(address: int, access: int, signal: int, code: int, present: bool) -> CpuFault:
     """A refused memory access: data or instruction abort.
 
     A program counter that is not a multiple of 4 comes first: it is looked at before the page is.
     """
     if access == ACCESS_FETCH and address & 3:
         return _misaligned_pc(address)
-    denied = signal == SIGSEGV and code == SEGV_ACCERR
-    status = FSC_PERMISSION_L3 if denied else FSC_TRANSLATION_L3
+    status = FSC_PERMISSION_L3 if present else FSC_TRANSLATION_L3
     if access == ACCESS_FETCH:
         esr = _esr(EC_INSTRUCTION_ABORT, status)
     else:

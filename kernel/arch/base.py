@@ -224,8 +224,13 @@ class Arch:
         """The signal for exception ``number``; moves ``regs.pc`` to where Linux would leave it."""
         raise NotImplementedError
 
-    def page_fault(self, address: int, access: int, signal: int, code: int) -> CpuFault:
-        """The signal for a memory access the address space refused with (signal, code)."""
+    def page_fault(
+        self, address: int, access: int, signal: int, code: int, present: bool
+    ) -> CpuFault:
+        """The signal for a memory access the address space refused with (signal, code).
+
+        ``present``: the page is there with other rights; the hardware's error code tells.
+        """
         raise NotImplementedError
 
     def cpuinfo(self, cpus: int) -> bytes:

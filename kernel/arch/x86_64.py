@@ -53,9 +53,9 @@ power management:
 """
 
 _FLAGS: Final = (
-    "fpu de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush acpi mmx fxsr "
-    "sse sse2 ss syscall nx rdtscp lm rep_good nopl cpuid pni pclmulqdq ssse3 cx16 sse4_1 sse4_2 "
-    "movbe popcnt aes xsave rdrand hypervisor lahf_lm abm fsgsbase bmi1 smep bmi2 erms xsaveopt"
+    "fpu de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr sse sse2 "
+    "syscall nx rdtscp lm rep_good nopl cpuid pni pclmulqdq ssse3 cx16 sse4_1 sse4_2 movbe popcnt "
+    "aes xsave hypervisor lahf_lm abm fsgsbase bmi1 smep bmi2 erms xsaveopt"
 )
 
 
@@ -111,9 +111,11 @@ class _X86_64(Arch):  # noqa: N801 - the CPU's own name
         """See x86_64_faults."""
         return x86_64_faults.classify(number, pc, regs, mem)
 
-    def page_fault(self, address: int, access: int, signal: int, code: int) -> CpuFault:
+    def page_fault(
+        self, address: int, access: int, signal: int, code: int, present: bool
+    ) -> CpuFault:
         """See x86_64_faults."""
-        return x86_64_faults.page_fault(address, access, signal, code)
+        return x86_64_faults.page_fault(address, access, signal, code, present)
 
     def cpuinfo(self, cpus: int) -> bytes:
         """One paragraph per CPU."""

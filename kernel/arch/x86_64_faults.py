@@ -18,7 +18,6 @@ from kernel.abi.errors import EFAULT
 from kernel.abi.signals import (
     FPE_INTDIV,
     ILL_ILLOPN,
-    SEGV_ACCERR,
     SI_KERNEL,
     SIGFPE,
     SIGILL,
@@ -29,7 +28,6 @@ from kernel.abi.signals import (
 )
 from kernel.arch.base import (
     ACCESS_FETCH,
-    ACCESS_READ,
     ACCESS_WRITE,
     EXCEPTION_AVX,
     EXCEPTION_ILLEGAL,
@@ -124,15 +122,13 @@ def _peek(mem: GuestMemory, address: int, size: int) -> bytes:
     return b""
 
 
-def page_fault(address: int, access: int, signal: int, code: int) -> CpuFault:
+def page_fault(address: int, access: int, signal: int, code: int, present: bool) -> CpuFault:
     """A refused memory access: #PF, or #GP where the address is not canonical."""
     if _CANONICAL_LOW <= address < _CANONICAL_HIGH:
         return _protection(0)
     error = PF_USER
-    # Addresses of the kernel look mapped and forbidden, so that nobody learns which exist.  A page
-    # that cannot even be read is PROT_NONE, for which the hardware sees no page.
-    denied = code == SEGV_ACCERR and signal == SIGSEGV and access != ACCESS_READ
-    if address >= USER_TOP or denied:
+    # Addresses of the kernel look mapped and forbidden, so that nobody learns which exist.
+    if address >= USER_TOP or present:
         error |= PF_PROTECTION
     if access == ACCESS_WRITE:
         error |= PF_WRITE

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 from kernel.abi.errors import EFAULT
 from kernel.abi.signals import SIGKILL
+from kernel.arch.base import USER_TOP
 from kernel.cpu.base import EXCEPTION_AVX
 from kernel.cpu.decode import exact_fault_address
 from kernel.mm.fault import FAULT_OOM, VERDICT_NAMES, VERDICT_SIGNALS
+from kernel.mm.ranges import PTE_RIGHTS
 from kernel.task.siginfo import SigInfo
 from kernel.task.signals import force_signal, send_to_group
 
@@ -33,7 +35,7 @@ def report_fault(task: Task, address: int, access: int, verdict: int) -> None:
     regs = task.kernel.cpu.registers(task.context)
     code = _code_at(task, regs.pc)
     exact = exact_fault_address(arch, regs, code, address, access)
-    fault = arch.page_fault(exact, access, *VERDICT_SIGNALS[verdict])
+    fault = arch.page_fault(exact, access, *VERDICT_SIGNALS[verdict], _has_rights(task, address))
     _force(task, fault, VERDICT_NAMES[verdict])
 
 
@@ -53,6 +55,13 @@ def _force(task: Task, fault: CpuFault, kind: str) -> None:
     for observer in task.kernel.events:
         observer.fault(task, fault.address, 0, kind)
     force_signal(task, info)
+
+
+def _has_rights(task: Task, address: int) -> bool:
+    """Does the hardware see a page at ``address``, whatever it may be used for?"""
+    space = task.mm
+    assert space is not None
+    return address < USER_TOP and bool(space.ranges.walk(space.root, address >> 12) & PTE_RIGHTS)
 
 
 def _code_at(task: Task, pc: int) -> bytes:

@@ -29,6 +29,7 @@ NOT_UNDER_QEMU = {
     "jobcontrol": "qemu-user's vfork and exec are not the kernel's",
     "waiting": "qemu-user's wait calls are interrupted by its own signals",
     "pointers": "qemu-user reads some arguments before the kernel can refuse them",
+    "frames": "qemu-user restores vector registers from a record of its own",
     "identity": "qemu-user keeps its own limits",
 }
 

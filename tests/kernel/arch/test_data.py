@@ -13,6 +13,7 @@ from kernel.arch import ARCHES, base, get_arch
 from kernel.arch.base import Arch
 from kernel.arch.registry import arch_for_elf
 from kernel.cpu import base as cpu
+from kernel.cpu import cpuid, id_registers
 
 
 @pytest.fixture(params=sorted(ARCHES))
@@ -90,6 +91,54 @@ def test_cpuinfo_has_a_paragraph_per_cpu_and_no_avx(arch: Arch) -> None:
     assert text.count("processor\t: ") == 2
     assert text.endswith("\n\n")
     assert "avx" not in text
+
+
+# Bits of CPUID leaves as Linux names them in /proc/cpuinfo, from bit 0 up.
+EDX_1 = (
+    "fpu vme de pse tsc msr pae mce cx8 apic - sep mtrr pge mca cmov "
+    "pat pse36 pn clflush - dts acpi mmx fxsr sse sse2 ss ht tm ia64 pbe"
+)
+ECX_1 = (
+    "pni pclmulqdq dtes64 monitor ds_cpl vmx smx est tm2 ssse3 cid sdbg fma cx16 xtpr pdcm "
+    "- pcid dca sse4_1 sse4_2 x2apic movbe popcnt tsc_deadline_timer aes xsave - avx f16c rdrand hypervisor"
+)
+EBX_7 = (
+    "fsgsbase tsc_adjust sgx bmi1 hle avx2 - smep bmi2 erms "
+    "invpcid rtm cqm - mpx rdt_a avx512f avx512dq rdseed adx smap"
+)
+EXTENDED = {11: "syscall", 20: "nx", 27: "rdtscp", 29: "lm"}
+EXTENDED_2 = {0: "lahf_lm", 5: "abm"}
+LINUX_OWN = {"rep_good", "nopl", "cpuid"}
+
+
+def _named(word: int, names: dict[int, str]) -> set[str]:
+    return {name for bit, name in names.items() if word >> bit & 1 and name != "-"}
+
+
+def test_x86_features_are_those_of_cpuid() -> None:
+    rows = {(leaf, sub): words for leaf, sub, *words in cpuid.ROWS}
+    one, seven = rows[1, cpuid.ANY], rows[7, 0]
+    more = rows[0x80000001, cpuid.ANY]
+    expected = LINUX_OWN | _named(one[3], dict(enumerate(EDX_1.split())))
+    expected |= _named(one[2], dict(enumerate(ECX_1.split())))
+    expected |= _named(seven[1], dict(enumerate(EBX_7.split())))
+    expected |= _named(more[3], EXTENDED) | _named(more[2], EXTENDED_2)
+    expected |= _named(rows[0xD, 1][0], {0: "xsaveopt"})
+    arch = get_arch("x86_64")
+    line = next(x for x in arch.cpuinfo(1).decode().splitlines() if x.startswith("flags"))
+    assert set(line.partition(": ")[2].split()) == expected
+    assert arch.hwcap == one[3]
+
+
+def test_aarch64_features_are_those_of_the_identification_registers() -> None:
+    isar0 = id_registers.CORTEX_A72[id_registers.ID_AA64ISAR0]
+    fields = {4: "aes", 8: "sha1", 12: "sha2", 16: "crc32"}
+    expected = {name for shift, name in fields.items() if isar0 >> shift & 15}
+    expected |= {"pmull"} if isar0 >> 4 & 15 == 2 else set()
+    arch = get_arch("aarch64")
+    line = next(x for x in arch.cpuinfo(1).decode().splitlines() if x.startswith("Features"))
+    assert set(line.partition(": ")[2].split()) == expected | {"fp", "asimd", "evtstrm", "cpuid"}
+    assert arch.hwcap == 0x8FF
 
 
 def test_exception_numbers_are_those_of_the_processor() -> None:

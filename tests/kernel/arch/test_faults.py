@@ -14,6 +14,7 @@ from kernel.cpu import base as cpu
 from tests.support.registers import PlainMemory, PlainRegisters
 
 CODE = 0x401000
+TOP = (1 << 47) - 1
 
 
 def classify(arch_name: str, number: int, code: bytes, at: int = 0) -> tuple[CpuFault, int]:
@@ -85,29 +86,37 @@ def test_aarch64_alignment_names_the_base_register() -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "access", "verdict", "expected"),
+    ("address", "access", "verdict", "present", "expected"),
     [
-        (0x123, 0, (SIGSEGV, 1), CpuFault(SIGSEGV, 1, 0x123, 14, 4, 0x123)),
-        (0x123, 1, (SIGSEGV, 1), CpuFault(SIGSEGV, 1, 0x123, 14, 6, 0x123)),
-        (0, 2, (SIGSEGV, 1), CpuFault(SIGSEGV, 1, 0, 14, 0x14, 0)),
-        (0x5000, 1, (SIGSEGV, 2), CpuFault(SIGSEGV, 2, 0x5000, 14, 7, 0x5000)),
-        (0x5000, 2, (SIGSEGV, 2), CpuFault(SIGSEGV, 2, 0x5000, 14, 0x15, 0x5000)),
-        (0x5000, 0, (SIGSEGV, 2), CpuFault(SIGSEGV, 2, 0x5000, 14, 4, 0x5000)),
-        (0x5000, 0, (SIGBUS, 2), CpuFault(SIGBUS, 2, 0x5000, 14, 4, 0x5000)),
-        (1 << 47, 0, (SIGSEGV, 1), CpuFault(SIGSEGV, 0x80, 0, 13)),
-        ((1 << 47) - 1, 0, (SIGSEGV, 1), CpuFault(SIGSEGV, 1, (1 << 47) - 1, 14, 5, (1 << 47) - 1)),
+        (0x123, 0, (SIGSEGV, 1), False, CpuFault(SIGSEGV, 1, 0x123, 14, 4, 0x123)),
+        (0x123, 1, (SIGSEGV, 1), False, CpuFault(SIGSEGV, 1, 0x123, 14, 6, 0x123)),
+        (0, 2, (SIGSEGV, 1), False, CpuFault(SIGSEGV, 1, 0, 14, 0x14, 0)),
+        (0x5000, 1, (SIGSEGV, 2), True, CpuFault(SIGSEGV, 2, 0x5000, 14, 7, 0x5000)),
+        (0x5000, 2, (SIGSEGV, 2), True, CpuFault(SIGSEGV, 2, 0x5000, 14, 0x15, 0x5000)),
+        (0x5000, 0, (SIGSEGV, 2), False, CpuFault(SIGSEGV, 2, 0x5000, 14, 4, 0x5000)),
+        (0x5000, 1, (SIGSEGV, 2), False, CpuFault(SIGSEGV, 2, 0x5000, 14, 6, 0x5000)),
+        (0x5000, 0, (SIGBUS, 2), False, CpuFault(SIGBUS, 2, 0x5000, 14, 4, 0x5000)),
+        (1 << 47, 0, (SIGSEGV, 1), False, CpuFault(SIGSEGV, 0x80, 0, 13)),
+        (
+            (1 << 47) - 1,
+            0,
+            (SIGSEGV, 1),
+            False,
+            CpuFault(SIGSEGV, 1, (1 << 47) - 1, 14, 5, (1 << 47) - 1),
+        ),
         (
             0xFFFF800000000123,
             1,
             (SIGSEGV, 1),
+            False,
             CpuFault(SIGSEGV, 1, 0xFFFF800000000123, 14, 7, 0xFFFF800000000123),
         ),
     ],
 )
 def test_x86_page_faults(
-    address: int, access: int, verdict: tuple[int, int], expected: CpuFault
+    address: int, access: int, verdict: tuple[int, int], present: bool, expected: CpuFault
 ) -> None:
-    assert get_arch("x86_64").page_fault(address, access, *verdict) == expected
+    assert get_arch("x86_64").page_fault(address, access, *verdict, present) == expected
 
 
 @pytest.mark.parametrize(
@@ -115,10 +124,10 @@ def test_x86_page_faults(
     [(0, 1, 0x92000007), (1, 1, 0x92000047), (1, 2, 0x9200004F), (2, 2, 0x8200000F)],
 )
 def test_aarch64_page_faults(access: int, code: int, esr: int) -> None:
-    fault = get_arch("aarch64").page_fault(0x5000, access, SIGSEGV, code)
+    fault = get_arch("aarch64").page_fault(0x5000, access, SIGSEGV, code, code == 2)
     assert fault == CpuFault(SIGSEGV, code, 0x5000, 0, esr, 0x5000)
 
 
 def test_aarch64_misaligned_pc_comes_before_the_missing_page() -> None:
-    fault = get_arch("aarch64").page_fault(0x400001, 2, SIGSEGV, 1)
+    fault = get_arch("aarch64").page_fault(0x400001, 2, SIGSEGV, 1, False)
     assert fault[:3] == (SIGBUS, 1, 0x400001)

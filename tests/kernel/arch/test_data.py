@@ -100,7 +100,8 @@ EDX_1 = (
 )
 ECX_1 = (
     "pni pclmulqdq dtes64 monitor ds_cpl vmx smx est tm2 ssse3 cid sdbg fma cx16 xtpr pdcm "
-    "- pcid dca sse4_1 sse4_2 x2apic movbe popcnt tsc_deadline_timer aes xsave - avx f16c rdrand hypervisor"
+    "- pcid dca sse4_1 sse4_2 x2apic movbe popcnt tsc_deadline_timer aes xsave - "
+    "avx f16c rdrand hypervisor"
 )
 EBX_7 = (
     "fsgsbase tsc_adjust sgx bmi1 hle avx2 - smep bmi2 erms "

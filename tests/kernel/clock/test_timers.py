@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,7 +52,12 @@ def test_a_callback_cancels_one_that_is_due_too() -> None:
     timers = Timers()
     fired: list[str] = []
     doomed: list[Timer] = []
-    timers.add(1, lambda: [timers.cancel(timer) for timer in doomed] and None)
+
+    def cancel_others() -> None:
+        for timer in doomed:
+            timers.cancel(timer)
+
+    timers.add(1, cancel_others)
     doomed.append(timers.add(2, lambda: fired.append("doomed")))
     timers.expire(5)
     assert fired == []
@@ -73,7 +80,7 @@ def test_like_a_sorted_list(steps: list[tuple[str, int]]) -> None:
     fired: list[int] = []
     for index, (action, number) in enumerate(steps):
         if action == "a":
-            model[index] = (number, timers.add(number, lambda index=index: fired.append(index)))
+            model[index] = (number, timers.add(number, partial(fired.append, index)))
         elif action == "c" and model:
             chosen = sorted(model)[number % len(model)]
             assert timers.cancel(model.pop(chosen)[1])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path as HostPath
 
 import pytest
@@ -40,91 +40,12 @@ from kernel.abi.files import (
     SEEK_DATA,
     SEEK_HOLE,
 )
-from kernel.abi.memory import MAP_PRIVATE, MAP_SHARED, MS_SYNC, PROT_READ, PROT_WRITE
-from kernel.fs.hostcontent import HostContents
-from kernel.fs.hostfile import make_hostfs
-from kernel.fs.hostfs import DIRECTORIES_OPEN, HostFs
-from kernel.mm.page_cache import PageCache
+from kernel.fs.hostfs import DIRECTORIES_OPEN
 from kernel.vfs.create import link_at, mkdir_at, mknod_at, symlink_at
-from kernel.vfs.openfile import OpenFile
 from kernel.vfs.remove import rmdir_at, unlink_at
 from kernel.vfs.rename import rename_at
 from kernel.vfs.walk import walk
-from tests.support.files import FakeCaller, FileWorld
-
-PAGE = 4096
-RW = PROT_READ | PROT_WRITE
-
-
-def open_descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))
-
-
-class Volume:
-    """A world with a host directory at /v."""
-
-    def __init__(self, host: HostPath) -> None:
-        self.before = open_descriptors()
-        self.host = host
-        self.world = FileWorld()
-        self.cache = PageCache(self.world.frames)
-        self.contents = HostContents(self.cache)
-        self.volumes: list[HostFs] = []
-        self.root: FakeCaller = self.world.root
-        self.mount(host, b"/v")
-
-    def mount(self, host: HostPath, at: bytes, flags: int = 0) -> HostFs:
-        volume = make_hostfs(
-            str(host), self.world.mounts.new_dev(), self.world.now, self.contents, (0, 0),
-            bool(flags & MS_RDONLY),
-        )  # fmt: skip
-        if host.is_dir():
-            mkdir_at(self.root, AT_FDCWD, at, 0o755)
-        else:
-            self.root.open(at, O_CREAT | O_WRONLY).close()
-        self.world.mounts.mount(volume, walk(self.root, AT_FDCWD, at), flags)
-        self.volumes.append(volume)
-        return volume
-
-    def open(self, path: bytes, flags: int = O_RDONLY, mode: int = 0o644) -> OpenFile:
-        file = self.root.open(path, flags, mode)
-        file.hold()
-        return file
-
-    def read(self, path: bytes) -> bytes:
-        file = self.open(path)
-        try:
-            return self.root.read(file)
-        finally:
-            file.drop()
-
-    def write(self, path: bytes, data: bytes, flags: int = O_CREAT | O_TRUNC) -> None:
-        file = self.open(path, O_WRONLY | flags)
-        self.root.write(file, data)
-        file.drop()
-
-    def map(self, path: bytes, flags: int, prot: int = RW, length: int = PAGE) -> int:
-        file = self.open(path, O_RDWR if prot & PROT_WRITE else O_RDONLY)
-        address = self.root.mm.mmap(0, length, prot, flags, file.pager(), 0, file)
-        file.drop()
-        return address
-
-    def close(self) -> None:
-        self.root.mm.destroy()
-        for volume in self.volumes:
-            volume.close()
-        self.contents.close()
-        self.world.frames.check_invariants()
-        assert open_descriptors() == self.before, "a host descriptor was left open"
-
-
-@pytest.fixture
-def volume(tmp_path: HostPath) -> Iterator[Volume]:
-    (tmp_path / "in").mkdir()
-    made = Volume(tmp_path / "in")
-    yield made
-    made.close()
-
+from tests.support.volumes import Volume, open_descriptors
 
 # --- seeing ------------------------------------------------------------------------------------
 
@@ -324,12 +245,13 @@ def test_host_links_are_followed_by_the_guests_walk_only(volume: Volume) -> None
 def test_a_name_is_one_step(volume: Volume, name: bytes) -> None:
     (volume.host.parent / "secret").write_bytes(b"outside")
     top = volume.volumes[0].root
-    for attempt in (
+    attempts: tuple[Callable[[], object], ...] = (
         lambda: top.lookup(name),
         lambda: top.create(name, stat.S_IFREG | 0o644, 0, 0),
         lambda: top.mkdir(name, stat.S_IFDIR | 0o755, 0, 0),
         lambda: top.symlink(name, b"x", 0, 0),
-    ):
+    )
+    for attempt in attempts:
         with pytest.raises(KernelError):
             attempt()
 
@@ -420,99 +342,6 @@ def test_a_directory_is_not_a_file(volume: Volume) -> None:
     volume.write(b"/v/f", b"x")
     with pytest.raises(ENOTDIR):
         volume.open(b"/v/f", O_DIRECTORY)
-
-
-# --- mapped pages ------------------------------------------------------------------------------
-
-
-def test_shared_mappings_are_written_back_at_msync_munmap_and_exit(volume: Volume) -> None:
-    path = volume.host / "f"
-    path.write_bytes(b"0" * 3 * PAGE)
-    mm = volume.root.mm
-    address = volume.map(b"/v/f", MAP_SHARED, length=3 * PAGE)
-    mm.user.write(address, b"msync")
-    assert path.read_bytes()[:5] == b"00000"
-    mm.msync(address, PAGE, MS_SYNC)
-    assert path.read_bytes()[:6] == b"msync0"
-    mm.user.write(address + PAGE, b"munmap")
-    mm.munmap(address + PAGE, PAGE)
-    assert path.read_bytes()[PAGE : PAGE + 7] == b"munmap0"
-    child = mm.fork()
-    child.user.write(address + 2 * PAGE, b"exit")
-    child.destroy()
-    assert path.read_bytes()[2 * PAGE : 2 * PAGE + 5] == b"exit0"
-
-
-def test_reads_and_writes_see_mapped_pages_first(volume: Volume) -> None:
-    path = volume.host / "f"
-    path.write_bytes(b"a" * PAGE + b"b" * PAGE + b"c" * 100)
-    mm = volume.root.mm
-    address = volume.map(b"/v/f", MAP_SHARED, length=2 * PAGE)
-    mm.user.write(address + PAGE, b"MAPPED")
-    file = volume.open(b"/v/f", O_RDWR)
-    assert volume.root.read(file, 8, PAGE) == b"MAPPEDbb"
-    everything = volume.root.read(file, 1 << 20, 0)
-    assert len(everything) == 2 * PAGE + 100
-    assert everything[PAGE - 1 : PAGE + 6] == b"aMAPPED"
-    volume.root.write(file, b"WRITTEN", PAGE - 3)
-    assert mm.user.read(address + PAGE - 3, 10) == b"WRITTENEDb"
-    assert path.read_bytes()[PAGE - 3 : PAGE] == b"WRI"
-    file.drop()
-
-
-def test_a_private_mapping_never_reaches_the_host(volume: Volume) -> None:
-    path = volume.host / "f"
-    path.write_bytes(b"original")
-    address = volume.map(b"/v/f", MAP_PRIVATE)
-    volume.root.mm.user.write(address, b"changed!")
-    volume.root.mm.munmap(address, PAGE)
-    assert path.read_bytes() == b"original"
-
-
-def test_a_file_changed_on_the_host_is_seen_at_open_and_mmap(volume: Volume) -> None:
-    path = volume.host / "f"
-    path.write_bytes(b"old old")
-    mm = volume.root.mm
-    first = volume.map(b"/v/f", MAP_SHARED, PROT_READ)
-    assert mm.user.read(first, 7) == b"old old"
-    path.write_bytes(b"new new")
-    os.utime(path, ns=(1, 1))
-    assert volume.read(b"/v/f") == b"new new"
-    assert mm.user.read(first, 7) == b"new new"
-    second = volume.map(b"/v/f", MAP_PRIVATE, PROT_READ)
-    assert mm.user.read(second, 7) == b"new new"
-
-
-def test_truncation_takes_pages_out_of_mappings(volume: Volume) -> None:
-    path = volume.host / "f"
-    path.write_bytes(b"x" * 2 * PAGE)
-    mm = volume.root.mm
-    address = volume.map(b"/v/f", MAP_SHARED, length=2 * PAGE)
-    mm.user.read(address, 2 * PAGE)
-    file = volume.open(b"/v/f", O_RDWR)
-    file.truncate(volume.root, 10)
-    assert mm.user.read(address, 12) == b"x" * 10 + b"\0\0"
-    assert mm.fault(address + PAGE, 0) != 0
-    file.drop()
-
-
-def test_two_volumes_share_the_pages_of_one_file(volume: Volume) -> None:
-    volume.write(b"/v/f", b"x" * PAGE)
-    volume.mount(volume.host, b"/again", MS_RDONLY)
-    address = volume.map(b"/v/f", MAP_SHARED)
-    volume.root.mm.user.write(address, b"shared")
-    assert volume.read(b"/again/f")[:7] == b"sharedx"
-
-
-def test_clean_unmapped_pages_are_given_back_when_frames_run_out(volume: Volume) -> None:
-    volume.write(b"/v/f", b"x" * 40 * PAGE)
-    mm = volume.root.mm
-    address = volume.map(b"/v/f", MAP_SHARED, PROT_READ, 40 * PAGE)
-    mm.user.read(address, 40 * PAGE)
-    mm.munmap(address, 40 * PAGE)
-    assert volume.cache.pages == 40
-    volume.world.frames.reserve(volume.world.frames.free_count + 40)
-    assert volume.cache.pages == 0
 
 
 def test_extended_attributes_of_users(volume: Volume) -> None:

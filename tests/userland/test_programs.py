@@ -31,6 +31,9 @@ NOT_UNDER_QEMU = {
     "pointers": "qemu-user reads some arguments before the kernel can refuse them",
     "frames": "qemu-user restores vector registers from a record of its own",
     "identity": "qemu-user keeps its own limits",
+    "jobcontrol": "/proc/self/exe is qemu",
+    "waiting": "qemu-user allows no other exit signal than SIGCHLD, and interrupts wait",
+    "execing": "/proc/self/exe is qemu, and scripts need an interpreter the host knows",
 }
 
 ROWS = {
@@ -42,6 +45,11 @@ ROWS = {
     "pipes": ("K5",),
     "processes": ("K6", "R7", "X2"),
     "signals": ("K5",),
+    "restarts": ("K5", "X2"),
+    "queueing": ("K5", "K9"),
+    "jobcontrol": ("K8",),
+    "waiting": ("K6", "X2"),
+    "execing": ("K4", "K6", "K9"),
 }
 
 

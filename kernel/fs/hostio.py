@@ -36,10 +36,8 @@ from kernel.abi.files import (
     POLLERR,
     POLLHUP,
     S_IFCHR,
-    S_IFIFO,
     S_IFMT,
     S_IFREG,
-    S_IFSOCK,
     SEEK_CUR,
     SEEK_END,
     SEEK_SET,
@@ -48,7 +46,7 @@ from kernel.abi.files import (
 from kernel.cred import RLIM_INFINITY, RLIMIT_FSIZE
 from kernel.fs.hosterrors import from_host
 from kernel.vfs.attributes import write_room
-from kernel.vfs.dentry import Dentry, Path
+from kernel.vfs.dentry import Path
 from kernel.vfs.inode import Inode, SuperBlock
 from kernel.vfs.openfile import ALWAYS_READY, OpenFile
 from kernel.wait import Blocking, HostPoller, Interrupted, Sleep, WaitQueue
@@ -56,15 +54,12 @@ from kernel.wait import Blocking, HostPoller, Interrupted, Sleep, WaitQueue
 if TYPE_CHECKING:
     from kernel.mm.buffer import Buffer
     from kernel.vfs.caller import Caller
-    from kernel.vfs.mount import Mount
 
 MOST: Final = 1 << 20
 """Bytes moved by one host call: bounds the number of slices (IOV_MAX)."""
 
 PIPE_BUF: Final = 4096
-NULL_DEVICE: Final = makedev(1, 3)
 _NOWAIT: Final[int] = getattr(os, "RWF_NOWAIT", 0)  # Linux only
-_KINDS: Final = {S_IFIFO: b"pipe", S_IFSOCK: b"socket", S_IFREG: b"host", S_IFCHR: b"host"}
 
 
 class HostInode(Inode):
@@ -151,29 +146,6 @@ def host_flags(fd: int) -> int:
     mode = {os.O_RDONLY: O_RDONLY, os.O_WRONLY: O_WRONLY}.get(flags & os.O_ACCMODE, O_RDWR)
     large = 0 if stat.S_ISFIFO(os.fstat(fd).st_mode) else O_LARGEFILE  # as open(2) would set it
     return mode | large | (O_APPEND if flags & os.O_APPEND else 0)
-
-
-def hold_closed(descriptors: tuple[int, ...] = (0, 1, 2)) -> None:
-    """Keep the numbers that the caller closed from being taken by files of our own.
-
-    The placeholder is an O_PATH descriptor: it can be neither read nor written, so to everybody
-    here it is as good as closed.  Call it before anything is opened.
-    """
-    for fd in descriptors:
-        if not _is_open(fd):
-            held = os.open("/", getattr(os, "O_PATH", os.O_RDONLY))
-            if held != fd:  # a lower number that is not ours to hold was free
-                os.dup2(held, fd)
-                os.close(held)
-
-
-def _is_open(fd: int) -> bool:
-    """Is there something behind a host descriptor (a placeholder is nothing)?"""
-    try:
-        flags = fcntl.fcntl(fd, fcntl.F_GETFL)
-    except OSError:
-        return False
-    return not flags & getattr(os, "O_PATH", 0)
 
 
 class HostStream(OpenFile):
@@ -409,34 +381,3 @@ class HostStream(OpenFile):
         if self.node.regular:
             self.pos = os.lseek(self.fd, 0, os.SEEK_CUR)
         return {**super().describe(), "host descriptor": self.fd}
-
-
-class HostStreams:
-    """Makes the files for inherited descriptors; one inode per host file.
-
-    ``mount`` is an anonymous mount for them (``MountTable.anonymous_mount``).
-    """
-
-    __slots__ = ("_inodes", "_mount", "_owner", "_poller")
-
-    def __init__(self, mount: Mount, poller: HostPoller, owner: tuple[int, int] = (0, 0)) -> None:
-        self._mount = mount
-        self._poller = poller
-        self._owner = owner
-        self._inodes: dict[tuple[int, int], HostInode] = {}
-
-    def open(self, fd: int) -> HostStream | None:
-        """The file for a host descriptor; None if it is closed on the host."""
-        if not _is_open(fd):
-            return None
-        found = os.fstat(fd)
-        key = (found.st_dev, found.st_ino)
-        inode = self._inodes.get(key)
-        if inode is None or host_flags(inode.fd) != host_flags(fd):
-            inode = HostInode(self._mount.sb, fd, self._poller, self._owner)
-            self._inodes[key] = inode
-        name = b"%s:[%d]" % (_KINDS.get(inode.mode & S_IFMT, b"host"), inode.ino)
-        if inode.mode & S_IFMT == S_IFCHR and inode.rdev == NULL_DEVICE:
-            name = b"/dev/null"
-        path = Path(self._mount, Dentry(name, None, inode))
-        return HostStream(inode, path, host_flags(fd))

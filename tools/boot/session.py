@@ -18,7 +18,7 @@ from kernel.abi.files import AT_FDCWD
 from kernel.abi.signals import SIGINT
 from kernel.cpu.library import CpuUnavailable
 from kernel.cred import Credentials
-from kernel.fs.hostio import hold_closed
+from kernel.fs.inherited import hold_closed
 from kernel.task.execve import spawn
 from kernel.task.init import create_init, create_program, hang_up_all, kill_all, living_processes
 from kernel.task.siginfo import SigInfo

@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING
 
 from kernel.abi.files import AT_FDCWD, O_NOCTTY, O_RDWR
-from kernel.fs.hostio import HostStreams
+from kernel.fs.inherited import HostStreams
 from kernel.task.jobs import opened_terminal
 from kernel.vfs.anonymous import hidden_mount
 from kernel.vfs.open import OpenHow, open_at

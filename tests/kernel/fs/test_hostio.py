@@ -28,8 +28,9 @@ from kernel.abi.files import (
 )
 from kernel.abi.signals import SIGPIPE, SIGXFSZ
 from kernel.cred import RLIMIT_FSIZE, Limits
-from kernel.fs.hostio import HostStream, HostStreams
+from kernel.fs.hostio import HostStream
 from kernel.fs.hostpoller import HostSelector
+from kernel.fs.inherited import HostStreams
 from kernel.mm.buffer import KernelBuffer
 from kernel.vfs.inode import Inode, SuperBlock
 from kernel.vfs.mount import MountTable
@@ -260,9 +261,9 @@ def test_a_closed_descriptor_gives_nothing(host: Host) -> None:
 def test_a_closed_number_stays_closed_whatever_is_opened_later() -> None:
     script = (
         "import os\n"
-        "from kernel.fs.hostio import _is_open, hold_closed\n"
+        "from kernel.fs.inherited import hold_closed, is_open\n"
         "hold_closed()\n"
-        "print(os.open('/dev/null', os.O_RDONLY) > 2, [_is_open(fd) for fd in (0, 1, 2)])\n"
+        "print(os.open('/dev/null', os.O_RDONLY) > 2, [is_open(fd) for fd in (0, 1, 2)])\n"
     )
     command = ["sh", "-c", 'exec "$0" -c "$1" 0<&- 2>&-', sys.executable, script]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True, cwd=ROOT)

@@ -11,20 +11,25 @@ static void stop(Engine *e, int cause)
     e->u.emu_stop(e->uc);
 }
 
+static __attribute__((noinline)) void end_slice(Engine *e, int cause)
+{
+    if (e->in_stub)
+        e->budget++;
+    else
+        stop(e, cause);
+}
+
 /* Before each translated block.  The only hook of this kind: then Unicorn calls it inline.  Nobody
  * else writes `budget` while the guest runs, since a store could be lost in this decrement; others
- * ask through the attention word. */
+ * ask through the attention word.  Kept to five instructions: this is the price of preemption. */
 static void on_block(uc_engine *uc, uint64_t address, uint32_t size, void *user)
 {
     (void)uc, (void)address, (void)size;
     Engine *e = user;
-    bool attention = __atomic_load_n(&e->words[W_ATTENTION], __ATOMIC_RELAXED) != 0;
-    if (__builtin_expect(--e->budget >= 0 && !attention, 1))
-        return;
-    if (e->in_stub)
-        e->budget++;
-    else
-        stop(e, e->budget < 0 ? TRAP_SLICE : TRAP_ATTENTION);
+    if (__builtin_expect(--e->budget < 0, 0))
+        end_slice(e, TRAP_SLICE);
+    else if (__builtin_expect(__atomic_load_n(&e->words[W_ATTENTION], __ATOMIC_RELAXED) != 0, 0))
+        end_slice(e, TRAP_ATTENTION);
 }
 
 static void on_interrupt(uc_engine *uc, uint32_t number, void *user)

@@ -120,7 +120,7 @@ def syncfs(task: Task, fd: Fd) -> Zero:
 def sync_file_range(
     task: Task, fd: Fd, offset: Offset, nbytes: Offset, flags: SyncRangeFlags
 ) -> Zero:
-    """Write a range back; we write back the whole file, which the caller cannot tell."""
+    """Write a range back, see sync_file_range(2); the whole file is, which nobody can tell."""
     file = task.fds.get(fd)
     if flags & ~_RANGE_FLAGS or offset < 0 or nbytes < 0 or offset + nbytes > MAX_OFFSET:
         raise EINVAL("range or flags")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @syscall("alarm(2)", arch="x86_64")
 def alarm(task: Task, seconds: UInt) -> Seconds:
-    """SIGALRM once; returns the seconds that were left of an earlier one, rounded, never 0."""
+    """SIGALRM once, see alarm(2); returns what an earlier one had left, rounded, never 0."""
     new = TimerValue(seconds * NSEC_PER_SEC, 0)
     left = set_timer(task.kernel, task.group, ITIMER_REAL, new).value
     return max((left + NSEC_PER_SEC // 2) // NSEC_PER_SEC, 1) if left else 0

@@ -253,7 +253,7 @@ describe("MlockallFlags", S32, "flags:mlockall")
 MincorePtr = NewType("MincorePtr", int)
 describe("MincorePtr", U64, "*mincore", out=True)
 MembarrierCmd = NewType("MembarrierCmd", int)
-describe("MembarrierCmd", S32, "flags:membarrier")
+describe("MembarrierCmd", S32, "const:membarrier")
 
 # --- processes -----------------------------------------------------------------------------------
 PidT = NewType("PidT", int)

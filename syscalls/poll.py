@@ -214,7 +214,7 @@ def _poll_then_write(wait: Blocking[int], check: _PollCheck) -> Blocking[int]:
     return ready
 
 
-@syscall("poll(2)")
+@syscall("poll(2)", arch="x86_64")
 def poll(task: Task, fds: PollfdPtr, nfds: UInt, timeout: Milliseconds) -> Size | Blocking[Size]:
     """Wait for one of a set of descriptors.  See poll(2); a handler interrupts it (EINTR)."""
     deadline = None if timeout < 0 else _deadline(task, timeout // 1000, timeout % 1000 * 1_000_000)

@@ -87,7 +87,14 @@ def _task(pid: int, registers: dict[str, int]) -> Any:
     clock = SimpleNamespace(realtime=time.time_ns, monotonic=time.monotonic_ns)
     cpu = SimpleNamespace(registers=lambda context: SimpleNamespace(**registers))
     kernel = SimpleNamespace(arch=get_arch("x86_64"), clock=clock, cpu=cpu)
-    return SimpleNamespace(tid=pid, tgid=pid, context=None, kernel=kernel, mem=_Memory(pid))
+    return SimpleNamespace(
+        tid=pid,
+        tgid=pid,
+        context=None,
+        kernel=kernel,
+        mem=_Memory(pid),
+        group=SimpleNamespace(exiting=False),
+    )
 
 
 def run(path: str, argv: list[str], observer: Observer[Any], attach: Any) -> None:
@@ -97,6 +104,7 @@ def run(path: str, argv: list[str], observer: Observer[Any], attach: Any) -> Non
         null = os.open("/dev/null", os.O_RDWR)
         os.dup2(null, 0)
         os.dup2(null, 1)
+        os.closerange(3, 1024)
         _ptrace(TRACEME, 0)
         os.execv(path, argv)
     os.waitpid(pid, 0)

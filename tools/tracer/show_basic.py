@@ -8,10 +8,12 @@ from kernel.abi.errors import KernelError
 from kernel.abi.files import AT_FDCWD
 from kernel.abi.limits import PATH_MAX
 from kernel.abi.structs import IOVEC
+from kernel.vfs.dentry import display_path
 from tools.tracer.shows import shows
 from tools.tracer.text import address, fields, hexadecimal, quote, sequence
 
 if TYPE_CHECKING:
+    from kernel.vfs.dentry import Path
     from tools.tracer.view import Call
 
 ARRAY_LIMIT = 32
@@ -66,12 +68,9 @@ def describe_fd(call: Call, fd: int) -> str:
     return str(fd)
 
 
-def path_text(call: Call, path: object) -> str:
+def path_text(call: Call, path: Path) -> str:
     """The name of an open file, as /proc/PID/fd would show it."""
-    from_root = getattr(path, "display", None)
-    if from_root is None:
-        return str(path)
-    return quote(from_root(call.task.fs.root))[1:-1]
+    return quote(display_path(path, call.task.fs.root))[1:-1]
 
 
 @shows("fd")

@@ -142,8 +142,9 @@ class StraceTracer(Observer["Task"]):
             return
         call = self._call(task, number, args)
         text = f"{call.name}({entry_text(call)}"
-        # With a status filter nothing may be printed before the end is known.
-        printed = self.filter.statuses is None
+        # With a status filter nothing may be printed before the end is known; and a call that is
+        # not implemented has a line of ours between its entry and its end.
+        printed = self.filter.statuses is None and call.declaration is not None
         if printed:
             lines = self._of(tid)
             lines.begin(tid)
@@ -169,6 +170,9 @@ class StraceTracer(Observer["Task"]):
         """Print the rest and the result."""
         tid = task.tid
         if tid not in self.traced or not self.filter.call(self.table.name(number)):
+            return
+        if task.group.exiting:  # killed meanwhile: nobody will see the result
+            self._close_open(task)
             return
         entered = self._open.pop(tid, None)
         if entered is None:  # attached while the call slept

@@ -48,7 +48,7 @@ GRACE_NS: Final = 100_000_000
 SCRIPT_HINT: Final = " (--busybox puts BusyBox into /bin, --rootfs brings other programs)"
 INTERRUPTS_TO_LEAVE_NS: Final = 2_000_000_000
 HANDLED: Final = (
-    signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGWINCH,
+    signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGWINCH, signal.SIGCONT,
 )  # fmt: skip
 
 
@@ -277,6 +277,9 @@ class Session:
             elif number == signal.SIGWINCH:
                 if self.console is not None:
                     self.console.resized()
+            elif number == signal.SIGCONT:
+                if self.console is not None:
+                    self.console.continued()
             elif number in (signal.SIGTERM, signal.SIGHUP):
                 self._end(128 + number)
 

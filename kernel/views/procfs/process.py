@@ -67,6 +67,7 @@ _COMMON: dict[bytes, TaskFactory] = {
     b"auxv": _text(process_memory.auxv, 0o400, secret=True),
     b"status": _text(process_status.status),
     b"limits": _text(process_status.limits),
+    b"loginuid": _text(process_status.loginuid),
     b"comm": _text(process_status.comm, 0o644, process_status.set_comm),
     b"cmdline": _text(process_memory.cmdline),
     b"stat": _text(_process_stat),

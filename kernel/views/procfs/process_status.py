@@ -54,6 +54,11 @@ def comm(reader: Task, task: Task) -> bytes:
     return task.comm + b"\n"
 
 
+def loginuid(reader: Task, task: Task) -> bytes:
+    """/proc/PID/loginuid: -1 unsigned, nobody logged in; getlogin(3) wants to know."""
+    return b"4294967295"
+
+
 def set_comm(writer: Task, task: Task, data: bytes) -> None:
     """Only the process itself may rename its tasks."""
     if writer.group is not task.group:

@@ -87,7 +87,7 @@ class Console(Terminal):
 
     def start(self) -> None:
         """The guest begins: take the terminal over, if nobody else of the pipeline uses it."""
-        if self.host.whole:
+        if self.host.whole and self.host.in_foreground:
             self._engage()
 
     def stop(self) -> None:
@@ -105,8 +105,13 @@ class Console(Terminal):
         engaged = self.host.engaged
         self.host.release()
         self.on_suspend()
-        if engaged:
+        if engaged and self.host.in_foreground:
             self._engage()
+        self.resized()
+
+    def continued(self) -> None:
+        """Somebody stopped us from outside and we go on (SIGCONT)."""
+        self.host.continued()
         self.resized()
 
     def resized(self) -> None:

@@ -11,6 +11,7 @@ descriptor of our own (the terminal opened again by name), because only there ma
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import select
@@ -89,20 +90,33 @@ class HostTerminal:
             )
             raw[6] = list(raw[6])
             raw[6][termios.VMIN], raw[6][termios.VTIME] = 1, 0
-            termios.tcsetattr(self.input_fd, termios.TCSADRAIN, raw)
         except termios.error:
             return  # it has hung up; reading will tell
-        self.engaged = True
+        self.engaged = _set(self.input_fd, raw)
+
+    @property
+    def in_foreground(self) -> bool:
+        """May we use it without being stopped (SIGTTOU)?  Yes, too, if it controls nobody."""
+        try:
+            return os.tcgetpgrp(self.control_fd) == os.getpgrp()
+        except OSError:
+            return True
+
+    def continued(self) -> None:
+        """We were stopped from outside: the caller's shell has set the terminal its own way."""
+        if not self.engaged:
+            return
+        self.engaged = False
+        if self.in_foreground:
+            self.engage()
 
     def release(self) -> None:
         """Give the terminal back as it was."""
         if not self.engaged or self._saved is None or self.input_fd is None:
             return
         self.engaged = False
-        try:
-            termios.tcsetattr(self.input_fd, termios.TCSADRAIN, self._saved)
-        except termios.error:
-            return  # it has hung up: there is nothing to give back
+        _set(self.input_fd, self._saved)
+        self._saved = None  # whoever has it now may change it before we come back
 
     @property
     def host_processes_output(self) -> bool:
@@ -177,6 +191,17 @@ class HostTerminal:
         if self._own_output is not None and self._own_output != self.output_fd:
             os.close(self._own_output)
         self._own_output = None
+
+
+def _set(fd: int, attributes: list[Any]) -> bool:
+    """tcsetattr(3), again after an interruption; False if the terminal has hung up."""
+    while True:
+        try:
+            termios.tcsetattr(fd, termios.TCSADRAIN, attributes)
+            return True
+        except termios.error as error:
+            if error.args[0] != errno.EINTR:
+                return False
 
 
 def _is_terminal(fd: int) -> bool:

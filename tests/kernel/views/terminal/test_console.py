@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import termios
 
 import pytest
 
@@ -165,3 +166,25 @@ def test_sigint_without_a_terminal_goes_to_the_foreground_group() -> None:
         done.send_signal(signal.SIGINT)
         assert done.stdout.read() == b"caught\n"
         assert done.wait() == 9
+
+
+def test_a_stopped_and_continued_diorama_takes_the_terminal_again() -> None:
+    with person("run", "-q", "busybox", "sh", "-c", "echo go; exec sleep 100") as user:
+        before = user.settings
+        user.see(b"go")
+        user.process.send_signal(signal.SIGSTOP)
+        os.waitpid(user.process.pid, os.WUNTRACED)
+        termios.tcsetattr(user.slave, termios.TCSANOW, before)
+        cooked = user.settings
+        cooked[3] |= termios.ICANON | termios.ISIG | termios.ECHO
+        termios.tcsetattr(user.slave, termios.TCSANOW, cooked)
+        user.process.send_signal(signal.SIGCONT)
+        user.until(lambda: user.raw)
+        user.type(b"\x03")
+        assert user.wait() == 128 + signal.SIGINT
+
+
+def test_a_background_job_writes_freely() -> None:
+    with person("shell", "-q") as user:
+        user.prompt()
+        assert b"\r\nhi\r\n" in shell(user, b"echo hi & wait")

@@ -59,6 +59,8 @@ from kernel.cred import RLIMIT_NOFILE
 from kernel.fs.eventfd import make_eventfd
 from kernel.fs.memfd import NAME_LIMIT, make_memfd, sealable
 from kernel.fs.pipe import pipe_of
+from kernel.task.sigio import sigio_sender
+from kernel.vfs.async_io import set_async
 from kernel.vfs.openfile import SETTABLE_FLAGS, OpenFile
 from kernel.vfs.permissions import is_owner
 from syscalls.declare import syscall
@@ -146,8 +148,14 @@ def _setfl(task: Task, fd: int, file: OpenFile, arg: int) -> int:
     flags = task.kernel.arch.open_flags_in(arg & 0xFFFFFFFF)
     if flags & O_NOATIME & ~file.flags and not is_owner(task.cred, file.inode):
         raise EPERM("O_NOATIME on another's file")
-    file.set_flags(task, flags & SETTABLE_FLAGS)
+    _change_flags(task, fd, file, flags & SETTABLE_FLAGS)
     return 0
+
+
+def _change_flags(task: Task, fd: int, file: OpenFile, flags: int) -> None:
+    if (flags ^ file.flags) & O_ASYNC:
+        set_async(task.kernel.init, file, bool(flags & O_ASYNC), sigio_sender(task, fd))
+    file.set_flags(task, flags)
 
 
 def _setown(task: Task, fd: int, file: OpenFile, arg: int) -> int:
@@ -280,10 +288,10 @@ def fcntl(task: Task, fd: Fd, cmd: FcntlCmd, arg: FcntlArg) -> NewFd | Blocking[
 # --- ioctl ---------------------------------------------------------------------------------------
 
 
-def _set_flag(task: Task, file: OpenFile, flag: int, arg: int) -> int:
+def _set_flag(task: Task, fd: int, file: OpenFile, flag: int, arg: int) -> int:
     on = task.mem.read_u32(arg)
     flags = file.flags & SETTABLE_FLAGS & ~flag
-    file.set_flags(task, flags | flag if on else flags)
+    _change_flags(task, fd, file, flags | flag if on else flags)
     return 0
 
 
@@ -295,9 +303,9 @@ def ioctl(task: Task, fd: Fd, request: IoctlCmd, arg: IoctlArg) -> NewFd | Block
         task.fds.set_cloexec(fd, request == FIOCLEX)
         return 0
     if request == FIONBIO:
-        return _set_flag(task, file, O_NONBLOCK, arg)
+        return _set_flag(task, fd, file, O_NONBLOCK, arg)
     if request == FIOASYNC:
-        return _set_flag(task, file, O_ASYNC, arg)
+        return _set_flag(task, fd, file, O_ASYNC, arg)
     if request == FIONREAD and file.inode.mode & S_IFMT == S_IFREG:
         task.mem.write(arg, file.bytes_readable(task).to_bytes(8, "little", signed=True)[:4])
         return 0

@@ -12,7 +12,7 @@ of bytes, or a generator if it has to sleep.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from kernel.abi.errors import EBADF, EINVAL, ENOTDIR, ENOTTY, EOPNOTSUPP, EOVERFLOW, ESPIPE
 from kernel.abi.files import (
@@ -52,6 +52,13 @@ SETTABLE_FLAGS = O_APPEND | O_ASYNC | O_DIRECT | O_NOATIME | O_NONBLOCK
 ALWAYS_READY = POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM
 
 
+class Notice(Protocol):
+    """Who is told when the file is ready, as long as O_ASYNC is set."""
+
+    def cancel(self) -> None:
+        """Stop telling."""
+
+
 class OpenFile:
     """An open file description.
 
@@ -63,8 +70,8 @@ class OpenFile:
     """
 
     __slots__ = (
-        "flags", "inode", "is_path", "owner", "owner_signal", "path", "pos", "queue", "readable",
-        "refs", "writable",
+        "async_notice", "flags", "inode", "is_path", "owner", "owner_signal", "path", "pos",
+        "queue", "readable", "refs", "writable",
     )  # fmt: skip
 
     maps_anonymous = False  # does mmap(2) of this file mean fresh zero memory (/dev/zero)?
@@ -81,7 +88,8 @@ class OpenFile:
         self.readable = not self.is_path and mode in (O_RDONLY, O_RDWR)
         self.writable = not self.is_path and mode in (O_WRONLY, O_RDWR)
         self.owner: tuple[int, int] = (0, 0)  # F_SETOWN_EX: (type, id)
-        self.owner_signal = 0
+        self.owner_signal = 0  # F_SETSIG
+        self.async_notice: Notice | None = None  # O_ASYNC; see async_io
         inode.opens += 1
         path.mount.opens += 1
         if self.writable:
@@ -170,6 +178,8 @@ class OpenFile:
             inode.writers -= 1
         if inode.locks is not None:
             inode.locks.drop_file(self)
+        if self.async_notice is not None:
+            self.async_notice.cancel()
         self.release()
         self.path.mount.opens -= 1
         inode.opens -= 1

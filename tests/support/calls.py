@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kernel.abi.files import AT_FDCWD, O_RDONLY
 from kernel.abi.memory import MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE
 from syscalls.table import SyscallTable
 from tests.support.files import FakeCaller, FileWorld
@@ -56,3 +57,11 @@ class Guest:
         for address, argument in buffers:
             argument[:] = self.task.mem.read(address, len(argument))
         return result
+
+
+def opened(guest: Guest, path: bytes, flags: int = O_RDONLY, mode: int = 0o644) -> int:
+    """A new descriptor; flags are the common ones and translated for the CPU."""
+    raw = guest.world.arch.open_flags_out(flags)
+    fd = guest("openat", AT_FDCWD, path, raw, mode)
+    assert isinstance(fd, int)
+    return fd

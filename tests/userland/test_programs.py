@@ -50,6 +50,7 @@ ROWS = {
     "jobcontrol": ("K8",),
     "waiting": ("K6", "X2"),
     "execing": ("K4", "K6", "K9"),
+    "blocking": ("K5", "R8"),
 }
 
 

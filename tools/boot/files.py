@@ -47,13 +47,8 @@ def lay_out_files(
     system, mounts = hardware.system, hardware.mounts
     now = system.clock.realtime
     register_memory_devices(mounts.devices, system.random.bytes)
-    root = Tmpfs(system.frames, mounts.new_dev(), now, mode=0o755)
-    mounts.mount_root(root)
+    mounts.mount_root(_root(hardware, config))
     mounts.filesystems[b"tmpfs"] = tmpfs_factory(mounts, system.frames, now)
-    if config.rootfs is None:
-        fill_root(root.root, config.hostname)
-    else:
-        unpack_root(config.rootfs, root.root)
     init = make_init()
     terminals = Terminals(system, mounts, console)
     quiet = MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RELATIME

@@ -23,6 +23,7 @@ PROGRAMS = build.programs()
 # that see the difference are compared on the host's own CPU only.
 NOT_UNDER_QEMU = {
     "memory": "qemu-user accepts unknown advice",
+    "mappings": "qemu-user places mappings itself and knows no MAP_FIXED_NOREPLACE",
     "pipes": "qemu-user drops unknown flags of pipe2",
     "processes": "qemu-user's vfork copies memory, and /proc/self/exe is qemu",
     "execing": "qemu-user cannot follow exec without the host's binfmt_misc",
@@ -42,6 +43,7 @@ ROWS = {
     "files": ("K5", "K6", "R1"),
     "directories": ("K5", "K6", "R1", "R6"),
     "memory": ("K5", "K12"),
+    "mappings": ("K5",),
     "pipes": ("K5",),
     "processes": ("K6", "R7", "X2"),
     "signals": ("K5",),

@@ -19,6 +19,7 @@ from kernel.wait import WaitQueue
 
 _ALWAYS: Final = select.POLLERR | select.POLLHUP | select.POLLNVAL
 _MILLISECOND: Final = 1_000_000
+_LONGEST: Final = 1 << 30
 
 
 class HostSelector:
@@ -85,6 +86,8 @@ class HostSelector:
             self._dispatch(self._poll.poll())
             return
         whole, rest = divmod(max(0, timeout_ns), _MILLISECOND)
+        if whole > _LONGEST:  # poll(2) counts in an int; the machine asks again
+            whole, rest = _LONGEST, 0
         ready = self._poll.poll(whole)
         if not ready and rest:
             time.sleep(rest / 1e9)

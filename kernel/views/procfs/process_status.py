@@ -279,10 +279,10 @@ def oom_score_adj(reader: Task, task: Task) -> bytes:
 
 def set_oom_score_adj(writer: Task, task: Task, data: bytes) -> None:
     """-1000..1000; to go below the present value needs CAP_SYS_RESOURCE."""
-    try:
-        value = int(data.strip(b"\0\n \t"))
-    except ValueError:
-        raise EINVAL("not a number") from None
+    text = data.strip(b"\0\n \t")
+    if not text.removeprefix(b"-").isdigit() or len(text) > 20:
+        raise EINVAL("not a number")
+    value = int(text)
     if not -1000 <= value <= 1000:
         raise EINVAL("not in -1000..1000")
     if value < task.group.oom_score_adj and not writer.cred.capable(CAP_SYS_RESOURCE):

@@ -31,7 +31,7 @@ def _word(show: Show) -> Factory:
 
 
 def _hostname(task: Task) -> bytes:
-    return task.kernel.names.host.encode() + b"\n"
+    return _encoded(task.kernel.names.host) + b"\n"
 
 
 def _set_hostname(task: Task, data: bytes) -> None:
@@ -40,11 +40,15 @@ def _set_hostname(task: Task, data: bytes) -> None:
 
 
 def _domainname(task: Task) -> bytes:
-    return task.kernel.names.domain.encode() + b"\n"
+    return _encoded(task.kernel.names.domain) + b"\n"
 
 
 def _set_domainname(task: Task, data: bytes) -> None:
     task.kernel.names.domain = _name(task, data)
+
+
+def _encoded(name: str) -> bytes:
+    return name.encode("utf-8", "surrogateescape")
 
 
 def _name(task: Task, data: bytes) -> str:

@@ -21,7 +21,7 @@ def shell(person: Person, line: bytes) -> bytes:
     return person.prompt()
 
 
-@pytest.mark.row("K11")
+@pytest.mark.row("K8")
 def test_a_shell_with_job_control(arch: str) -> None:
     with person("shell", "-q", "--arch", arch) as user:
         before = user.settings
@@ -48,7 +48,7 @@ def test_a_shell_with_job_control(arch: str) -> None:
         assert user.settings == before
 
 
-@pytest.mark.row("K11")
+@pytest.mark.row("K8")
 def test_vi_edits_a_file(arch: str) -> None:
     with person("shell", "-q", "--arch", arch) as user:
         user.prompt()

@@ -58,7 +58,7 @@ def system_commands() -> dict[str, Command]:
         "id": script("id; id -u daemon; id -Gn; id nosuchuser"),
         "ipcalc": busybox("ipcalc", "-bnmp", "192.168.7.9/20"),
         "kill": script("sleep 100 & kill $!; wait $!; echo $?; kill -l 15; kill -l HUP; kill -0 $$"),
-        "killall": script("sleep 100 & sleep 100 & killall sleep; wait; echo $?; killall nobody"),
+        "killall": script("sleep 100 & sleep 100 & usleep 200000; killall sleep; wait; echo $?; killall nobody"),
         "logname": script("logname < /dev/null; echo $?"),
         "mkpasswd": busybox("mkpasswd", "-m", "sha512", "-S", "saltsalt", "secret"),
         "nologin": busybox("nologin"),
@@ -93,8 +93,10 @@ def system_commands() -> dict[str, Command]:
         "yes": script("yes | head -n 3; yes no | head -c 10000 | md5sum"),
         "free": script("free | head -n 2 | wc -l; free -m | grep -c Mem"),
         "df": script("df -a /proc | tail -n 1 | tr -s ' '"),
-        "mount": script("mount | grep -c ' on /proc type proc'; mount -t tmpfs x /mnt && "
-                        "echo y > /mnt/z && cat /mnt/z; umount /mnt; ls /mnt"),
+        "mount": script(
+            "mount | grep ' /proc ' | cut -d' ' -f1-5; mount -t tmpfs x /mnt && "
+            "echo y > /mnt/z && cat /mnt/z; umount /mnt; ls /mnt"
+        ),
         "stat-file-system": script("stat -f -c %T /proc; stat -c %d:%i / /proc | sort | uniq | wc -l"),
         "sh-limits": script("umask 077; touch f; stat -c %a f; ulimit -n 64; ulimit -n; ulimit -Hn"),
         "sh-functions": script(FUNCTIONS),
@@ -106,6 +108,4 @@ def system_commands() -> dict[str, Command]:
         "who": busybox("who"),
         "hostid": script("hostid | wc -c"),
         "sh-test": script("[ -e /dev/log ]; echo $?"),
-        "ionice": script("ionice -c 3 echo idle"),
-        "unshare": script("unshare -u sh -c 'hostname inner; hostname'; hostname | grep -c inner"),
     }  # fmt: skip

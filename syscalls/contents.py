@@ -24,7 +24,16 @@ from kernel.cred import RLIMIT_FSIZE
 from kernel.vfs.attributes import limit_growth, truncate_at
 from kernel.vfs.permissions import clear_setid
 from syscalls.declare import syscall
-from syscalls.kinds import Fadvice, FallocMode, Fd, Offset, PathPtr, SyncRangeFlags, Zero
+from syscalls.kinds import (
+    Fadvice,
+    FallocMode,
+    Fd,
+    Offset,
+    PathPtr,
+    Size,
+    SyncRangeFlags,
+    Zero,
+)
 
 if TYPE_CHECKING:
     from kernel.task.task import Task
@@ -142,4 +151,18 @@ def fadvise64(task: Task, fd: Fd, offset: Offset, size: Offset, advice: Fadvice)
         raise ESPIPE("a pipe")
     if size < 0 or not 0 <= advice <= POSIX_FADV_NOREUSE:
         raise EINVAL("advice")
+    return 0
+
+
+@syscall(
+    "readahead(2)",
+    why_constant="there is nothing slower than memory to read ahead from but the host's own cache",
+)
+def readahead(task: Task, fd: Fd, offset: Offset, count: Size) -> Zero:
+    """Announce that a range will be read.  See readahead(2), ERRORS."""
+    file = task.fds.get(fd)
+    if not file.readable:
+        raise EBADF("not open for reading")
+    if file.inode.mode & S_IFMT != S_IFREG:
+        raise EINVAL("not a regular file")
     return 0

@@ -54,6 +54,7 @@ from kernel.abi.files import (
     S_IFMT,
     S_IFREG,
 )
+from kernel.abi.ioctls import FIGETBSZ
 from kernel.abi.structs import F_OWNER_EX
 from kernel.cred import RLIMIT_NOFILE
 from kernel.fs.eventfd import make_eventfd
@@ -308,6 +309,9 @@ def ioctl(task: Task, fd: Fd, request: IoctlCmd, arg: IoctlArg) -> NewFd | Block
         return _set_flag(task, fd, file, O_ASYNC, arg)
     if request == FIONREAD and file.inode.mode & S_IFMT == S_IFREG:
         task.mem.write(arg, file.bytes_readable(task).to_bytes(8, "little", signed=True)[:4])
+        return 0
+    if request == FIGETBSZ and file.inode.mode & S_IFMT in (S_IFREG, S_IFDIR):
+        task.mem.write_u32(arg, file.inode.sb.statfs().bsize)
         return 0
     if request == FIOQSIZE and file.inode.mode & S_IFMT in (S_IFREG, S_IFDIR, S_IFLNK):
         task.mem.write_u64(arg, file.inode.size)

@@ -13,6 +13,7 @@ from typing import Final
 from kernel.abi.errors import EAGAIN, EBADF, EBUSY, EINVAL, ENOTTY, EPERM, EPIPE
 from kernel.abi.files import (
     FIONREAD,
+    O_ACCMODE,
     O_DIRECT,
     O_NONBLOCK,
     O_RDONLY,
@@ -33,7 +34,7 @@ from kernel.mm.buffer import Buffer
 from kernel.vfs.anonymous import hidden_mount, hidden_path
 from kernel.vfs.caller import Caller
 from kernel.vfs.dentry import Path
-from kernel.vfs.inode import Inode
+from kernel.vfs.inode import Inode, SuperBlock
 from kernel.vfs.openfile import OpenFile
 from kernel.wait import Blocking, Interrupted, Sleep, WaitQueue
 
@@ -291,13 +292,29 @@ class PipeFile(OpenFile):
         }  # fmt: skip
 
 
+class PipeInode(Inode):
+    """The inode of pipe(2).  Opened again (/dev/stdin, /proc/PID/fd/N), it never waits."""
+
+    __slots__ = ("pipe",)
+
+    def __init__(self, sb: SuperBlock, uid: int, gid: int) -> None:
+        super().__init__(sb, S_IFIFO | 0o600, uid, gid)
+        self.pipe = Pipe(f"pipe:[{self.ino}]")
+
+    def open(self, caller: Caller, path: Path, flags: int) -> OpenFile:
+        if flags & O_ACCMODE == O_ACCMODE:
+            raise EINVAL("access mode")
+        file = PipeFile(self, path, flags, self.pipe)
+        self.pipe.queue.wake()
+        return file
+
+
 def make_pipe(caller: Caller, flags: int) -> tuple[OpenFile, OpenFile]:
     """pipe2(2): the read end and the write end.  ``flags``: O_NONBLOCK, O_DIRECT."""
     mount = hidden_mount(caller, b"pipefs", PIPEFS_MAGIC)
-    inode = Inode(mount.sb, S_IFIFO | 0o600, caller.cred.fsuid, caller.cred.fsgid)
-    name = b"pipe:[%d]" % inode.ino
-    path = hidden_path(mount, name, inode)
-    pipe = Pipe(name.decode())
+    inode = PipeInode(mount.sb, caller.cred.fsuid, caller.cred.fsgid)
+    path = hidden_path(mount, b"pipe:[%d]" % inode.ino, inode)
+    pipe = inode.pipe
     return (
         PipeFile(inode, path, O_RDONLY | flags & O_NONBLOCK, pipe),
         PipeFile(inode, path, O_WRONLY | flags & (O_NONBLOCK | O_DIRECT), pipe),

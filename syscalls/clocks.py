@@ -291,6 +291,7 @@ def _until(task: Task, clock_id: int, target: int) -> Blocking[None]:
     No clock runs faster than monotonic time unless it is set, and with one processor that is true
     of processor time too: sleeping as long as is missing can be too short, never too long.
     """
+    clock = task.kernel.clock
+    queues = (clock.was_set,) if clock_id == CLOCK_REALTIME else ()
     while (left := target - _read(task, clock_id)) > 0:
-        deadline = min(task.kernel.clock.monotonic() + left, FOREVER)
-        yield Sleep((), deadline)
+        yield Sleep(queues, min(clock.monotonic() + left, FOREVER))

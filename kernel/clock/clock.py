@@ -5,13 +5,21 @@ from __future__ import annotations
 import time
 from typing import Final, Protocol
 
+from kernel.wait import WaitQueue
+
 NS_PER_SEC: Final = 1_000_000_000
 COARSE_NS: Final = 4_000_000
 """Tick of the COARSE clocks: 250 Hz, the usual configuration."""
 
 
 class Clock(Protocol):
-    """What o'clock it is, in ns."""
+    """What o'clock it is, in ns.
+
+    ``was_set`` is woken when the time of day jumps: whoever sleeps until a time of day looks again.
+    """
+
+    @property
+    def was_set(self) -> WaitQueue: ...
 
     def monotonic(self) -> int:
         """Since boot; never jumps, never goes back."""
@@ -32,9 +40,10 @@ class HostClock:
     Setting the time of day moves an offset that only this machine sees.
     """
 
-    __slots__ = ("_boot", "_realtime_offset")
+    __slots__ = ("_boot", "_realtime_offset", "was_set")
 
     def __init__(self) -> None:
+        self.was_set = WaitQueue("time of day set")
         # The first reading is not 0: a deadline of 0 means "already over" to many programs.
         self._boot = time.monotonic_ns() - 1_000_000
         self._realtime_offset = 0
@@ -54,14 +63,16 @@ class HostClock:
     def set_realtime(self, now: int) -> None:
         """For clock_settime(2)."""
         self._realtime_offset = now - time.time_ns()
+        self.was_set.wake()
 
 
 class ManualClock:
     """A clock that stands still until ``advance``: for tests of anything that waits."""
 
-    __slots__ = ("_epoch", "now")
+    __slots__ = ("_epoch", "now", "was_set")
 
     def __init__(self, now: int = NS_PER_SEC, epoch: int = 1_700_000_000 * NS_PER_SEC) -> None:
+        self.was_set = WaitQueue("time of day set")
         self.now = now
         self._epoch = epoch
 
@@ -80,6 +91,7 @@ class ManualClock:
     def set_realtime(self, now: int) -> None:
         """Move the epoch."""
         self._epoch = now - self.now
+        self.was_set.wake()
 
     def advance(self, ns: int) -> None:
         """Let time pass."""

@@ -189,6 +189,22 @@ def test_a_sleep_until_a_time(world: World, clock: int) -> None:
     assert world.results[task.tid] == 0
 
 
+def test_setting_the_time_of_day_ends_a_sleep_until_it(world: World) -> None:
+    task, other = world.program, world.fork()
+    until = read(world, REALTIME) // SECOND + 1000
+    sleep = clocks.clock_nanosleep(task, REALTIME, 1, put(world, until, 0), 0)
+    assert world.call(task, sleep) is None
+    world.clock.set_realtime((until - 1) * SECOND)
+    world.run_all()
+    assert task.tid not in world.results
+    world.advance(SECOND)
+    assert world.results[task.tid] == 0
+    assert world.call(other, clocks.nanosleep(other, put(world, 5, 0), 0)) is None
+    world.clock.set_realtime((until + 10_000) * SECOND)
+    world.run_all()
+    assert other.tid not in world.results
+
+
 def test_a_sleep_until_the_past_does_not_sleep(world: World) -> None:
     task = world.program
     assert world.call(task, clocks.clock_nanosleep(task, MONOTONIC, 1, put(world, 0, 1), 0)) == 0

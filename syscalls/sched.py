@@ -95,9 +95,9 @@ def sched_getscheduler(task: Task, pid: PidT) -> Size:
     return policy.policy | (SCHED_RESET_ON_FORK if policy.reset_on_fork else 0)
 
 
-@syscall("sched_setscheduler(2)", partial="SCHED_DEADLINE is EINVAL")
+@syscall("sched_setscheduler(2)")
 def sched_setscheduler(task: Task, pid: PidT, policy: SchedPolicy, param: SchedParamPtr) -> Zero:
-    """Set policy and priority.  See sched_setscheduler(2)."""
+    """Set policy and priority.  SCHED_DEADLINE needs another call.  See sched_setscheduler(2)."""
     if policy < 0 or not param:
         raise EINVAL("a policy and a parameter are needed")
     (priority,) = task.mem.unpack(INT, param)

@@ -147,6 +147,7 @@ def _group(parent: Task, pid: int, request: Request) -> ThreadGroup:
 
 def _inherit(parent: Task, child: Task, request: Request) -> None:
     child.blocked = parent.blocked
+    child.rseq = None if request.flags & CLONE_VM else parent.rseq
     child.personality = parent.personality
     child.no_new_privs = parent.no_new_privs
     child.trap = parent.trap

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from kernel.abi.errors import EINVAL, EPERM
-from kernel.cred import ALL_CAPABILITIES, CAP_SETGID, CAP_SETUID, Credentials
+from kernel.cred import ALL_CAPABILITIES, CAP_SETGID, CAP_SETUID, RLIMIT_NPROC, Credentials
 
 if TYPE_CHECKING:
     from kernel.task.task import Task
@@ -31,12 +31,18 @@ S_IXGRP: Final = 0o010
 
 
 def set_task_credentials(task: Task, cred: Credentials) -> None:
-    """Put new credentials into a task; processes are counted by real user (RLIMIT_NPROC)."""
+    """Put new credentials into a task; processes are counted by real user.
+
+    A user who has too many of them now is told by the next execve (RLIMIT_NPROC), not by setuid.
+    """
     old = task.cred
     if old.euid != cred.euid or old.egid != cred.egid or old.fsuid != cred.fsuid:
         task.group.dumpable = 0
         task.parent_death_signal = 0
-    task.kernel.change_user(old.ruid, cred.ruid)
+    if old.ruid != cred.ruid:
+        task.kernel.change_user(old.ruid, cred.ruid)
+        limit = task.limits.soft(RLIMIT_NPROC)
+        task.nproc_exceeded = cred.ruid != 0 and task.kernel.user_processes[cred.ruid] > limit
     task.cred = cred
 
 

@@ -43,6 +43,7 @@ from kernel.task.altstack import NO_ALTSTACK, altstack_flags, on_altstack, set_a
 from kernel.task.children import notify_stopped
 from kernel.task.exit import exit_task
 from kernel.task.jobs import is_orphaned
+from kernel.task.rseq import disturbed
 from kernel.task.siginfo import SigInfo
 from kernel.task.signals import (
     end_group,
@@ -149,6 +150,7 @@ def _run_handler(task: Task, info: SigInfo, action: Action) -> None:
     registers = task.kernel.cpu.registers(task.context)
     if task.interrupted is not None:
         _interrupted_by_handler(task, registers, action)
+    disturbed(task)
     frame = _frame(task, info, action, registers.sp)
     old_altstack = task.altstack
     try:

@@ -229,6 +229,7 @@ def _replace_space(task: Task, space: AddressSpace) -> None:
     task.mm = space
     task.mem = space.user
     task.robust_list = (0, 0)
+    task.rseq = None
 
 
 def _reset_signals(task: Task) -> None:

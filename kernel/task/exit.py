@@ -123,7 +123,7 @@ def _give_children_away(group: ThreadGroup) -> None:
         child.exit_signal = SIGCHLD
         adopter.children[child.pid] = child
         del group.children[child.pid]
-        _parent_died(child)
+        _parent_died(child, group)
         if child.zombie:
             if notify_exit(child, send_to_group):
                 reap(child)
@@ -131,11 +131,12 @@ def _give_children_away(group: ThreadGroup) -> None:
             hang_up_orphans(child, old_parent=group)
 
 
-def _parent_died(child: ThreadGroup) -> None:
-    """PR_SET_PDEATHSIG."""
+def _parent_died(child: ThreadGroup, parent: ThreadGroup) -> None:
+    """PR_SET_PDEATHSIG: as if the parent had sent it with its last breath."""
     for task in list(child.tasks.values()):
         if task.parent_death_signal:
-            info = SigInfo.user(task.parent_death_signal, 0, 0)
+            user = parent.leader.cred.ruid
+            info = SigInfo.user(task.parent_death_signal, parent.pid, user)
             send_to_group(child, info)
 
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from kernel.vfs.openfile import OpenFile
 
 
-
 def sigio_sender(task: Task, fd: int) -> Send:
     """The function for ``set_async``: signals go out with the rights ``task`` has now.
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kernel.mm.usercopy import UserMemory
     from kernel.task.actions import SignalActions
     from kernel.task.processor import Context
+    from kernel.task.rseq import Registration
     from kernel.task.sched_policy import SchedulingPolicy
     from kernel.task.system import System
     from kernel.task.thread_group import ThreadGroup
@@ -82,6 +83,7 @@ class Task:
         "queued",
         "restart_block",
         "robust_list",
+        "rseq",
         "saved_mask",
         "sigwait",
         "sleep",
@@ -155,6 +157,7 @@ class Task:
         self.altstack = AltStack(0, SS_DISABLE, 0)
         self.clear_child_tid = 0
         self.robust_list = (0, 0)
+        self.rseq: Registration | None = None
         self.parent_death_signal = 0
         self.personality = 0
         self.no_new_privs = False

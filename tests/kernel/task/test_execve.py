@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kernel.abi.errors import E2BIG, EACCES, ELOOP, ENOENT, ENOEXEC, ENOMEM, ETXTBSY
+from kernel.abi.errors import E2BIG, EACCES, EAGAIN, ELOOP, ENOENT, ENOEXEC, ENOMEM, ETXTBSY
 from kernel.abi.files import AT_FDCWD
 from kernel.abi.memory import MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE
 from kernel.abi.process import CLONE_VFORK, CLONE_VM
 from kernel.abi.signals import SIG_DFL, SIG_IGN, SIGUSR1, SIGUSR2
+from kernel.cred import RLIMIT_NPROC
 from kernel.fs.tmpfs import Tmpfs
 from kernel.mm.buffer import KernelBuffer
 from kernel.task import clone
 from kernel.task.actions import Action
+from kernel.task.credentials import set_task_credentials, setuid
 from kernel.task.execve import Target, execute, read_strings, spawn
 from kernel.task.exit import exit_process
 from kernel.task.program import Image, Interpreter, Program
@@ -247,3 +249,16 @@ def test_close_on_exec(world: ExecWorld) -> None:
         task.fds.install(opened, cloexec)
     world.run(b"/prog")
     assert sorted(task.fds.files) == [1]
+
+
+def test_a_user_with_too_many_processes_may_not_execute() -> None:
+    world = ExecWorld()
+    world.file(b"prog", b"GOOD")
+    task = world.program
+    task.limits.values[RLIMIT_NPROC] = (0, 0)
+    execute(task, Target(AT_FDCWD, b"/prog"), 0, 0)
+    set_task_credentials(task, setuid(task.cred, 1000))
+    with pytest.raises(EAGAIN):
+        execute(task, Target(AT_FDCWD, b"/prog"), 0, 0)
+    task.limits.values[RLIMIT_NPROC] = (1, 1)
+    execute(task, Target(AT_FDCWD, b"/prog"), 0, 0)

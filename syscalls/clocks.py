@@ -124,7 +124,7 @@ def time(task: Task, tloc: TimeOutPtr) -> Seconds:
 
 @syscall("times(2)")
 def times(task: Task, buf: TmsPtr) -> int:
-    """Processor time of the process and its children, in ticks, see times(2); returns ticks since boot."""
+    """Processor time of the process and its children; returns ticks since boot.  See times(2)."""
     if buf:
         children = task.group.child_usage
         used = (*cpu_times(task.group), children.utime, children.stime)

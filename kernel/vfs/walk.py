@@ -94,20 +94,14 @@ def start_of(caller: Caller, dirfd: int, flags: int = EMPTY) -> Path:
 def _walk(
     caller: Caller, dirfd: int, path: bytes, flags: int
 ) -> tuple[Mount, Dentry, bytes | None, bool]:
-    """(mount, dentry, None, False) of the result, or of the parent with the last name."""
-    if len(path) >= PATH_MAX:
-        raise ENAMETOOLONG(f"path of {len(path)} bytes")
-    root = start = caller.fs.root
-    if path[:1] == b"/" or flags & _JAIL:
-        flags |= _ROOTED
-    if path[:1] != b"/" or flags & _JAIL:
-        if not path:
-            return _walk_nothing(caller, dirfd, flags)
-        start = start_of(caller, dirfd, 0)
-        if flags & _JAIL:
-            root = start
-            if path[:1] == b"/" and flags & RESOLVE_BENEATH:
-                raise EXDEV("absolute path with RESOLVE_BENEATH")
+    """(mount, dentry, None, slash) of the result, or of the parent with the last name.
+
+    ``todo`` holds the components still to come, the next one last.  This is the hottest loop of
+    the room: everything that is rare is a call, everything that is not stands here.
+    """
+    if not path:
+        return _walk_nothing(caller, dirfd, flags)
+    start, root, flags = _begin(caller, dirfd, path, flags)
     mount, dentry = start.mount, start.dentry
     stripped = path.rstrip(b"/")
     slash = len(stripped) != len(path)
@@ -119,27 +113,22 @@ def _walk(
         if not name:
             continue
         inode = dentry.inode
-        mode = inode.mode
-        if mode & 0o170111 != 0o040111:  # not a directory that everybody may search
+        if inode.mode & 0o170111 != 0o040111:  # not a directory that everybody may search
             _check_search(caller, inode)
+        if not todo and flags & _PARENT:
+            return mount, dentry, name, slash
         if name[0] == 46 and (name == b"." or name == b".."):
-            if flags & _PARENT and not todo:
-                return mount, dentry, name, slash
             if len(name) == 2:
                 flags |= _ROOTED
                 mount, dentry = _up(mount, dentry, root, flags)
             continue
-        if flags & _PARENT and not todo:
-            return mount, dentry, name, slash
-        if slash and flags & _CREATE and not todo:
+        if slash and not todo and flags & _CREATE:
             raise EISDIR("the name of a file to create ends with a slash")
         child = dentry.children.get(name)
         if child is None or inode.sb.volatile:
-            if len(name) > NAME_MAX:
-                raise ENAMETOOLONG(f"name of {len(name)} bytes")
-            child = dentry.lookup(name)
+            child = _look_up(dentry, name)
             if child is None:
-                if flags & _CREATE and not todo:
+                if not todo and flags & _CREATE:
                     return mount, dentry, name, slash
                 raise ENOENT(f"no entry {name!r}")
         above = mount
@@ -151,17 +140,35 @@ def _walk(
                 raise ELOOP("more than 40 symbolic links")
             here, text = _follow(caller, (above, child), (mount, dentry), root, flags)
             mount, dentry = here
-            if text:
-                body = text.rstrip(b"/")
-                slash = slash or (not todo and len(body) != len(text))
-                parts = body.split(b"/")
-                parts.reverse()
-                todo += parts
+            slash = slash or (not todo and text[-1:] == b"/")
+            todo += reversed(text.rstrip(b"/").split(b"/"))
             continue
         mount, dentry = above, child
     if (slash or flags & DIRECTORY) and dentry.inode.mode & S_IFMT != S_IFDIR:
         raise ENOTDIR("a directory was asked for")
     return mount, dentry, (b"" if flags & _PARENT else None), slash
+
+
+def _begin(caller: Caller, dirfd: int, path: bytes, flags: int) -> tuple[Path, Path, int]:
+    """(where the walk starts, what it takes for its root, flags)."""
+    if len(path) >= PATH_MAX:
+        raise ENAMETOOLONG(f"path of {len(path)} bytes")
+    root = caller.fs.root
+    if path[0] == 47:  # '/'
+        if not flags & _JAIL:
+            return root, root, flags | _ROOTED
+        if flags & RESOLVE_BENEATH:
+            raise EXDEV("absolute path with RESOLVE_BENEATH")
+    start = start_of(caller, dirfd, 0)
+    if flags & _JAIL:
+        return start, start, flags | _ROOTED
+    return start, root, flags
+
+
+def _look_up(dentry: Dentry, name: bytes) -> Dentry | None:
+    if len(name) > NAME_MAX:
+        raise ENAMETOOLONG(f"name of {len(name)} bytes")
+    return dentry.lookup(name)
 
 
 def _walk_nothing(

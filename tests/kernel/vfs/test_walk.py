@@ -256,8 +256,10 @@ def test_create_mode_follows_a_dangling_link(caller: FakeCaller) -> None:
     assert last.path is None
     assert last.name == b"new"
     assert path_from(caller.fs.root, last.parent)[0] == b"/d"
-    with pytest.raises(EISDIR):
-        walk_create(caller, AT_FDCWD, b"d/new/", FOLLOW)
+    make_link(caller.fs.root.inode, b"slashed", b"d/new//")
+    for path in (b"d/new/", b"slashed"):
+        with pytest.raises(EISDIR):
+            walk_create(caller, AT_FDCWD, path, FOLLOW)
 
 
 def test_chroot_is_the_top(caller: FakeCaller) -> None:

@@ -7,6 +7,8 @@ Linux measured by the scheduler), 3 for something that is no processor time.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from kernel.abi.clocks import (
@@ -19,19 +21,8 @@ from kernel.abi.clocks import (
     CLOCK_REALTIME_COARSE,
     CLOCK_THREAD_CPUTIME_ID,
 )
-from kernel.abi.errors import EINVAL
 from kernel.clock.clock import COARSE_NS, Clock
 
-WALL_CLOCKS: Final = frozenset(
-    (
-        CLOCK_REALTIME,
-        CLOCK_MONOTONIC,
-        CLOCK_MONOTONIC_RAW,
-        CLOCK_REALTIME_COARSE,
-        CLOCK_MONOTONIC_COARSE,
-        CLOCK_BOOTTIME,
-    )
-)
 SLEEPABLE: Final = frozenset((CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME))
 
 CPU_ALL: Final = 0
@@ -48,19 +39,37 @@ class CpuClock(NamedTuple):
     kind: int
 
 
-def read_wall_clock(clock: Clock, clock_id: int) -> int:
-    """One of ``WALL_CLOCKS``, in ns; EINVAL for any other number."""
-    if clock_id == CLOCK_REALTIME:
-        return clock.realtime()
-    if clock_id in (CLOCK_MONOTONIC, CLOCK_MONOTONIC_RAW):
-        return clock.monotonic()
-    if clock_id == CLOCK_BOOTTIME:
-        return clock.boottime()
-    if clock_id == CLOCK_REALTIME_COARSE:
-        return clock.realtime() // COARSE_NS * COARSE_NS
-    if clock_id == CLOCK_MONOTONIC_COARSE:
-        return clock.monotonic() // COARSE_NS * COARSE_NS
-    raise EINVAL(f"there is no clock {clock_id}")
+def _realtime(clock: Clock) -> int:
+    return clock.realtime()
+
+
+def _monotonic(clock: Clock) -> int:
+    return clock.monotonic()
+
+
+def _boottime(clock: Clock) -> int:
+    return clock.boottime()
+
+
+def _realtime_coarse(clock: Clock) -> int:
+    return clock.realtime() // COARSE_NS * COARSE_NS
+
+
+def _monotonic_coarse(clock: Clock) -> int:
+    return clock.monotonic() // COARSE_NS * COARSE_NS
+
+
+WALL_CLOCKS: Final[Mapping[int, Callable[[Clock], int]]] = MappingProxyType(
+    {
+        CLOCK_REALTIME: _realtime,
+        CLOCK_MONOTONIC: _monotonic,
+        CLOCK_MONOTONIC_RAW: _monotonic,
+        CLOCK_REALTIME_COARSE: _realtime_coarse,
+        CLOCK_MONOTONIC_COARSE: _monotonic_coarse,
+        CLOCK_BOOTTIME: _boottime,
+    }
+)
+"""How to read each clock that is no processor time."""
 
 
 def parse_cpu_clock(clock_id: int) -> CpuClock | None:

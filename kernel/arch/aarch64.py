@@ -21,6 +21,7 @@ from kernel.arch.base import (
     StatFields,
 )
 
+NS: Final = 1_000_000_000
 _STAT: Final = struct.Struct("<QQIIIIQQqi4xq6q8x")
 
 _CPUINFO: Final = """\
@@ -92,13 +93,12 @@ class _AArch64(Arch):
 
     def pack_stat(self, st: StatFields) -> bytes:
         """``struct stat`` of 128 bytes, the layout of all newer CPUs."""
+        atime, mtime, ctime = st.atime, st.mtime, st.ctime
         return _STAT.pack(
-            *(st.dev, st.ino, st.mode, st.nlink, st.uid, st.gid),
-            *(st.rdev, 0, st.size, st.blksize, st.blocks),
-            *divmod(st.atime, 10**9),
-            *divmod(st.mtime, 10**9),
-            *divmod(st.ctime, 10**9),
-        )
+            st.dev, st.ino, st.mode, st.nlink, st.uid, st.gid,
+            st.rdev, 0, st.size, st.blksize, st.blocks,
+            atime // NS, atime % NS, mtime // NS, mtime % NS, ctime // NS, ctime % NS,
+        )  # fmt: skip
 
     def open_flags_in(self, flags: int) -> int:
         """O_DIRECTORY, O_NOFOLLOW, O_DIRECT and O_LARGEFILE move to the common bits."""

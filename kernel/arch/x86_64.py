@@ -20,6 +20,7 @@ from kernel.arch.base import (
     StatFields,
 )
 
+NS: Final = 1_000_000_000
 _STAT: Final = struct.Struct("<QQQIIIIQqqq6q24x")
 
 _CPUINFO: Final = """\
@@ -84,13 +85,12 @@ class _X86_64(Arch):  # noqa: N801 - the CPU's own name
 
     def pack_stat(self, st: StatFields) -> bytes:
         """``struct stat`` of 144 bytes: nlink before mode, 8 bytes wide."""
+        atime, mtime, ctime = st.atime, st.mtime, st.ctime
         return _STAT.pack(
-            *(st.dev, st.ino, st.nlink, st.mode, st.uid, st.gid, 0),
-            *(st.rdev, st.size, st.blksize, st.blocks),
-            *divmod(st.atime, 10**9),
-            *divmod(st.mtime, 10**9),
-            *divmod(st.ctime, 10**9),
-        )
+            st.dev, st.ino, st.nlink, st.mode, st.uid, st.gid, 0,
+            st.rdev, st.size, st.blksize, st.blocks,
+            atime // NS, atime % NS, mtime // NS, mtime % NS, ctime // NS, ctime % NS,
+        )  # fmt: skip
 
     def build_signal_frame(self, regs: Registers, mem: GuestMemory, frame: SignalFrame) -> None:
         """Push ``struct rt_sigframe``; see x86_64_frame."""

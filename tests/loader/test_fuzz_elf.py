@@ -26,6 +26,8 @@ from tests.support.elf_files import (
 )
 from tests.support.programs import ProgramWorld
 
+pytestmark = pytest.mark.row("K13")
+
 MUTATIONS = 2000
 INTERESTING = (
     0, 1, 2, 55, 56, 57, 4095, 4096, 4097, 65535, 65536, 0x400000, 0x401000, 0x7FFFFFFFF000,

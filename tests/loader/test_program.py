@@ -13,6 +13,8 @@ from loader.segments import PIE_BASE
 from tests.support.elf_files import PT_INTERP, PT_LOAD, Header, R, W, X, plain
 from tests.support.programs import ProgramWorld
 
+pytestmark = pytest.mark.row("K1")
+
 LD = b"/lib/ld.so"
 
 

@@ -22,6 +22,8 @@ from syscalls import clocks as handlers
 from syscalls.restarts import RESTARTS
 from tests.support.tasks import World
 
+pytestmark = pytest.mark.row("X1")
+
 clocks: Any = handlers  # Any: tests pass plain ints where handlers want kinds of arguments
 SECOND = 1_000_000_000
 BAD = 0x10

@@ -160,6 +160,7 @@ def personality(task: Task, persona: Persona) -> OldPersona:
     if persona & ~KNOWN_PERSONALITY:
         raise EINVAL("this personality is not supported")
     task.personality = persona
-    if task.mm is not None and persona & READ_IMPLIES_EXEC:
-        task.mm.allow_wx = True
+    if task.mm is not None:
+        task.mm.read_implies_exec = bool(persona & READ_IMPLIES_EXEC)
+        task.mm.allow_wx |= task.mm.read_implies_exec
     return old

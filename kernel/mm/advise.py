@@ -155,12 +155,12 @@ def _remove(space: Space, area: Vma, start: int, stop: int, advice: int) -> None
         raise EINVAL("MADV_REMOVE is for files")
     if area.flags & (VM_SHARED | VM_WRITE) != VM_SHARED | VM_WRITE:
         raise EACCES("not a shared writable mapping")
+    # Not in the protocol: few pagers can.  Bytes, and the pager takes them out of all mappings.
     punch: Callable[[int, int], None] | None = getattr(area.pager, "punch", None)
     if punch is None:
         raise EOPNOTSUPP("this file cannot have holes punched")
-    first, last = area.page_index(start), area.page_index(stop)
-    space.drop_pages(start, stop)
-    punch(first, last)
+    offset = area.offset + start - area.start
+    punch(offset, offset + stop - start)
 
 
 def _populate(space: Space, start: int, end: int, write: bool) -> None:

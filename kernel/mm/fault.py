@@ -282,3 +282,36 @@ def _populate_area(space: Space, area: Vma, low: int, high: int, access: int) ->
             if verdict:
                 return verdict
     return FAULT_OK
+
+
+def force_page(space: Space, address: int, write: bool) -> int:
+    """Make a page present whatever its rights, for a debugger; its frame, or 0.
+
+    A forced write to a private page gives the process its own copy, so that a breakpoint never
+    reaches the file; to a shared page that may not be written it is refused.  Linux analogue:
+    ``get_user_pages`` with FOLL_FORCE.
+    """
+    area = space.vmas.find(address)
+    if area is None or (write and area.flags & (VM_SHARED | VM_WRITE) == VM_SHARED):
+        return 0
+    access = ACCESS_WRITE if write else ACCESS_READ
+    index = leaf_index(space.physical.words, space.root, address >> PAGE_SHIFT)
+    if index < 0 or not space.physical.words[index]:
+        try:
+            if area.pager is None:
+                verdict = _anonymous(space, area, address)
+            else:
+                verdict = _file(space, area, address, access)
+        except ENOMEM:
+            return 0
+        if verdict:
+            return 0
+        index = leaf_index(space.physical.words, space.root, address >> PAGE_SHIFT)
+    if write and space.physical.words[index] & PTE_COW:
+        try:
+            _present(space, area, index, address, access, True)
+        except ENOMEM:
+            return 0
+    if write:
+        space.physical.words[index] |= PTE_DIRTY
+    return space.physical.words[index] >> PAGE_SHIFT

@@ -16,6 +16,7 @@ translated code; used + free = usable.
 from __future__ import annotations
 
 import mmap
+from array import array
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -183,8 +184,7 @@ class Frames:
         self._trim_at = 2 * top
         # Descending, so that the lowest frames are on top and come back first.
         frames = sorted(free[:top], reverse=True)
-        for i, frame in enumerate(frames):
-            free[i] = frame
+        free[:top] = memoryview(array("I", frames))
         trimmed = 0
         for start, length in _runs(frames, flags):
             self.physical.ram.madvise(mmap.MADV_DONTNEED, start << PAGE_SHIFT, length << PAGE_SHIFT)

@@ -123,6 +123,8 @@ def do_mmap(
     """
     if length <= 0:
         raise EINVAL("length 0")
+    if space.read_implies_exec and prot & PROT_READ and (source is None or source.executable):
+        prot |= PROT_EXEC
     if flags & MAP_FIXED_NOREPLACE:
         flags |= MAP_FIXED
     length = page_align(length)

@@ -20,6 +20,7 @@ from kernel.mm.vm_flags import (
     VM_ACCESS,
     VM_ACCOUNT,
     VM_GROWSDOWN,
+    VM_MAYEXEC,
     VM_NORESERVE,
     VM_SHARED,
     VM_WRITE,
@@ -53,7 +54,8 @@ def do_mprotect(space: Space, address: int, length: int, prot: int) -> None:
         if area.start > start:
             raise ENOMEM(f"nothing is mapped at {start:#x}")
         stop = min(area.end, end)
-        _protect_area(space, area, start, stop, prot)
+        implied = prot & PROT_READ and space.read_implies_exec and area.flags & VM_MAYEXEC
+        _protect_area(space, area, start, stop, prot | PROT_EXEC if implied else prot)
         start = stop
     if start < end:
         raise ENOMEM(f"nothing is mapped at {start:#x}")

@@ -6,19 +6,17 @@ Linux analogue: a ``/dev/zero (deleted)`` shmem file.  Its pages are charged whe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from kernel.mm.frames import Frames
 from kernel.mm.physical import PAGE_SHIFT
-
-if TYPE_CHECKING:
-    from kernel.mm.vma import Vma
+from kernel.mm.rmap import unmap_everywhere
+from kernel.mm.vma import Vma
 
 
 class SharedAnonymous:
     """Pages made on first touch, freed when the last area that maps them goes.
 
-    Invariant: ``_pages`` holds one reference to each of its frames while ``_areas`` > 0.
+    Invariant: ``_pages`` holds one reference to each of its frames while ``_areas`` is not empty.
     """
 
     __slots__ = ("_areas", "_charged", "_frames", "_pages", "needs_write_back", "size")
@@ -29,7 +27,7 @@ class SharedAnonymous:
         self._charged = pages if charged else 0
         self._frames = frames
         self._pages: dict[int, int] = {}
-        self._areas = 0
+        self._areas: dict[Vma, None] = {}
         self.needs_write_back = False
         self.size = pages << PAGE_SHIFT
 
@@ -53,14 +51,23 @@ class SharedAnonymous:
 
     def mapped(self, vma: Vma) -> None:
         """One more area."""
-        self._areas += 1
+        self._areas[vma] = None
 
     def unmapped(self, vma: Vma) -> None:
         """One area less; the last one ends the memory."""
-        self._areas -= 1
+        del self._areas[vma]
         if not self._areas:
             for frame in self._pages.values():
                 self._frames.put(frame)
             self._pages.clear()
             self._frames.uncharge(self._charged)
             self._charged = 0
+
+    def punch(self, start: int, end: int) -> None:
+        """Bytes start..end read as zero from now on (MADV_REMOVE)."""
+        first, last = start >> PAGE_SHIFT, end >> PAGE_SHIFT
+        unmap_everywhere(self._areas, first, last)
+        for index in range(first, last):
+            frame = self._pages.pop(index, 0)
+            if frame:
+                self._frames.put(frame)

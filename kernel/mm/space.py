@@ -88,6 +88,7 @@ class Space:
         "peak_vm",
         "physical",
         "ranges",
+        "read_implies_exec",
         "root",
         "rss",
         "stack_vm",
@@ -132,6 +133,7 @@ class Space:
         self.auxv = b""
         self.exe: object = None
         self.allow_wx = False
+        self.read_implies_exec = False  # personality(2), READ_IMPLIES_EXEC
         self.default_flags = 0
         """Flags every new area gets: VM_LOCKED after mlockall(MCL_FUTURE)."""
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from kernel.abi.errors import EFAULT, EINVAL, EIO, EOVERFLOW, ESRCH
 from kernel.abi.files import S_IFREG, SEEK_CUR, SEEK_SET, major, minor
+from kernel.mm.peek import peek, poke
 from kernel.vfs.inode import Inode, SuperBlock
 from kernel.vfs.openfile import OpenFile
 from kernel.views.procfs.access import check_look
@@ -137,16 +138,16 @@ class MemFile(OpenFile):
         done = 0
         while buf.remaining and done < MEM_CHUNK:
             step = min(buf.remaining, PAGE_SIZE - (address + done) % PAGE_SIZE)
-            try:
-                if writing:
-                    self.mm.user.write(address + done, buf.take(step))
-                else:
-                    buf.put(self.mm.user.read(address + done, step))
-            except EFAULT:
-                if not done:
-                    raise EIO("nothing is mapped there") from None
+            if writing:
+                moved = poke(self.mm, address + done, buf.take(step))
+            else:
+                data = peek(self.mm, address + done, step)
+                moved = buf.put(data) if data else 0
+            done += moved
+            if moved < step:
                 break
-            done += step
+        if not done and buf.remaining:
+            raise EIO("nothing is mapped there")
         if pos is None:
             self.pos = address + done
         return done

@@ -16,6 +16,7 @@ from kernel.abi.memory import (
     MADV_REMOVE,
     MADV_WILLNEED,
     MADV_WIPEONFORK,
+    MAP_ANONYMOUS,
     MAP_PRIVATE,
     MAP_SHARED,
     MCL_CURRENT,
@@ -225,4 +226,17 @@ def test_mlockall_now_and_later() -> None:
     assert space.rss == 5
     with pytest.raises(EINVAL):
         space.mlockall(MCL_ONFAULT, True)
+    memory.check(space, child)
+
+
+def test_remove_punches_a_hole_into_shared_memory() -> None:
+    memory = Memory()
+    space = memory.space()
+    base = space.mmap(0, 3 * PAGE, RW, MAP_SHARED | MAP_ANONYMOUS)
+    space.user.write(base, b"x" * 3 * PAGE)
+    child = space.fork()
+    space.madvise(base + PAGE, PAGE, MADV_REMOVE)
+    for one in (space, child):
+        assert one.user.read(base + PAGE - 1, 3) == b"x\0\0"
+        assert one.user.read(base + 2 * PAGE, 1) == b"x"
     memory.check(space, child)

@@ -130,3 +130,14 @@ def test_private_page_of_a_file_is_copied_after_it_became_writable() -> None:
     space.user.write(base, b"CHANGED!")
     assert bytes(memory.frames.view(pager.pages[0])[:8]) == b"original"
     memory.check(space)
+
+
+def test_read_implies_exec_where_the_personality_says_so() -> None:
+    space = Memory().space()
+    space.read_implies_exec = space.allow_wx = True
+    base = space.mmap(0, PAGE, RW, ANON)
+    assert space.fault(base, 2) == 0
+    space.mprotect(base, PAGE, PROT_NONE)
+    assert space.fault(base, 2) != 0
+    space.mprotect(base, PAGE, PROT_READ)
+    assert space.fault(base, 2) == 0

@@ -36,7 +36,7 @@ static void engine_save(Engine *e)
 /* Put a context's registers into the engine, saving those that are there. */
 void engine_load(Engine *e, Context *context)
 {
-    if (e->loaded == context) {
+    if (e->loaded == context || !context) {
         apply_result(e);
         return;
     }
@@ -158,6 +158,10 @@ PUBLIC int engine_run(Engine *e)
         return TRAP_ATTENTION;
     }
     engine_load(e, (Context *)(uintptr_t)w[W_CONTEXT]);
+    if (!e->loaded || !w[W_CONTEXT]) {      /* a context that was freed: the kernel's mistake */
+        w[T_EXCEPTION] = EXCEPTION_STUCK;
+        return TRAP_EXCEPTION;
+    }
     if (w[W_ROOT] != e->root) {
         e->root = w[W_ROOT_LOADED] = w[W_ROOT];
         e->miss_limit = 384;

@@ -45,8 +45,7 @@ def resume(task: Task) -> int | None:
     assert generator is not None
     assert waiter is not None
     if task.group.exiting:
-        abort(task)
-        exit_task(task, task.group.status)
+        _die(task)
         return None
     task.generator = task.waiter = task.sleep = None
     if not waiter.woken and not task.timed_out:
@@ -58,6 +57,15 @@ def resume(task: Task) -> int | None:
     except KernelError as error:
         return failed(task, error)
     return _sleep(task, generator, sleep)
+
+
+def _die(task: Task) -> None:
+    """Killed while it slept: the call never returns."""
+    abort(task)
+    if task.call is not None:
+        for observer in task.kernel.events:
+            observer.no_return(task, task.call[0], task.call[1:])
+    exit_task(task, task.group.status)
 
 
 def _finished(task: Task, stop: StopIteration) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -287,3 +287,37 @@ def test_a_fault_kills_even_when_it_is_blocked() -> None:
     force_signal(child, SigInfo.fault(SIGSEGV, 1, 0x10))
     world.run_all()
     assert reported(wait(world)) == (3, SIGSEGV)
+
+
+def test_the_death_of_the_parent_can_be_a_signal() -> None:
+    world = World()
+    child = world.fork()
+    grandchild = world.fork(child)
+    grandchild.parent_death_signal = SIGUSR1
+    grandchild.blocked = (1 << 64) - 1
+    end(child, 0)
+    info = grandchild.group.pending.take_signal(SIGUSR1)
+    assert (info.pid, info.code) == (child.tid, 0)
+
+
+def test_death_in_a_sleep_is_told_before_the_end() -> None:
+    class Watcher:
+        def no_return(self, task: Task, number: int, args: tuple[int, ...]) -> None:
+            seen.append(("no return", task.tid))
+
+        def task_end(self, task: Task, status: int) -> None:
+            seen.append(("end", status))
+
+        def __getattr__(self, name: str) -> Any:
+            return lambda *args: None
+
+    seen: list[tuple[str, int]] = []
+    world = World()
+    watcher: Any = Watcher()
+    child = world.fork()
+    world.call(world.program, wait(world))
+    world.kernel.events = (watcher,)
+    send_to_group(world.program.group, SigInfo(SIGTERM))
+    world.run_all()
+    assert seen == [("no return", 2), ("end", SIGTERM)]
+    assert child.group.parent is world.kernel.init.group

@@ -42,6 +42,7 @@ FAMILIES = (
     "poll",
     "prctl",
     "process",
+    "rseq",
     "rw",
     "sched",
     "signals",

@@ -45,12 +45,12 @@ def file_commands() -> dict[str, Command]:
         "chown": script("chown 0:0 f && stat -c %u:%g f", f=b""),
         "cp": script(TREE + "cp -a t u; cp -r t/a v; find u v | sort; cat u/l"),
         "cpio": script(TREE + "cd t; find . | sort | cpio -o -H newc > ../x; mkdir ../o; "
-                       "cd ../o; cpio -idm < ../x; find . | sort; cat l"),
+                       "cd ../o; cpio -idm < ../x; rm ../x; find . | sort; cat l"),
         "dd": script("dd if=f of=g bs=100 skip=1 seek=2 count=3 conv=notrunc; md5sum g", f=TEXT),
         "dirname": busybox("dirname", "/a/b/c.txt"),
         "du": script("mkdir d; head -c 10000 f > d/x; du -a -b d 2> /dev/null || du -a d", f=TEXT),
         "fallocate": script("fallocate -l 5000 g && stat -c %s g"),
-        "find": script(TREE + "find t -type f -name '[12]' -exec cat {} + ; "
+        "find": script(TREE + "find t -type f -name '[12]' -exec cat {} + | sort; "
                        "find t -type d -newer /etc/passwd | sort; find t -perm 600 -print0 | od -c"),
         "ln-hard": script("ln f g; stat -c %h f", f=b""),
         "gunzip": script("gunzip f.gz && md5sum f", f_gz=gzip.compress(TEXT, mtime=0)),
@@ -61,7 +61,7 @@ def file_commands() -> dict[str, Command]:
         "lzcat": script("lzcat f.lzma | md5sum", f_lzma=lzma.compress(TEXT, lzma.FORMAT_ALONE)),
         "lzma": script("lzma -dc f.lzma | md5sum", f_lzma=lzma.compress(TEXT, lzma.FORMAT_ALONE)),
         "mkdir": script("mkdir -m 750 -p a/b/c; stat -c '%n %a' a a/b a/b/c; mkdir a"),
-        "mkfifo": script("mkfifo -m 600 p; (echo through > p &); cat p; stat -c '%F %a' p"),
+        "mkfifo": script("cd /tmp; mkfifo -m 600 p; (echo through > p &); cat p; stat -c '%F %a' p"),
         "mknod": script("mknod /tmp/n p && stat -c %F /tmp/n; mknod /tmp/z c 1 5 && "
                         "head -c 4 /tmp/z | od -c; rm /tmp/n /tmp/z"),
         "mktemp": script("d=$(mktemp -d ./x.XXXXXX); stat -c %a $d; rmdir $d; mktemp -u z.XXXXXX | wc -c"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 
 import pytest
@@ -9,12 +10,15 @@ import pytest
 from kernel.cpu.base import (
     EXCEPTION_ILLEGAL,
     EXCEPTION_PRIVILEGED,
+    EXCEPTION_STUCK,
     T_BLOCKS_DONE,
     T_BLOCKS_LEFT,
+    T_EXCEPTION,
     T_NUMBER,
     T_PC,
     T_SP,
     TRAP_ATTENTION,
+    TRAP_EXCEPTION,
     TRAP_IDLE,
     TRAP_SLICE,
     TRAP_SYSCALL,
@@ -263,3 +267,84 @@ def test_user_time_grows(machine: Rig) -> None:
     machine.run(100_000)
     assert machine.engine.user_ns(machine.context) > first > 0
     assert machine.engine.system_ns(machine.context) > 0
+
+
+MIXTURE = {
+    "x86_64": "mov ebx, 20; 1: lea rsi, [rdi + 0x100]; push rdi; add rdi, 0x201; mov ecx, 77;"
+    "rep movsb; pop rdi; lock add qword ptr [rdi], rbx; call 3f; fild qword ptr [rdi];"
+    "fistp qword ptr [rdi + 0x108]; std; push rdi; lea rdi, [rdi + 0x180]; mov ecx, 9;"
+    "mov eax, ebx; rep stosw; cld; pop rdi; dec ebx; jnz 1b; syscall;"
+    "3: inc byte ptr [rdi + rbx + 0x100]; ret",
+    "aarch64": "mov x3, 20; 1: add x4, x1, 0x100; mov x5, 30; 2: ldrb w6, [x4], 1; add w6, w6, w3;"
+    "strb w6, [x4, 0x100]; subs x5, x5, 1; b.ne 2b; ldxr x7, [x1]; add x7, x7, x3;"
+    "stxr w8, x7, [x1]; bl 3f; stp x3, x4, [sp, -16]!; ldp x9, x10, [sp], 16; subs x3, x3, 1;"
+    "b.ne 1b; svc 0; 3: scvtf d0, x7; str d0, [x1, 0x18]; ret",
+}
+
+
+def test_the_length_of_slices_changes_nothing(arch: str) -> None:
+    """Stops are between instructions with exact state, wherever they fall."""
+    outcomes = set()
+    for blocks in (1, 2, 3, 7, 1_000_000):
+        machine = Rig(arch)
+        machine.map(DATA)
+        machine.code(MIXTURE[arch])
+        machine.set(**{"rdi" if arch == "x86_64" else "x1": DATA})
+        machine.regs.sp = DATA + 0x1000
+        slices = 0
+        while (trap := machine.run(blocks)) == TRAP_SLICE:
+            slices += 1
+        assert trap == TRAP_SYSCALL
+        assert slices > 10 or blocks > 7
+        outcomes.add((machine.regs.general(), machine.regs.fp_image(), machine.peek(DATA, 4096)))
+        machine.engine.close()
+    assert len(outcomes) == 1
+
+
+def test_a_host_signal_ends_guest_code(machine: Rig) -> None:
+    """The C handler asks for attention, then Python's handler runs as always."""
+    seen: list[int] = []
+    before = signal.signal(signal.SIGUSR2, lambda number, frame: seen.append(number))
+    try:
+        machine.engine.watch_signal(signal.SIGUSR2)
+        machine.code(SPIN[machine.arch.name])
+        main = threading.main_thread().ident
+        assert main is not None
+        timer = threading.Timer(0.01, signal.pthread_kill, (main, signal.SIGUSR2))
+        timer.start()
+        assert machine.run(1 << 40) == TRAP_ATTENTION
+        timer.join()
+        assert seen == [signal.SIGUSR2]
+    finally:
+        machine.engine.close()
+        signal.signal(signal.SIGUSR2, before)
+
+
+def test_signals_are_not_watched_after_close(machine: Rig) -> None:
+    seen: list[int] = []
+    before = signal.signal(signal.SIGUSR2, lambda number, frame: seen.append(number))
+    try:
+        machine.engine.watch_signal(signal.SIGUSR2)
+        machine.engine.close()
+        signal.raise_signal(signal.SIGUSR2)
+        assert seen == [signal.SIGUSR2]
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+
+
+def test_the_ticker_stops(machine: Rig) -> None:
+    machine.code(SPIN[machine.arch.name])
+    machine.engine.start_ticker(100)
+    assert machine.run(1 << 40) == TRAP_ATTENTION
+    machine.engine.stop_ticker()
+    machine.engine.stop_ticker()
+    while machine.run(1000) == TRAP_ATTENTION:
+        pass
+    assert machine.run(1_000_000) == TRAP_SLICE
+
+
+def test_running_a_freed_context_is_an_error_and_no_crash(machine: Rig) -> None:
+    machine.code(SPIN[machine.arch.name])
+    machine.engine.free_context(machine.context)
+    assert machine.run() == TRAP_EXCEPTION
+    assert machine.trap[T_EXCEPTION] == EXCEPTION_STUCK

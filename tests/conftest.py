@@ -30,6 +30,16 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test that counts with ``scaled`` belongs to `make stress`."""
+    for item in items:
+        function = getattr(item, "function", None)
+        # Under hypothesis the function that was written is inside the one that is collected.
+        inner = getattr(getattr(function, "hypothesis", None), "inner_test", function)
+        if "scaled" in getattr(getattr(inner, "__code__", None), "co_names", ()):
+            item.add_marker(pytest.mark.stress)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Name every test whose oracle could not run, and every other skip, with its reason."""
     unanswered: list[tuple[str, str]] = []

@@ -56,8 +56,7 @@ class PageCache:
         self._ages: dict[tuple[CachedFile, int], None] = {}
         frames.reclaimers.append(self.reclaim)
 
-    @property
-    def pages(self) -> int:
+    def __len__(self) -> int:
         """Frames in the cache: part of Cached in /proc/meminfo."""
         return len(self._ages)
 

@@ -89,7 +89,8 @@ def assemble(
     system.mounts = mounts
     table = build_table(arch_name, on_unknown=_Unknown(system, quiet))
     machine = Machine(system, cpu, table, poller)
-    contents = HostContents(PageCache(frames))
+    system.page_cache = PageCache(frames)
+    contents = HostContents(system.page_cache)
     return Hardware(machine, system, mounts, poller, physical, contents)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kernel.abi.files import S_IFBLK
+from kernel.fs.tmpfs import Tmpfs
 from kernel.task.task import RUNNING, UNINTERRUPTIBLE
 from kernel.task.usage import NS_PER_TICK
 
@@ -64,12 +65,8 @@ def _shared_pages(kernel: System) -> int:
     mounts = kernel.mounts
     if mounts is None:
         return 0
-    shown: dict[int, int] = {}
-    for mount in mounts.mounts:
-        if mount.sb.fstype == b"tmpfs":
-            free = mount.sb.statfs()
-            shown[mount.sb.dev] = free.blocks - free.bfree
-    return sum(shown.values())
+    used = {m.sb.dev: m.sb.budget.used for m in mounts.mounts if isinstance(m.sb, Tmpfs)}
+    return sum(used.values())
 
 
 def stat(task: Task) -> bytes:

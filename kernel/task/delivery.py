@@ -80,8 +80,18 @@ def return_to_user(task: Task) -> bool:
         task.kernel.counters.signals += 1
         _act(task, info)
     _finish_interrupted_call(task)
+    if task.saved_mask is not None and _give_back_mask(task):
+        return return_to_user(task)
     task.work = False
     return True
+
+
+def _give_back_mask(task: Task) -> bool:
+    """The mask lent to a call (sigsuspend, ppoll) ends; is a signal now free to be taken?"""
+    mask, task.saved_mask = task.saved_mask, None
+    if mask is not None:
+        set_blocked(task, mask)
+    return pending_signal(task)
 
 
 def take_signal(task: Task, blocked: int) -> SigInfo | None:
@@ -224,7 +234,7 @@ def _interrupted_by_handler(task: Task, registers: Registers, action: Action) ->
 
 
 def _finish_interrupted_call(task: Task) -> None:
-    """No handler runs (any more): an interrupted call goes on, and a lent mask is given back."""
+    """No handler runs (any more): an interrupted call goes on."""
     reason = task.interrupted
     if reason is not None:
         task.interrupted = None
@@ -234,11 +244,6 @@ def _finish_interrupted_call(task: Task) -> None:
             _restart(task, registers, task.kernel.restart_syscall)
         else:
             _restart(task, registers)
-    if task.saved_mask is not None:
-        mask, task.saved_mask = task.saved_mask, None
-        set_blocked(task, mask)
-        if pending_signal(task):
-            return_to_user(task)
 
 
 def _restart(task: Task, registers: Registers, number: int | None = None) -> None:

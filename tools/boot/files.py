@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path as HostPath
 from typing import TYPE_CHECKING
 
-from kernel.abi.errors import EEXIST
+from kernel.abi.errors import EEXIST, KernelError
 from kernel.abi.files import (
     AT_FDCWD,
     MS_NODEV,
@@ -29,6 +30,7 @@ from kernel.vfs.walk import walk
 from kernel.views.procfs.root import make_procfs
 from kernel.views.sysfs import make_sysfs
 from kernel.views.terminal.drivers import Terminals
+from tools.errors import DioramaError
 from tools.rootfs import unpack_root
 
 if TYPE_CHECKING:
@@ -85,14 +87,17 @@ def mount_volume(hardware: Hardware, init: Task, volume: Volume, owner: tuple[in
     ``owner``: the guest's start user, as whom the caller's own files appear.
     """
     mounts = hardware.mounts
-    sb = make_hostfs(
-        volume.host,
-        mounts.new_dev(),
-        hardware.system.clock.realtime,
-        hardware.contents,
-        owner,
-        volume.read_only,
-    )
+    try:
+        sb = make_hostfs(
+            volume.host,
+            mounts.new_dev(),
+            hardware.system.clock.realtime,
+            hardware.contents,
+            owner,
+            volume.read_only,
+        )
+    except KernelError as error:
+        raise DioramaError(f"volume {volume.host}: {error.text}") from error
     guest = volume.guest.rstrip(b"/") or b"/"
     if sb.root.mode & S_IFMT == S_IFDIR:
         at = place(init, guest, make=True)
@@ -109,18 +114,25 @@ def _place_of_file(init: Task, guest: bytes) -> Path:
         return mknod_at(init, AT_FDCWD, guest, S_IFREG | 0o644, 0)
     except EEXIST:
         return walk(init, AT_FDCWD, guest)
+    except KernelError as error:
+        raise _no_place(guest, error) from error
 
 
 def place(init: Task, path: bytes, *, make: bool = False) -> Path:
     """Where ``path`` leads; with ``make`` its directories are made as needed."""
-    if make:
-        parts = path.strip(b"/").split(b"/")
-        for depth in range(1, len(parts) + 1):
-            try:
-                mkdir_at(init, AT_FDCWD, b"/" + b"/".join(parts[:depth]), 0o755)
-            except EEXIST:
-                continue
-    return walk(init, AT_FDCWD, path)
+    try:
+        if make:
+            parts = path.strip(b"/").split(b"/")
+            for depth in range(1, len(parts) + 1):
+                with suppress(EEXIST):
+                    mkdir_at(init, AT_FDCWD, b"/" + b"/".join(parts[:depth]), 0o755)
+        return walk(init, AT_FDCWD, path)
+    except KernelError as error:
+        raise _no_place(path, error) from error
+
+
+def _no_place(path: bytes, error: KernelError) -> DioramaError:
+    return DioramaError(f"no place to mount {os.fsdecode(path)}: {error.reason or error.text}")
 
 
 def show_file(hardware: Hardware, host: str, guest: bytes) -> None:

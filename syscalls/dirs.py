@@ -113,7 +113,7 @@ def chdir(task: Task, path: PathPtr) -> Zero:
     """Change the working directory.  See chdir(2)."""
     place = walk(task, AT_FDCWD, task.mem.read_path(path), FOLLOW | DIRECTORY)
     check(task.cred, place.dentry.inode, MAY_EXEC)
-    task.fs.cwd = place
+    task.fs.set_cwd(place)
     return 0
 
 
@@ -122,7 +122,7 @@ def fchdir(task: Task, fd: Fd) -> Zero:
     """Change the working directory to an open directory.  See fchdir(2)."""
     place = task.fds.get_any(fd).path
     check(task.cred, must_be_directory(place), MAY_EXEC)
-    task.fs.cwd = place
+    task.fs.set_cwd(place)
     return 0
 
 
@@ -133,7 +133,7 @@ def chroot(task: Task, path: PathPtr) -> Zero:
     check(task.cred, place.dentry.inode, MAY_EXEC)
     if not task.cred.capable(CAP_SYS_CHROOT):
         raise EPERM("chroot needs CAP_SYS_CHROOT")
-    task.fs.root = place
+    task.fs.set_root(place)
     return 0
 
 

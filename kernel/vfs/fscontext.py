@@ -10,7 +10,11 @@ from kernel.vfs.mount import MountTable
 
 
 class FsContext:
-    """Where paths start.  ``users`` counts the tasks that share it."""
+    """Where paths start.  ``users`` counts the tasks that share it.
+
+    ``root`` and ``cwd`` are read freely and set by ``set_root`` and ``set_cwd``: each counts as a
+    use of its mount, which is why umount(2) says EBUSY.
+    """
 
     __slots__ = ("cwd", "mounts", "root", "umask", "users")
 
@@ -23,6 +27,20 @@ class FsContext:
         self.cwd = cwd if cwd is not None else self.root
         self.umask = umask
         self.users = 1
+        self.root.mount.opens += 1
+        self.cwd.mount.opens += 1
+
+    def set_cwd(self, place: Path) -> None:
+        """chdir(2)."""
+        place.mount.opens += 1
+        self.cwd.mount.opens -= 1
+        self.cwd = place
+
+    def set_root(self, place: Path) -> None:
+        """chroot(2)."""
+        place.mount.opens += 1
+        self.root.mount.opens -= 1
+        self.root = place
 
     def copy(self) -> FsContext:
         """An own one with the same values (fork, unshare)."""
@@ -34,8 +52,11 @@ class FsContext:
         return self
 
     def release(self) -> None:
-        """One task less."""
+        """One task less; the last one lets go of both places."""
         self.users -= 1
+        if not self.users:
+            self.root.mount.opens -= 1
+            self.cwd.mount.opens -= 1
 
     def path_of(self, path: Path) -> bytes:
         """The absolute path seen from our root."""

@@ -50,11 +50,22 @@ _STATFS_FLAGS = (
 class Mount:
     """One mount.  ``flags`` are the MS_* bits of this place, not of the file system.
 
-    ``opens`` counts open files.  ``anonymous``: seen by nobody by name; pipes and memfds live in
+    ``opens`` counts open files and working and root directories, ``writers`` files open for
+    writing.  ``anonymous``: seen by nobody by name; pipes and memfds live in
     such a mount.
     """
 
-    __slots__ = ("anonymous", "flags", "ident", "mountpoint", "opens", "parent", "root", "sb")
+    __slots__ = (
+        "anonymous",
+        "flags",
+        "ident",
+        "mountpoint",
+        "opens",
+        "parent",
+        "root",
+        "sb",
+        "writers",
+    )
 
     def __init__(self, ident: int, sb: SuperBlock, root: Dentry, flags: int) -> None:
         self.ident = ident
@@ -65,6 +76,7 @@ class Mount:
         self.mountpoint = root
         self.anonymous = False
         self.opens = 0
+        self.writers = 0
 
     @property
     def read_only(self) -> bool:

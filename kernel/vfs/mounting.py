@@ -16,6 +16,7 @@ from kernel.abi.files import (
     MS_MOVE,
     MS_NOATIME,
     MS_PRIVATE,
+    MS_RDONLY,
     MS_REC,
     MS_RELATIME,
     MS_REMOUNT,
@@ -85,6 +86,8 @@ def _check_kinds(mode: int, at: Path) -> None:
 def _remount(at: Path, flags: int) -> None:
     if at.dentry is not at.mount.root:
         raise EINVAL("not a mount point")
+    if flags & MS_RDONLY and at.mount.writers:
+        raise EBUSY("a file is open for writing")
     at.mount.flags = flags
 
 
@@ -142,8 +145,6 @@ def unmount_at(caller: Caller, target: bytes, flags: int) -> None:
         raise EINVAL("not a mount point")
     if flags & MNT_EXPIRE:
         raise EINVAL("MNT_EXPIRE is not supported")
-    mount, context = at.mount, caller.fs
-    if not flags & MNT_DETACH:
-        if mount.opens or mount in (context.cwd.mount, context.root.mount):
-            raise EBUSY("files are open or directories in use")
-    context.mounts.unmount(mount, bool(flags & MNT_DETACH))
+    if at.mount.opens and not flags & MNT_DETACH:
+        raise EBUSY("files are open, or somebody's working directory is there")
+    caller.fs.mounts.unmount(at.mount, bool(flags & MNT_DETACH))

@@ -94,6 +94,7 @@ class OpenFile:
         path.mount.opens += 1
         if self.writable:
             inode.writers += 1
+            path.mount.writers += 1
 
     # -- data ------------------------------------------------------------------------------------
 
@@ -176,6 +177,7 @@ class OpenFile:
         inode = self.inode
         if self.writable:
             inode.writers -= 1
+            self.path.mount.writers -= 1
         if inode.locks is not None:
             inode.locks.drop_file(self)
         if self.async_notice is not None:

@@ -322,7 +322,7 @@ class OurFiles:
     def _chdir(self, path: bytes) -> bytes:
         place = walk(self.caller, AT_FDCWD, path, FOLLOW | DIRECTORY)
         check(self.caller.cred, must_be_directory(place), 1)
-        self.caller.fs.cwd = place
+        self.caller.fs.set_cwd(place)
         return self._getcwd()
 
     def _getcwd(self) -> bytes:

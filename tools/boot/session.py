@@ -154,7 +154,7 @@ class Session:
         task = create_program(self.system, FdTable(), fs, Credentials.for_user(uid, gid))
         if config.workdir is not None:
             try:
-                fs.cwd = walk(self.system.init, AT_FDCWD, config.workdir, FOLLOW | DIRECTORY)
+                fs.set_cwd(walk(self.system.init, AT_FDCWD, config.workdir, FOLLOW | DIRECTORY))
             except KernelError as error:
                 where = os.fsdecode(config.workdir)
                 raise DioramaError(f"--workdir {where}: {error.text}") from None

@@ -150,3 +150,25 @@ def test_the_table_as_seen_from_a_root(caller: FakeCaller) -> None:
     ]
     inside = walk(caller, AT_FDCWD, b"/a dir")
     assert [place for _, place in mounts.table(inside)] == [b"/"]
+
+
+def test_a_working_directory_keeps_a_mount(caller: FakeCaller) -> None:
+    mount(caller, b"/b")
+    other = caller.kernel.caller(1000)
+    other.fs.set_cwd(walk(other, AT_FDCWD, b"/b"))
+    child = other.fs.copy()
+    other.fs.release()
+    with pytest.raises(EBUSY):
+        unmount_at(caller, b"/b", 0)
+    child.set_cwd(walk(other, AT_FDCWD, b"/"))
+    unmount_at(caller, b"/b", 0)
+
+
+def test_a_writer_keeps_a_mount_writable(caller: FakeCaller) -> None:
+    mount(caller, b"/b")
+    file = caller.open(b"/b/f", O_CREAT | O_RDWR)
+    file.hold()
+    with pytest.raises(EBUSY):
+        mount_at(caller, b"", b"/b", b"", MS_REMOUNT | MS_RDONLY, b"")
+    file.drop()
+    mount_at(caller, b"", b"/b", b"", MS_REMOUNT | MS_RDONLY, b"")

@@ -33,12 +33,13 @@ NUMBERS = (0, 1, 2, 3, 7, 8, 16, 24, 64, 100, 4095, 4096, 4097, 65536, 1 << 20)
 EXTREMES = (1 << 31, (1 << 31) - 1, (1 << 32) - 1, 1 << 32, 1 << 62, 1 << 63, WORD, WORD - 1)
 PATHS = (
     b"/tmp/a", b"/tmp/b", b"/tmp/c", b"a", b"b", b"d", b"/tmp/d", b"/tmp/d/a", b"/tmp/e", b"d/b",
-    b"/tmp/link", b"/tmp", b"/", b".", b"..", b"/dev/null", b"/dev/zero", b"/dev/full", b"/etc/passwd",
-    b"/proc/self/status", b"/proc/self/maps", b"/proc/self/fd", b"/proc/self/fd/3", b"/bin/prog",
+    b"/tmp/link", b"/tmp", b"/", b".", b"..", b"/dev/null", b"/dev/zero", b"/dev/full",
+    b"/etc/passwd", b"/proc/self/status", b"/proc/self/maps", b"/proc/self/fd",
+    b"/proc/self/fd/3", b"/bin/prog",
     b"/tmp/fifo", b"/dev/tty", b"/dev/shm/x", b"/proc", b"/tmp/t", b"/dev/ptmx",
 )  # fmt: skip
 BAD_PATHS = (b"", b"/nonexistent/x", b"/tmp/a/", b"/etc/passwd/x", b"x" * 256, b"/" + b"y/" * 2100)
-NAMES = (b"user.a", b"user.b", b"name", b"trusted.x", b"security.y", b"bogus")
+NAMES = (b"user.a", b"user.a", b"user.a", b"user.b", b"name", b"trusted.x", b"security.y", b"bogus")
 
 
 @dataclass
@@ -77,6 +78,16 @@ class Values:
 
     # -- by kind ---------------------------------------------------------------------------------
 
+    def with_bad_pointer(self, declaration: Declaration, index: int, address: int) -> list[int]:
+        """Good arguments, but for one pointer."""
+        self._slot = 0
+        values = []
+        for position, (_, kind) in enumerate(declaration.parameters):
+            hint, self._hint = self._hint, None
+            value = hint if hint is not None and not kind.is_pointer else self.good(kind)
+            values.append(address if position == index else value & WORD)
+        return values
+
     def good(self, kind: Kind) -> int:
         """A value the call may accept."""
         maker = MAKERS.get(kind.show)
@@ -89,7 +100,7 @@ class Values:
             return self.random.choice(sorted(CONSTANTS[table].by_value))
         if kind.is_pointer:
             return self.place(bytes(256))
-        return self.random.choice(NUMBERS)
+        return 0 if self.random.random() < 0.3 else self.random.choice(NUMBERS)
 
     def bad(self, kind: Kind) -> int:
         """A value that is wrong, or on the edge."""
@@ -135,12 +146,13 @@ class Values:
 
     def path(self) -> int:
         """A name that may exist."""
-        chosen = BAD_PATHS if self.random.random() < 0.1 else PATHS
+        mood = self.random.random()
+        chosen = BAD_PATHS if mood < 0.1 else PATHS[:2] if mood < 0.3 else PATHS
         return self.place(self.random.choice(chosen) + b"\0")
 
     def name(self) -> int:
         """An attribute's or a file system's name."""
-        return self.place(self.random.choice((*NAMES, b"tmpfs")) + b"\0")
+        return self.place(self.random.choice((*NAMES, b"tmpfs", b"tmpfs")) + b"\0")
 
     def buffer(self) -> int:
         """Bytes, and a size for the next argument."""
@@ -180,7 +192,10 @@ class Values:
         """NULL or a short time, as seconds and nanoseconds or microseconds."""
         if self.random.random() < 0.2:
             return 0
-        return self.place(struct.pack("<4q", 0, self.random.choice((0, 1000, 999999)), 0, 500))
+        seconds = self.random.choice((0, 0, 0, 1_800_000_000))
+        return self.place(
+            struct.pack("<4q", seconds, self.random.choice((0, 1000, 999999)), 0, 500)
+        )
 
     def mask(self) -> int:
         """NULL or a signal mask, with its size."""
@@ -213,7 +228,7 @@ class Values:
 
     def open_flags(self) -> int:
         """Access mode and a flag or two, in this CPU's numbering."""
-        flags = self.random.choice((0, 1, 2)) | self._flags(
+        flags = self.random.choice((0, 1, 2, 2)) | self._flags(
             [0o100, 0o100, 0o200, 0o1000, 0o2000, 0o4000, 0o200000, 0o400000, 0o2000000, 0o10000000]
         )
         if self.random.random() < 0.05:
@@ -327,6 +342,7 @@ MAKERS: dict[str, Callable[[Values], int]] = {
     "*groups": Values.groups,
     "fcntl_arg": Values.flock,
     "*sched_param": Values.memory_limit,
+    "*cpu_mask": lambda values: values.place(structs.LONG.pack(1)),
     "mode": lambda values: values.random.choice((0o644, 0o755, 0o600, 0o777, 0)),
     "node_mode": lambda values: values.random.choice((0o010644, 0o100644, 0o020666, 0o140777)),
     "ioctl_cmd": lambda values: values.random.choice(

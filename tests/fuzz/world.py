@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 import time
-from collections import Counter
+from collections import Counter, deque
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from typing import Any
 
 from kernel.abi.errors import KernelError
-from kernel.abi.files import AT_FDCWD, O_RDWR
+from kernel.abi.files import AT_FDCWD, O_CREAT, O_RDONLY, O_RDWR
 from kernel.abi.memory import MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_READ, PROT_WRITE
 from kernel.abi.signals import SIGKILL, SIGUSR1
 from kernel.arch import get_arch
@@ -46,9 +48,30 @@ LIFETIME = 300
 """Calls after which a process is ended, so that what it broke for itself does not last."""
 FAMILY = 6
 """At most so many processes at a time: fork bombs are somebody else's test."""
+STEERING = 0.2
+"""The share of calls that are chosen among those that have not worked yet."""
 PATIENCE = 100
 """Jumps in time with no call made, before somebody is poked."""
 SLOW_NS = 2_000_000_000
+
+
+FIRST_FILES = (
+    (b"/dev/null", O_RDWR),
+    (b"/dev/zero", O_RDWR),
+    (b"/tmp/a", O_RDWR | O_CREAT),
+    (b"/tmp/b", O_RDWR | O_CREAT),
+    (b"/tmp", O_RDONLY),
+)
+"""What a new process has open, if it is still there."""
+
+
+def _open(task: Task, path: bytes, flags: int) -> None:
+    with suppress(KernelError):
+        file = open_at(task, AT_FDCWD, path, OpenHow.from_flags(flags, 0o644))
+        if isinstance(file, OpenFile):
+            task.fds.install(file)
+        else:
+            file.close()
 
 
 class Results(Observer[Task]):
@@ -131,7 +154,7 @@ class JumpingPoller:
 class World:
     """One machine under random calls; ``run`` makes some of them."""
 
-    def __init__(self, arch_name: str, seed: int) -> None:
+    def __init__(self, arch_name: str, seed: int, wanted: Collection[str] = ()) -> None:
         self.random = random.Random(seed)
         self.clock = ManualClock()
         self.log: list[str] = []
@@ -141,7 +164,9 @@ class World:
         self.results = Results(self.table)
         self.hardware.machine.attach(self.results)
         self._calls = [d for d in self.table.declarations if d is not None]
+        self.script: deque[Callable[[Task], tuple[int, list[int]]]] = deque()
         self.broken = False  # the files are in such a state that no program starts any more
+        self.wanted = [declaration for declaration in self._calls if declaration.name in wanted]
         self._ages: Counter[int] = Counter()
         config = RunConfig(program="prog", hostname=b"fuzz")
         self.session = Session(config, self.hardware, with_terminal=False)
@@ -183,6 +208,11 @@ class World:
         return self.hardware.system
 
     @property
+    def names(self) -> list[str]:
+        """Every declared call of this CPU."""
+        return [declaration.name for declaration in self._calls]
+
+    @property
     def cpu(self) -> RandomCpu:
         """Where the calls come from."""
         cpu: Any = self.hardware.machine.cpu
@@ -210,8 +240,8 @@ class World:
         while len(living_processes(self.system)) < 3:
             task = self.session.new_process()
             try:
-                for _ in range(3):
-                    self._open_null(task)
+                for path, flags in FIRST_FILES:
+                    _open(task, path, flags)
                 self._spawn(task)
             except KernelError:
                 self.broken = True
@@ -227,11 +257,6 @@ class World:
             path = b"/prog%d" % self.cpu.calls
             make_file(self.hardware.mounts.mounts[0].root.inode, path, self._binary, 0o755)
             spawn(task, path, (b"prog",), (b"A=b",))
-
-    def _open_null(self, task: Task) -> None:
-        file = open_at(task, AT_FDCWD, b"/dev/null", OpenHow.from_flags(O_RDWR, 0))
-        assert isinstance(file, OpenFile)
-        task.fds.install(file)
 
     def poke(self) -> None:
         """Everybody sleeps for ever: a signal wakes somebody, or ends him."""
@@ -252,7 +277,10 @@ class World:
             self._ages[task.tid] = 0
             return self.table.numbers["exit_group"], [self.random.randrange(256), 0, 0, 0, 0, 0]
         self._arena(task)
-        declaration = self.random.choice(self._calls)
+        if self.script:
+            return self.script.popleft()(task)
+        steered = self.wanted and self.random.random() < STEERING
+        declaration = self.random.choice(self.wanted if steered else self._calls)
         while declaration.name in ("exit", "exit_group") and self.random.random() < 0.9:
             declaration = self.random.choice(self._calls)
         values = draw(self.random, task, declaration)

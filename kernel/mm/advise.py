@@ -234,6 +234,8 @@ def do_mincore(space: Space, address: int, length: int) -> bytes:
         raise EINVAL("unaligned address")
     if address > USER_TOP or length > USER_TOP - address:
         raise ENOMEM("beyond the user half")
+    if not length:
+        return b""
     end = address + page_align(length)
     answer = bytearray()
     start = address

@@ -1,4 +1,4 @@
-"""The simple character devices: null, zero, full, random, urandom.  See null(4), full(4), random(4).
+"""The simple character devices: null, zero, full, random, urandom.  See null(4), random(4).
 
 Terminals register from ``kernel.views``; ``kernel.fs.devfs`` makes the nodes.
 """
@@ -119,7 +119,7 @@ class RandomFile(OpenFile):
         return done
 
     def write(self, caller: Caller, buf: Buffer, pos: int | None) -> int:
-        """Mixing input in never makes the pool worse; ours needs none, so it is read and dropped."""
+        """Mixing input in never harms; our generator needs none, so it is read and dropped."""
         done = 0
         while buf.remaining:
             data = buf.take(DISCARD)

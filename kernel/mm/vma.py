@@ -154,6 +154,8 @@ class VmaList:
 
     def overlapping(self, start: int, end: int) -> list[Vma]:
         """Every area with a page in [start, end), ascending."""
+        if start >= end:
+            return []
         first = bisect_right(self._starts, start) - 1
         if first < 0 or self._areas[first].end <= start:
             first += 1

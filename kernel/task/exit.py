@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kernel.abi.errors import EFAULT
+from kernel.abi.errors import EFAULT, EINVAL
 from kernel.abi.signals import SIGCHLD
 from kernel.task.children import notify_exit
 from kernel.task.executable import drop_executable
@@ -90,7 +90,7 @@ def _clear_child_tid(task: Task) -> None:
     try:
         task.mem.write_u32(task.clear_child_tid, 0)
         task.kernel.futexes.wake(task, task.clear_child_tid, 1)
-    except EFAULT:
+    except (EFAULT, EINVAL):
         pass  # Linux ignores it, too: the address is the program's own business
 
 

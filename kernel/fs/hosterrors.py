@@ -7,7 +7,12 @@ import errno
 from kernel.abi.errors import BY_NAME, EIO, EPIPE, KernelError
 from kernel.abi.signals import SIGPIPE
 
-_ALIASES = {"EWOULDBLOCK": "EAGAIN", "ENOTSUP": "EOPNOTSUPP", "EDEADLOCK": "EDEADLK"}
+_ALIASES = {
+    "EWOULDBLOCK": "EAGAIN",
+    "ENOTSUP": "EOPNOTSUPP",
+    "EDEADLOCK": "EDEADLK",
+    "EMFILE": "ENFILE",  # our table is full: for the guest that is the whole system's
+}
 
 
 def from_host(error: OSError) -> KernelError:

@@ -246,7 +246,7 @@ class Space:
             self.tlb.invalidate(self.root, start, count)
             if self.ranges.stale:
                 self.frames.settle(self.ranges)
-            self.forget_tables()
+        self.forget_tables()
         return dropped
 
     def clean(self, area: Vma, start: int, end: int) -> None:

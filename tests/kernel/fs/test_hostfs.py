@@ -118,8 +118,18 @@ def test_writes_are_on_the_host_at_once(volume: Volume) -> None:
         volume.open(b"/v/new", O_CREAT | O_EXCL | O_RDWR)
 
 
-def test_append_truncate_and_a_mode_that_forbids_opening_again(volume: Volume) -> None:
-    file = volume.open(b"/v/log", O_CREAT | O_WRONLY | O_APPEND, 0)
+def test_a_new_file_can_be_written_though_its_mode_forbids_opening_it_again(
+    volume: Volume,
+) -> None:
+    file = volume.open(b"/v/sealed", O_CREAT | O_WRONLY, 0)
+    assert volume.root.write(file, b"written") == 7
+    file.drop()
+    status = os.stat(volume.host / "sealed")
+    assert (stat.S_IMODE(status.st_mode), status.st_size) == (0, 7)
+
+
+def test_append_and_truncate(volume: Volume) -> None:
+    file = volume.open(b"/v/log", O_CREAT | O_WRONLY | O_APPEND, 0o600)
     volume.root.write(file, b"one ")
     with open(volume.host / "log", "ab") as other:
         other.write(b"two ")

@@ -52,6 +52,8 @@ STEERING = 0.2
 """The share of calls that are chosen among those that have not worked yet."""
 PATIENCE = 100
 """Jumps in time with no call made, before somebody is poked."""
+CHECK_EVERY = 10
+"""After so many calls the invariants of the caller's address space are checked."""
 SLOW_NS = 2_000_000_000
 
 
@@ -99,6 +101,8 @@ class Results(Observer[Task]):
         self.ended[name] += 1
         if not -4096 < result < 0:
             self.succeeded[name] += 1
+        if task.mm is not None and self.ended.total() % CHECK_EVERY == 0:
+            task.mm.check_invariants()
         if time.monotonic_ns() - self._started > SLOW_NS:
             self.slow.append(self.last)
 
@@ -137,12 +141,12 @@ class JumpingPoller:
         self._world = world
         self._selector = selector
         self._waits = 0
-        self._calls = 0
+        self.declarations = 0
 
     def wait(self, timeout_ns: int | None) -> None:
         """See kernel.machine.loop.Poller."""
-        if self._calls != self._world.cpu.calls:
-            self._calls = self._world.cpu.calls
+        if self.declarations != self._world.cpu.calls:
+            self.declarations = self._world.cpu.calls
             self._waits = 0
         self._waits += timeout_ns != 0
         if timeout_ns is None or self._waits > PATIENCE:  # a timer may tick for ever
@@ -163,10 +167,12 @@ class World:
         self.hardware = self._assemble()
         self.results = Results(self.table)
         self.hardware.machine.attach(self.results)
-        self._calls = [d for d in self.table.declarations if d is not None]
+        self.declarations = [d for d in self.table.declarations if d is not None]
         self.script: deque[Callable[[Task], tuple[int, list[int]]]] = deque()
         self.broken = False  # the files are in such a state that no program starts any more
-        self.wanted = [declaration for declaration in self._calls if declaration.name in wanted]
+        self.wanted = [
+            declaration for declaration in self.declarations if declaration.name in wanted
+        ]
         self._ages: Counter[int] = Counter()
         config = RunConfig(program="prog", hostname=b"fuzz")
         self.session = Session(config, self.hardware, with_terminal=False)
@@ -210,7 +216,7 @@ class World:
     @property
     def names(self) -> list[str]:
         """Every declared call of this CPU."""
-        return [declaration.name for declaration in self._calls]
+        return [declaration.name for declaration in self.declarations]
 
     @property
     def cpu(self) -> RandomCpu:
@@ -280,9 +286,9 @@ class World:
         if self.script:
             return self.script.popleft()(task)
         steered = self.wanted and self.random.random() < STEERING
-        declaration = self.random.choice(self.wanted if steered else self._calls)
+        declaration = self.random.choice(self.wanted if steered else self.declarations)
         while declaration.name in ("exit", "exit_group") and self.random.random() < 0.9:
-            declaration = self.random.choice(self._calls)
+            declaration = self.random.choice(self.declarations)
         values = draw(self.random, task, declaration)
         number = self.table.numbers[declaration.name]
         return number, registers(declaration, self.arch, values)

@@ -32,6 +32,7 @@ from kernel.mm.fault import FAULT_BUS
 from kernel.task import sleep
 from kernel.task.delivery import return_to_user
 from kernel.task.itimer import account
+from kernel.task.rseq import disturbed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -210,6 +211,7 @@ class Machine:
                         continue
                 task.involuntary_switches += 1
                 if not task.dead:
+                    disturbed(task)
                     scheduler.enqueue(task)
                 return
 

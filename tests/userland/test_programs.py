@@ -23,6 +23,7 @@ PROGRAMS = build.programs()
 # that see the difference are compared on the host's own CPU only.
 NOT_UNDER_QEMU = {
     "memory": "qemu-user accepts unknown advice",
+    "rseq": "qemu-user refuses rseq(2)",
     "mappings": "qemu-user places mappings itself and knows no MAP_FIXED_NOREPLACE",
     "pipes": "qemu-user drops unknown flags of pipe2",
     "processes": "qemu-user's vfork copies memory, and /proc/self/exe is qemu",

@@ -46,7 +46,7 @@ def capget(task: Task, hdrp: CapHeaderPtr, datap: CapDataOutPtr) -> Zero:
         return 0  # the documented way to ask for the version
     if not words or pid < 0:
         raise EINVAL("unknown version" if not words else "negative pid")
-    target = task.kernel.live_task(pid) if pid else task
+    target = task.kernel.tasks.get(pid) if pid else task
     if target is None:
         raise ESRCH(f"no task {pid}")
     if not datap:

@@ -73,7 +73,11 @@ def _send(group: ThreadGroup, task: Task, pending: PendingSet, info: SigInfo) ->
     elif signo == SIGCONT:
         _discard(group, STOP_SIGNALS)
         resume_group(group)
-    if group.exiting or _ignored(task, signo):
+    if group.exiting:
+        return
+    if _ignored(task, signo):
+        for observer in task.kernel.events:
+            observer.signal(task, info, "ignore")
         return
     _make_pending(task, pending, info)
     target = task if pending is task.pending else _choose(group, task, bit)

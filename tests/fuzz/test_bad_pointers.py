@@ -14,6 +14,8 @@ from syscalls.declare import Declaration
 from tests.fuzz.values import ARENA, END, NOWHERE, READ_ONLY, Values, registers
 from tests.fuzz.world import World
 
+pytestmark = pytest.mark.row("X7")
+
 SIZES = (1, 2, 4, 8, 16, 24, 32, 64, 128, 144, 256)
 EDGES = tuple(edge - size + out for edge in (END, READ_ONLY) for size in SIZES for out in (0, 1))
 ADDRESSES = (*NOWHERE, ARENA - 1, ARENA + 1, *EDGES)

@@ -9,6 +9,8 @@ import pytest
 from tests.fuzz.world import World
 from tests.support.counts import scaled
 
+pytestmark = pytest.mark.row("K13")
+
 CALLS = 1_000_000
 """Per CPU under ``make stress``; a tenth of it otherwise, which takes some ten seconds."""
 PER_WORLD = 4_000

@@ -272,8 +272,10 @@ class Values:
         return self.place(structs.OPEN_HOW.pack(flags, 0, resolve), 24)
 
     def cap_header(self) -> int:
-        """Version 3 and oneself."""
-        return self.place(structs.CAP_HEADER.pack(0x20080522, 0))
+        """A version, and oneself or somebody else."""
+        version = self.random.choice((0x20080522, 0x20080522, 0x19980330, 5))
+        pid = self.random.choice((0, 0, self.task.tid, 1, 999, -1))
+        return self.place(structs.CAP_HEADER.pack(version, pid))
 
     def groups(self) -> int:
         """A few numbers."""

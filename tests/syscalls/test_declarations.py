@@ -14,8 +14,10 @@ from syscalls.declare import DECLARATIONS, Declaration
 from syscalls.kinds import KINDS, RESULTS
 from syscalls.numbers import NUMBERS
 from syscalls.stubs import compile_stub, decode_arguments
-from tools.tracer import calls
+from tools.tracer import calls  # noqa: F401  # registers the printers
 from tools.tracer.shows import show_for
+
+pytestmark = pytest.mark.row("K3")
 
 load_families()
 ALL = sorted(DECLARATIONS.values(), key=lambda declaration: declaration.name)
@@ -108,7 +110,6 @@ def test_handlers_are_short(declaration: Declaration) -> None:
 
 @every
 def test_every_argument_has_a_printer(declaration: Declaration) -> None:
-    assert calls.entry_text
     for _, kind in declaration.parameters:
         show_for(kind.show)
 

@@ -14,6 +14,8 @@ from syscalls.kinds import Fd, FileMode, Offset, OpenFlags, PathPtr, UserAddr
 from syscalls.numbers import NUMBERS
 from syscalls.table import SyscallTable
 
+pytestmark = pytest.mark.row("K3")
+
 ARCHES = ("x86_64", "aarch64")
 SEEN: list[tuple[int, ...]] = []
 

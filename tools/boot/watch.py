@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from kernel.events import Observer
 from tools.config import TraceOptions
@@ -13,6 +13,7 @@ from tools.errors import DioramaError
 if TYPE_CHECKING:
     from kernel.machine.loop import Machine
     from kernel.task.task import Task
+    from syscalls.table import SyscallTable
     from tools.config import RunConfig
     from tools.tracer.setup import Tracing
 
@@ -48,7 +49,8 @@ class Watchers:
         # Only runs that trace need the printers.
         from tools.tracer.setup import set_up
 
-        self._tracing = set_up(options, self._machine.table, sorted_tasks(self._machine))
+        table = cast("SyscallTable", self._machine.table)  # boot made it
+        self._tracing = set_up(options, table, sorted_tasks(self._machine))
         for observer in self._tracing.observers:
             self._machine.attach(observer)
 

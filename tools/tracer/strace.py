@@ -41,11 +41,15 @@ class Options:
 
 @dataclass(slots=True)
 class _Open:
-    """A call that has been entered: ``printed`` says whether its entry is on a line."""
+    """A call that has been entered: ``printed`` says whether its entry is on a line.
+
+    ``after``: lines about signals that came meanwhile and were ignored.
+    """
 
     call: Call
     started: int
     printed: bool
+    after: list[str] = field(default_factory=list)
 
 
 class StraceTracer(Observer["Task"]):
@@ -191,6 +195,8 @@ class StraceTracer(Observer["Task"]):
             lines.write(call.notes)
         lines.write(exit_text(call))
         lines.result(result_text(call) + self._duration(entered.started))
+        for line in entered.after:
+            lines.line(tid, line)
 
     def no_return(self, task: Task, number: int, args: tuple[int, ...]) -> None:
         """exit, or death in a call: the result is ``?``."""
@@ -227,7 +233,11 @@ class StraceTracer(Observer["Task"]):
         if signal.signo == SIGKILL:
             return
         text = f"--- {signal_text(signal.signo)} {siginfo_text(signal.pack())} ---"
-        self._of(task.tid).line(task.tid, text)
+        entered = self._open.get(task.tid)
+        if entered is not None and action == "ignore":  # strace sees it when the call is over
+            entered.after.append(text)
+        else:
+            self._of(task.tid).line(task.tid, text)
 
     def stopped(self, task: Task, signal: int) -> None:
         """``--- stopped by SIGTSTP ---``."""

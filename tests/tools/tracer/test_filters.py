@@ -75,7 +75,7 @@ def test_expressions_together() -> None:
     assert chosen.status(failed=True)
     assert not chosen.status(failed=False)
     assert not chosen.unfinished
-    assert Filter.parse(["read"], KNOWN).calls == {"read"}
+    assert Filter.parse(["read"], KNOWN).calls == frozenset({"read"})
 
 
 def test_unknown_numbers_are_shown_unless_calls_are_named() -> None:

@@ -48,6 +48,8 @@ COMMANDS = (
     ("nproc",),
     ("renice", "-n", "0", "-p", "1"),
 )
+
+pytestmark = pytest.mark.row("K10")
 RANDOM = re.compile(r'getrandom\("[^"]*"')
 ADDRESS = re.compile(r"0x[0-9a-f]{5,}( /\* \d+ vars \*/)?")
 NUMBERS = re.compile(r"\b\d{4,}\b|(?<=procs=)\d+")

@@ -38,13 +38,14 @@ static void alarm_in(int ms, int again_ms)
     setitimer(ITIMER_REAL, &timer, NULL);
 }
 
-/* A child that stops us after 20 ms and lets us go on after 130: no handler runs. */
+/* A child that stops us after 20 ms and lets us go on 880 later: no handler runs.  A sleep of a
+ * second then ends in time, or, begun anew, 0.9 s late: far enough apart for a busy host. */
 static pid_t pausing(void)
 {
     pid_t parent = getpid(), child = fork();
     if (child == 0) {
         usleep(20000), kill(parent, SIGSTOP);
-        usleep(130000), kill(parent, SIGCONT);
+        usleep(880000), kill(parent, SIGCONT);
         _exit(0);
     }
     return child;
@@ -57,8 +58,8 @@ static void reads(void)
     install(SIGALRM, counting, 0), alarm_in(20, 20);
     FAILS(read(ends[0], &byte, 1), EINTR);
     CHECK(seen >= 1);
-    install(SIGALRM, feeding, SA_RESTART), alarm_in(20, 0);
-    CHECK(read(ends[0], &byte, 1) == 1 && byte == '!' && seen == 1);
+    install(SIGALRM, feeding, SA_RESTART), alarm_in(20, 300);
+    CHECK(read(ends[0], &byte, 1) == 1 && byte == '!' && seen >= 1);
     install(SIGALRM, SIG_IGN, 0), alarm_in(10, 10);
     pid_t child = fork();
     if (child == 0)
@@ -90,31 +91,32 @@ static void waits(void)
 
 static void sleeps(void)
 {
-    struct timespec long_one = {0, 200000000}, left = {9, 9};
-    install(SIGALRM, counting, SA_RESTART), alarm_in(20, 0);
+    struct timespec long_one = {1, 0}, left = {9, 9};
+    install(SIGALRM, counting, SA_RESTART), alarm_in(20, 300);
     FAILS(nanosleep(&long_one, &left), EINTR); /* never restarted by a handler */
-    CHECK(left.tv_sec == 0 && left.tv_nsec > 0 && left.tv_nsec <= 185000000);
+    CHECK(left.tv_sec == 0 && left.tv_nsec > 0 && left.tv_nsec <= 985000000);
+    alarm_in(0, 0);
     double start = now();
     pid_t child = pausing();
     CHECK(nanosleep(&long_one, NULL) == 0); /* a stop is no reason to sleep longer */
     double slept = now() - start;
-    CHECK(slept >= 0.2 && slept < 0.33);
+    CHECK(slept >= 1 && slept < 1.7);
     CHECK(waitpid(child, NULL, 0) == child);
 #ifdef SYS_poll /* ppoll begins again with what was left when it was stopped */
     start = now(), child = pausing();
-    CHECK(poll(NULL, 0, 200) == 0);
+    CHECK(poll(NULL, 0, 1000) == 0);
     slept = now() - start;
-    CHECK(slept >= 0.2 && slept < 0.33);
+    CHECK(slept >= 1 && slept < 1.7);
     CHECK(waitpid(child, NULL, 0) == child);
 #endif
 }
 
 static void polls(void)
 {
-    struct timeval time = {0, 90000};
-    install(SIGALRM, counting, SA_RESTART), alarm_in(15, 0);
-    FAILS(poll(NULL, 0, 1000), EINTR);
-    alarm_in(15, 0);
+    struct timeval time = {3, 0};
+    install(SIGALRM, counting, SA_RESTART), alarm_in(15, 300);
+    FAILS(poll(NULL, 0, 3000), EINTR);
+    alarm_in(15, 300);
     FAILS(select(0, NULL, NULL, NULL, &time), EINTR);
     alarm_in(15, 15);
     FAILS(pause(), EINTR);
@@ -131,18 +133,18 @@ static void masks(void)
     sigset_t block, old, none;
     sigemptyset(&none), sigemptyset(&block), sigaddset(&block, SIGALRM);
     sigprocmask(SIG_BLOCK, &block, &old);
-    install(SIGALRM, counting, SA_RESTART), alarm_in(15, 0);
+    install(SIGALRM, counting, SA_RESTART), alarm_in(15, 300);
     FAILS(sigsuspend(&none), EINTR);
-    CHECK(seen == 1);
+    CHECK(seen >= 1);
     sigprocmask(SIG_BLOCK, NULL, &none);
     CHECK(sigismember(&none, SIGALRM) == 1);
-    sigemptyset(&none), alarm_in(15, 0);
-    struct timespec second = {1, 0};
+    sigemptyset(&none), alarm_in(15, 300);
+    struct timespec second = {3, 0};
     FAILS(ppoll(NULL, 0, &second, &none), EINTR);
-    CHECK(seen == 1);
-    alarm_in(15, 0);
+    CHECK(seen >= 1);
+    alarm_in(15, 300);
     FAILS(pselect(0, NULL, NULL, NULL, &second, &none), EINTR);
-    alarm_in(15, 0);
+    alarm_in(15, 300);
     siginfo_t info;
     CHECK(sigwaitinfo(&block, &info) == SIGALRM && info.si_code == SI_KERNEL && seen == 0);
     struct timespec short_one = {0, 10000000}, zero = {0, 0};
@@ -164,19 +166,19 @@ static long futex(int *word, int op, int value, const struct timespec *timeout)
 static void futexes(void)
 {
     int word = 1;
-    struct timespec time = {0, 200000000};
+    struct timespec time = {1, 0};
     FAILS(futex(&word, FUTEX_WAIT_PRIVATE, 2, NULL), EAGAIN);
     double start = now();
     FAILS(futex(&word, FUTEX_WAIT_PRIVATE, 1, &time), ETIMEDOUT);
-    CHECK(now() - start >= 0.2);
+    CHECK(now() - start >= 1);
     install(SIGALRM, counting, 0), alarm_in(15, 15);
     FAILS(futex(&word, FUTEX_WAIT_PRIVATE, 1, NULL), EINTR);
-    install(SIGALRM, counting, SA_RESTART), alarm_in(15, 0);
+    install(SIGALRM, counting, SA_RESTART), alarm_in(15, 300);
     FAILS(futex(&word, FUTEX_WAIT_PRIVATE, 1, &time), EINTR); /* a timeout: never restarted */
-    start = now();
+    alarm_in(0, 0), start = now();
     pid_t child = pausing();
     FAILS(futex(&word, FUTEX_WAIT_PRIVATE, 1, &time), ETIMEDOUT);
-    CHECK(now() - start < 0.33 && waitpid(child, NULL, 0) == child);
+    CHECK(now() - start < 1.7 && waitpid(child, NULL, 0) == child);
     CHECK(futex(&word, FUTEX_WAKE, 1, NULL) == 0);
     FAILS(futex((int *)((char *)&word + 1), FUTEX_WAIT, 1, NULL), EINVAL);
     FAILS(futex(NULL, FUTEX_WAIT, 1, NULL), EFAULT);

@@ -6,7 +6,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from kernel.abi import files, process
-from kernel.abi.errors import BY_NUMBER, ERESTART_RESTARTBLOCK, Restart
+from kernel.abi.errors import (
+    BY_NUMBER,
+    ERESTART_RESTARTBLOCK,
+    ERESTARTNOHAND,
+    ERESTARTSYS,
+    Restart,
+)
 from syscalls.kinds import RESULTS
 from tools.tracer.names import CONSTANTS, FLAGS
 from tools.tracer.show_basic import describe_fd
@@ -99,6 +105,17 @@ def _number(call: Call, result: int) -> str:
 
 def _signal(call: Call, result: int) -> str:
     return f"{result} ({signal_text(result)})"
+
+
+_RESTART_BLOCK: Final = frozenset({"nanosleep", "clock_nanosleep", "poll", "restart_syscall"})
+_NO_HANDLER: Final = frozenset({"pause", "rt_sigsuspend", "select", "pselect6", "ppoll"})
+
+
+def interruption(call: Call) -> int:
+    """The code with which a signal ends this call's sleep (signal(7), "Interruption ...")."""
+    if call.name in _RESTART_BLOCK or (call.name == "futex" and call.value(3)):
+        return ERESTART_RESTARTBLOCK.errno
+    return ERESTARTNOHAND.errno if call.name in _NO_HANDLER else ERESTARTSYS.errno
 
 
 _SPECIAL: Final[dict[str, Callable[[Call, int], str]]] = {

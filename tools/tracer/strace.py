@@ -12,7 +12,7 @@ from kernel.events import Observer
 from tools.tracer.calls import complete_on_entry, entry_text, exit_text
 from tools.tracer.filters import Filter
 from tools.tracer.lines import Lines, Prefix, Sink
-from tools.tracer.results import result_text
+from tools.tracer.results import interruption, result_text
 from tools.tracer.show_signals import name as signal_text
 from tools.tracer.show_signals import siginfo_text
 from tools.tracer.text import quote, sequence
@@ -175,7 +175,7 @@ class StraceTracer(Observer["Task"]):
         tid = task.tid
         if tid not in self.traced or not self.filter.call(self.table.name(number)):
             return
-        if task.group.exiting:  # killed meanwhile: nobody will see the result
+        if task.group.exiting and not self._waiting_lines(tid):  # SIGKILL: nobody sees the result
             self._close_open(task)
             return
         entered = self._open.pop(tid, None)
@@ -203,8 +203,18 @@ class StraceTracer(Observer["Task"]):
         if task.tid in self.traced:
             self._close_open(task)
 
+    def _waiting_lines(self, tid: int) -> list[str]:
+        entered = self._open.get(tid)
+        return entered.after if entered is not None else []
+
     def _close_open(self, task: Task) -> None:
-        entered = self._open.pop(task.tid, None)
+        entered = self._open.get(task.tid)
+        if entered is not None and entered.after:
+            # A signal ended the sleep.  To a tracer it looks interrupted first, then killed.
+            number = self.table.numbers.get(entered.call.name, -1)
+            self.syscall_exit(task, number, (), -interruption(entered.call), "")
+            return
+        self._open.pop(task.tid, None)
         if entered is None or not self.filter.unfinished:
             return
         lines = self._of(task.tid)
@@ -234,7 +244,7 @@ class StraceTracer(Observer["Task"]):
             return
         text = f"--- {signal_text(signal.signo)} {siginfo_text(signal.pack())} ---"
         entered = self._open.get(task.tid)
-        if entered is not None and action == "ignore":  # strace sees it when the call is over
+        if entered is not None:  # strace sees a signal when the call is over
             entered.after.append(text)
         else:
             self._of(task.tid).line(task.tid, text)

@@ -10,6 +10,7 @@ import platform
 import re
 import subprocess
 import sys
+import tempfile
 from difflib import unified_diff
 from pathlib import Path
 
@@ -25,7 +26,7 @@ SCRIPTS = (
     "(exit 3); echo $?; read x; umask 027; cd /; kill -TERM $$",
     'trap "echo t" INT; kill -INT $$; cat </nonexistent; exit 5',
     "echo hi >/dev/null; sleep 0.01; kill -KILL $$",
-    "sh -c 'kill -SEGV $$'; ulimit -n 100; ulimit -n; exec true",
+    "sh -c 'kill -SEGV $$'; cd /etc; pwd >/dev/null; exec true",
     "set -e; echo a >/tmp/.diorama-same; rm /tmp/.diorama-same; false; echo never",
     "exec 5>&1 6<&0; test -r / && test -d /dev; exec 5>&-; kill -STOP 99999; :",
 )
@@ -54,7 +55,11 @@ def normal(text: str) -> list[str]:
         for pattern, replacement in RULES:
             line = pattern.sub(replacement, line)
         lines.append(line)
-    return lines
+    return [line for line in lines if not _SCHEDULING.search(line)]
+
+
+_SCHEDULING = re.compile(r"SIGCHLD \{|rt_sigreturn|wait4.*ERESTARTSYS")
+"""Whether a child ends before or after its parent waits is nobody's promise."""
 
 
 def traces(stem: Path) -> list[list[str]]:
@@ -75,11 +80,12 @@ def test_the_two_traces_are_equal(busybox: str, script: str, tmp_path: Path) -> 
     strace = str(oracles.program("strace"))
     outside, inside = tmp_path / "outside", tmp_path / "inside"
     environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"}
-    subprocess.run(
-        [strace, "-ff", "-o", str(outside), busybox, "sh", "-c", script],
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        env=environment, cwd="/", timeout=30, check=False,
-    )  # fmt: skip
+    with tempfile.TemporaryFile() as empty, tempfile.TemporaryFile() as output:
+        subprocess.run(
+            [strace, "-ff", "-o", str(outside), busybox, "sh", "-c", script],
+            stdin=empty, stdout=output, stderr=output,
+            env=environment, cwd="/", timeout=30, check=False,
+        )  # fmt: skip
     run_cli("trace", "-ff", "-o", str(inside), busybox, "sh", "-c", script)
     expected = traces(outside)
     if not expected or not expected[0]:

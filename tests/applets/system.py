@@ -57,7 +57,7 @@ def system_commands() -> dict[str, Command]:
         "hostname": script("hostname | wc -l; hostname newname && hostname"),
         "id": script("id; id -u daemon; id -Gn; id nosuchuser"),
         "ipcalc": busybox("ipcalc", "-bnmp", "192.168.7.9/20"),
-        "kill": script("sleep 100 & kill $!; wait $!; echo $?; kill -l 15; kill -l HUP; kill -0 $$"),
+        "kill": script("exec 2> /dev/null; sleep 100 & kill $!; wait $!; echo $?; kill -l 15; kill -l HUP; kill -0 $$"),
         "killall": script("sleep 100 & sleep 100 & usleep 200000; killall sleep; wait; echo $?; killall nobody"),
         "logname": script("logname < /dev/null; echo $?"),
         "mkpasswd": busybox("mkpasswd", "-m", "sha512", "-S", "saltsalt", "secret"),

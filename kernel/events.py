@@ -47,6 +47,9 @@ class Observer(Generic[TaskT]):
     def task_end(self, task: TaskT, status: int) -> None:
         """A task is dead; status as in wait(2)."""
 
+    def renumbered(self, task: TaskT, old: int, new: int) -> None:
+        """A thread that executes takes the number of its dead leader; ``exec`` follows."""
+
     def exec(self, task: TaskT, path: bytes, argv: tuple[bytes, ...]) -> None:
         """execve succeeded."""
 

@@ -1,6 +1,6 @@
-"""Making, replacing, ending and waiting for processes.
+"""Replacing, ending and waiting for processes.
 
-See fork(2), vfork(2), clone(2), execve(2), execveat(2), _exit(2), exit_group(2), wait4(2),
+See execve(2), execveat(2), _exit(2), exit_group(2), wait4(2),
 waitid(2), getpid(2), gettid(2), set_tid_address(2), getrusage(2).
 """
 
@@ -14,8 +14,6 @@ from kernel.abi.process import (
     __WALL,
     __WCLONE,
     __WNOTHREAD,
-    CLONE_VFORK,
-    CLONE_VM,
     P_ALL,
     P_PGID,
     P_PID,
@@ -30,8 +28,6 @@ from kernel.abi.process import (
     WSTOPPED,
     WUNTRACED,
 )
-from kernel.abi.signals import SIGCHLD
-from kernel.task import clone as clones
 from kernel.task.execve import Target, execute
 from kernel.task.exit import exit_process, exit_task
 from kernel.task.siginfo import SigInfo
@@ -44,7 +40,6 @@ if TYPE_CHECKING:
     from kernel.wait import Blocking
     from syscalls.kinds import (
         AtFlags,
-        CloneFlags,
         DirFd,
         EnvironPtr,
         ExitStatus,
@@ -52,7 +47,6 @@ if TYPE_CHECKING:
         NewPid,
         NoReturnValue,
         PathPtr,
-        PidOutPtr,
         PidT,
         RusagePtr,
         RusageWho,
@@ -100,47 +94,16 @@ def set_tid_address(task: Task, tidptr: UserAddr) -> NewPid:
     return task.tid
 
 
-# --- beginning -----------------------------------------------------------------------------------
-
-
-@syscall("fork(2)", arch="x86_64")
-def fork(task: Task) -> NewPid | Blocking[NewPid]:
-    """A child with copies of everything.  See fork(2)."""
-    return clones.clone(task, clones.Request(0, SIGCHLD))
-
-
-@syscall("vfork(2)", arch="x86_64")
-def vfork(task: Task) -> NewPid | Blocking[NewPid]:
-    """A child that borrows the caller's memory until it executes or exits.  See vfork(2)."""
-    return clones.clone(task, clones.Request(CLONE_VM | CLONE_VFORK, SIGCHLD))
-
-
-@syscall(
-    "clone(2)",
-    order={"aarch64": (0, 1, 2, 4, 3)},
-    partial="processes only: threads, namespaces and other combinations of flags are EINVAL",
-)
-def clone(
-    task: Task,
-    flags: CloneFlags,
-    stack: UserAddr,
-    parent_tid: PidOutPtr,
-    child_tid: PidOutPtr,
-    tls: UserAddr,
-) -> NewPid | Blocking[NewPid]:
-    """A child that shares or copies as the flags say.  See clone(2)."""
-    return clones.clone(task, clones.request_of(flags, stack, parent_tid, child_tid, tls))
-
-
 # --- another program -----------------------------------------------------------------------------
 
 
 @syscall("execve(2)")
-def execve(task: Task, pathname: PathPtr, argv: StringsPtr, envp: EnvironPtr) -> NoReturnValue:
+def execve(
+    task: Task, pathname: PathPtr, argv: StringsPtr, envp: EnvironPtr
+) -> NoReturnValue | Blocking[NoReturnValue]:
     """Run another program in this process.  See execve(2)."""
     path = task.mem.read_path(pathname)
-    execute(task, Target(AT_FDCWD, path), argv, envp)
-    return NO_RETURN_VALUE
+    return execute(task, Target(AT_FDCWD, path), argv, envp)
 
 
 @syscall("execveat(2)")
@@ -151,13 +114,12 @@ def execveat(
     argv: StringsPtr,
     envp: EnvironPtr,
     flags: AtFlags,
-) -> NoReturnValue:
+) -> NoReturnValue | Blocking[NoReturnValue]:
     """As execve, of a file relative to a directory or of an open file.  See execveat(2)."""
     if flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW):
         raise EINVAL("only AT_EMPTY_PATH and AT_SYMLINK_NOFOLLOW are known")
     path = task.mem.read_path(pathname)
-    execute(task, Target(dirfd, path, flags), argv, envp)
-    return NO_RETURN_VALUE
+    return execute(task, Target(dirfd, path, flags), argv, envp)
 
 
 # --- the end -------------------------------------------------------------------------------------

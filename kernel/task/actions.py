@@ -59,6 +59,11 @@ class SignalActions:
             handler == SIG_DFL and bool(IGNORED_BY_DEFAULT >> (signo - 1) & 1)
         )
 
+    def share(self) -> SignalActions:
+        """One more task uses this table (CLONE_SIGHAND)."""
+        self.users += 1
+        return self
+
     def copy(self) -> SignalActions:
         """For fork."""
         return SignalActions(list(self.table))

@@ -1,7 +1,7 @@
-"""New tasks: fork, vfork, clone.  See clone(2), fork(2), vfork(2).
+"""New tasks: fork, vfork, threads.  See clone(2), fork(2), vfork(2), pthreads(7).
 
 What the child shares and what it gets a copy of is decided here and nowhere else.  The flags that
-may be combined are a whitelist: processes in the forms C libraries use.
+may be combined are a whitelist: clone_forms.py.
 
 Linux analogue: ``kernel/fork.c``, ``copy_process``.
 """
@@ -9,14 +9,19 @@ Linux analogue: ``kernel/fork.c``, ``copy_process``.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from kernel.abi.errors import EAGAIN, EFAULT, EINVAL, ERESTARTNOINTR, KernelError
 from kernel.abi.process import (
     CLONE_CHILD_CLEARTID,
     CLONE_CHILD_SETTID,
+    CLONE_CLEAR_SIGHAND,
+    CLONE_FILES,
+    CLONE_FS,
     CLONE_PARENT_SETTID,
     CLONE_SETTLS,
+    CLONE_SIGHAND,
+    CLONE_THREAD,
     CLONE_VFORK,
     CLONE_VM,
     CSIGNAL,
@@ -24,6 +29,7 @@ from kernel.abi.process import (
 from kernel.abi.signals import NSIG, SS_DISABLE
 from kernel.arch.base import AltStack
 from kernel.cred import CAP_SYS_ADMIN, CAP_SYS_RESOURCE, RLIMIT_NPROC
+from kernel.task.clone_forms import form_of
 from kernel.task.executable import share_executable
 from kernel.task.jobs import join_group
 from kernel.task.signals import pending_signal
@@ -33,12 +39,8 @@ from kernel.wait import Interrupted, Sleep, WaitQueue
 
 if TYPE_CHECKING:
     from kernel.mm.address_space import AddressSpace
+    from kernel.task.actions import SignalActions
     from kernel.wait import Blocking
-
-OPTIONS: Final = CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | CLONE_SETTLS
-"""What may be added to any of the forms."""
-FORMS: Final = (0, CLONE_VM | CLONE_VFORK, CLONE_VFORK)
-"""What is shared, in the combinations that are allowed: fork, posix_spawn and vfork."""
 
 
 class Request(NamedTuple):
@@ -53,14 +55,13 @@ class Request(NamedTuple):
 
 
 def request_of(flags: int, stack: int, parent_tid: int, child_tid: int, tls: int) -> Request:
-    """clone(2) has the exit signal in the low byte of its flags."""
-    return Request(flags & ~CSIGNAL, flags & CSIGNAL, stack, parent_tid, child_tid, tls)
+    """clone(2) has the exit signal in the low byte of its flags, which are 32 bits wide."""
+    return Request(flags & 0xFFFFFF00, flags & CSIGNAL, stack, parent_tid, child_tid, tls)
 
 
 def clone(task: Task, request: Request) -> int | Blocking[int]:
-    """Make a child process; its pid.  A vfork sleeps until the child has done execve or ended."""
-    if request.flags & ~OPTIONS not in FORMS:
-        raise EINVAL(f"clone flags {request.flags:#x} are no form of a process")
+    """Make a child or a thread; its number.  A vfork sleeps until the child executes or ends."""
+    form_of(request.flags)
     if request.exit_signal > NSIG:
         raise EINVAL("no such exit signal")
     if pending_signal(task):
@@ -94,22 +95,23 @@ def _make(parent: Task, request: Request) -> Task:
     """The child, ready to run.  Everything that can fail comes before anything is changed."""
     kernel = parent.kernel
     assert parent.mm is not None
-    pid = kernel.pids.allocate()
+    flags = request.flags
+    tid = kernel.pids.allocate()
     try:
-        space = _space(parent.mm, request.flags)
+        space = _space(parent.mm, flags)
     except KernelError:
-        kernel.pids.release(pid)
+        kernel.pids.release(tid)
         raise
-    group = _group(parent, pid, request)
+    group = parent.group if flags & CLONE_THREAD else _group(parent, tid, request)
     child = Task(
         kernel,
-        pid,
+        tid,
         group,
         mm=space,
-        fds=parent.fds.copy(),
-        fs=parent.fs.copy(),
+        fds=parent.fds.share() if flags & CLONE_FILES else parent.fds.copy(),
+        fs=parent.fs.share() if flags & CLONE_FS else parent.fs.copy(),
         cred=parent.cred,
-        actions=parent.actions.copy(),
+        actions=_actions(parent, flags),
         context=kernel.cpu.clone_context(parent.context),
         policy=parent.policy.for_child(),
         comm=parent.comm,
@@ -118,10 +120,15 @@ def _make(parent: Task, request: Request) -> Task:
         space.limits = group.limits
     _inherit(parent, child, request)
     _set_registers(child, request)
-    kernel.tasks[pid] = child
-    kernel.groups[pid] = group
+    kernel.tasks[tid] = child
     kernel.change_user(None, child.cred.ruid)
     return child
+
+
+def _actions(parent: Task, flags: int) -> SignalActions:
+    if flags & CLONE_SIGHAND:
+        return parent.actions.share()
+    return parent.actions.after_exec() if flags & CLONE_CLEAR_SIGHAND else parent.actions.copy()
 
 
 def _space(space: AddressSpace, flags: int) -> AddressSpace:
@@ -136,7 +143,7 @@ def _space(space: AddressSpace, flags: int) -> AddressSpace:
 def _group(parent: Task, pid: int, request: Request) -> ThreadGroup:
     old = parent.group
     group = ThreadGroup(pid, old, old.pgrp, old.limits.copy(), parent.kernel.user_signals)
-    old.children[pid] = group
+    old.children[pid] = parent.kernel.groups[pid] = group
     join_group(group, old.pgrp)
     group.exit_signal = request.exit_signal
     group.no_terminal = old.no_terminal

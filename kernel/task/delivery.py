@@ -40,7 +40,6 @@ from kernel.abi.signals import (
 from kernel.arch.base import AltStack, SignalFrame
 from kernel.cred import RLIMIT_CORE
 from kernel.task.altstack import NO_ALTSTACK, altstack_flags, on_altstack, set_altstack
-from kernel.task.children import notify_stopped
 from kernel.task.exit import exit_task
 from kernel.task.jobs import is_orphaned
 from kernel.task.rseq import disturbed
@@ -49,7 +48,7 @@ from kernel.task.signals import (
     end_group,
     force_signal,
     pending_signal,
-    send_to_group,
+    report_stop,
     set_blocked,
     wake_for_signal,
 )
@@ -68,7 +67,7 @@ def return_to_user(task: Task) -> bool:
     """Do what has to be done before user code runs; False if the task stopped or died."""
     group = task.group
     while True:
-        if group.exiting:
+        if group.exiting or group.executing is not None:
             exit_task(task, group.status)
             return False
         if group.stop_signal:
@@ -149,10 +148,7 @@ def _stop(task: Task) -> None:
     task.kernel.scheduler.remove(task)
     for observer in task.kernel.events:
         observer.stopped(task, group.stop_signal)
-    if all(other.state == STOPPED for other in group.tasks.values()):
-        group.stop_report = group.stop_signal
-        group.continued = False
-        notify_stopped(group, group.stop_signal, send_to_group)
+    report_stop(group)
 
 
 def _run_handler(task: Task, info: SigInfo, action: Action) -> None:

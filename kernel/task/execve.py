@@ -1,7 +1,8 @@
 """execve: a new program in an old task.  See execve(2).
 
 The new address space is filled beside the old one, so everything that can go wrong goes wrong
-while the caller is whole: it gets an errno, never half a program.  ``_commit`` is the point of no
+while the caller is whole: it gets an errno, never half a program.  Then the other threads of the
+process are ended, and the caller sleeps until they are gone.  ``_commit`` is the point of no
 return; nothing in it fails.
 
 Linux analogue: ``fs/exec.c``, where the point of no return comes before loading.
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kernel.abi.errors import E2BIG, EAGAIN, ELOOP, ENOENT, ENOEXEC, KernelError
 from kernel.abi.files import AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, S_IFLNK, S_IFMT
+from kernel.abi.results import NO_RETURN_VALUE
 from kernel.abi.signals import SIGCHLD, SS_DISABLE
 from kernel.arch.base import AltStack
 from kernel.cred import (
@@ -22,8 +24,8 @@ from kernel.cred import (
     RLIMIT_STACK,
 )
 from kernel.task.credentials import after_exec
-from kernel.task.executable import set_executable
-from kernel.task.exit import release_space
+from kernel.task.executable import drop_executable, set_executable
+from kernel.task.exit import forget, release_space
 from kernel.task.program import (
     BinaryFormat,
     Image,
@@ -33,12 +35,15 @@ from kernel.task.program import (
     open_program,
     read_at,
 )
+from kernel.task.signals import end_siblings
 from kernel.vfs.walk import EMPTY, FOLLOW, walk
+from kernel.wait import Sleep, WaitQueue
 
 if TYPE_CHECKING:
     from kernel.mm.address_space import AddressSpace
     from kernel.task.task import Task
     from kernel.vfs.openfile import OpenFile
+    from kernel.wait import Blocking
 
 __all__ = ["BinaryFormat", "Image", "Interpreter", "Program", "execute", "read_strings", "spawn"]
 
@@ -66,17 +71,24 @@ class Target(NamedTuple):
         return base + b"/" + self.path if self.path else base
 
 
-def execute(task: Task, target: Target, argv: int, envp: int) -> None:
-    """execve(2), execveat(2): ``argv`` and ``envp`` are addresses of arrays of strings."""
+def execute(task: Task, target: Target, argv: int, envp: int) -> int | Blocking[int]:
+    """execve(2), execveat(2): ``argv`` and ``envp`` are addresses of arrays of strings.
+
+    It sleeps if the process has other threads: they have to end first.
+    """
     if not target.path and not target.flags & AT_EMPTY_PATH:
         raise ENOENT("empty path")
     _check_process_limit(task)
     file = _open(task, target)
     try:
         arguments = read_strings(task, argv, envp)
-        _run(task, target, file, *arguments)
+        program, image = _prepare(task, target, file, *arguments)
     finally:
         file.drop()
+    if len(task.group.tasks) > 1:
+        return _commit_alone(task, program, image)
+    _commit(task, program, image)
+    return NO_RETURN_VALUE
 
 
 def spawn(task: Task, path: bytes, argv: tuple[bytes, ...], envp: tuple[bytes, ...]) -> None:
@@ -84,7 +96,7 @@ def spawn(task: Task, path: bytes, argv: tuple[bytes, ...], envp: tuple[bytes, .
     target = Target(AT_FDCWD, path)
     file = _open(task, target)
     try:
-        _run(task, target, file, argv, envp)
+        _commit(task, *_prepare(task, target, file, argv, envp))
     finally:
         file.drop()
 
@@ -133,14 +145,14 @@ def _strings(task: Task, address: int, room: int) -> tuple[bytes, ...]:
     return tuple(strings)
 
 
-def _run(
+def _prepare(
     task: Task,
     target: Target,
     file: OpenFile,
     argv: tuple[bytes, ...],
     envp: tuple[bytes, ...],
-) -> None:
-    """Load, then commit."""
+) -> tuple[Program, Image]:
+    """Everything that can fail."""
     name = target.name
     cred, secure = after_exec(task, file)
     space = task.kernel.new_space(task.limits)
@@ -154,7 +166,7 @@ def _run(
     finally:
         if program.file is not file:
             program.file.drop()
-    _commit(task, program, image)
+    return program, image
 
 
 def _load(program: Program, target: Target) -> Image:
@@ -202,6 +214,43 @@ def _switch_to_interpreter(program: Program, found: Interpreter) -> None:
 
 
 # --- the point of no return ------------------------------------------------------------------
+
+
+def _commit_alone(task: Task, program: Program, image: Image) -> Blocking[int]:
+    """End the other threads, wait until they are gone, and take the leader's place."""
+    group = task.group
+    done = False
+    end_siblings(task)
+    group.siblings_gone = queue = WaitQueue("execve: the other threads")
+    task.killable_only = True
+    try:
+        while len(group.tasks) > 1:
+            yield Sleep((queue,))
+        done = True
+    finally:
+        group.executing = group.siblings_gone = None
+        if not done:  # killed while it waited
+            drop_executable(program.space)
+            program.space.destroy()
+    if task is not group.leader:
+        _become_leader(task)
+    _commit(task, program, image)
+    return NO_RETURN_VALUE
+
+
+def _become_leader(task: Task) -> None:
+    """The process keeps its number: the calling thread takes it over from the dead leader."""
+    group, kernel = task.group, task.kernel
+    leader, old = group.leader, task.tid
+    leader.pending.discard(-1)
+    forget(leader)
+    for observer in kernel.events:
+        observer.renumbered(task, old, group.pid)
+    kernel.pids.hold(group.pid)
+    del kernel.tasks[old], group.tasks[old]
+    kernel.pids.release(old)
+    task.tid = group.pid
+    group.leader = group.tasks[group.pid] = kernel.tasks[group.pid] = task
 
 
 def _commit(task: Task, program: Program, image: Image) -> None:

@@ -19,7 +19,7 @@ from kernel.task.itimer import cancel_timers
 from kernel.task.jobs import hang_up_orphans, leave_group, session_leader_exits
 from kernel.task.robust import release_robust_futexes
 from kernel.task.siginfo import SigInfo
-from kernel.task.signals import end_group, send_to_group
+from kernel.task.signals import end_group, report_stop, retarget, send_to_group
 from kernel.task.task import DEAD, ZOMBIE
 from kernel.task.usage import keep_memory_usage, of_task
 
@@ -50,6 +50,7 @@ def exit_task(task: Task, status: int) -> None:
     release_space(task)
     task.fds.release()
     task.fs.release()
+    task.actions.users -= 1
     task.utime_final = 0
     task.stime_ns = 0
     if task.context is not None:
@@ -95,14 +96,24 @@ def _clear_child_tid(task: Task) -> None:
 
 
 def _end_thread(task: Task) -> None:
-    if task is not task.group.leader:
-        _forget(task)
+    """Others of the process live on.  A leader stays as a zombie: the process has its number."""
+    group = task.group
+    if task is not group.leader:
+        task.pending.discard(-1)
+        forget(task)
+    if group.siblings_gone is not None:
+        group.siblings_gone.wake()
+    retarget(task)
+    report_stop(group)
 
 
-def _forget(task: Task) -> None:
+def forget(task: Task) -> None:
+    """Its number is free from now on, and the user has one task less."""
     task.state = DEAD
-    del task.kernel.tasks[task.tid]
-    task.kernel.pids.release(task.tid)
+    kernel = task.kernel
+    del kernel.tasks[task.tid]
+    kernel.pids.release(task.tid)
+    kernel.change_user(task.cred.ruid, None)
 
 
 def _end_process(group: ThreadGroup) -> None:
@@ -163,7 +174,5 @@ def reap(group: ThreadGroup) -> None:
     leader = group.leader
     group.pending.discard(-1)
     leader.pending.discard(-1)
-    user = leader.cred.ruid
-    kernel.change_user(user, None)
     del kernel.groups[group.pid]
-    _forget(leader)
+    forget(leader)

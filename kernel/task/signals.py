@@ -27,7 +27,7 @@ from kernel.abi.signals import (
 )
 from kernel.cred import RLIMIT_SIGPENDING
 from kernel.task.actions import Action, SignalActions
-from kernel.task.children import notify_continued
+from kernel.task.children import notify_continued, notify_stopped
 from kernel.task.pending import PendingSet
 from kernel.task.siginfo import SigInfo
 from kernel.task.task import SLEEPING, STOPPED, UNINTERRUPTIBLE, Task
@@ -40,11 +40,15 @@ __all__ = [
     "PendingSet",
     "SigInfo",
     "SignalActions",
+    "doomed",
+    "end_siblings",
     "force_signal",
     "kill_group",
     "lend_mask",
     "pending_signal",
     "post_kernel_signal",
+    "report_stop",
+    "retarget",
     "return_mask",
     "send_to_group",
     "send_to_task",
@@ -167,11 +171,31 @@ def end_group(group: ThreadGroup, status: int) -> None:
         wake_for_signal(task, kill=True)
 
 
+def end_siblings(task: Task) -> None:
+    """execve has passed its last check: every other task of the process dies."""
+    group = task.group
+    group.executing = task
+    for other in list(group.tasks.values()):
+        if other is not task:
+            wake_for_signal(other, kill=True)
+
+
+def report_stop(group: ThreadGroup) -> None:
+    """A task stopped, or left a stopping process: tell the parent once nobody runs any more."""
+    if not group.stop_signal or group.stopped:
+        return
+    if all(task.state == STOPPED for task in group.tasks.values()):
+        group.stopped = True
+        group.stop_report = group.stop_signal
+        group.continued = False
+        notify_stopped(group, group.stop_signal, send_to_group)
+
+
 def resume_group(group: ThreadGroup) -> None:
     """SIGCONT was sent: stopped tasks go on, whatever becomes of the signal itself."""
     if not group.stop_signal:
         return
-    was_stopped = all(task.state == STOPPED for task in group.tasks.values())
+    was_stopped, group.stopped = group.stopped, False
     group.stop_signal = 0
     group.stop_report = 0
     for task in group.tasks.values():
@@ -187,7 +211,13 @@ def pending_signal(task: Task) -> bool:
     group = task.group
     if (task.pending.bits | group.pending.bits) & (~task.blocked | task.sigwait):
         return True
-    return group.exiting or group.stop_signal != 0
+    return group.exiting or group.stop_signal != 0 or group.executing is not None
+
+
+def doomed(task: Task) -> bool:
+    """Must it die before it runs user code again: its process ends, or a sibling executes?"""
+    group = task.group
+    return group.exiting or (group.executing is not None and group.executing is not task)
 
 
 def set_blocked(task: Task, mask: int) -> None:
@@ -198,7 +228,7 @@ def set_blocked(task: Task, mask: int) -> None:
     if (task.pending.bits | task.group.pending.bits) & ~mask:
         task.work = True
     if newly and len(task.group.tasks) > 1:
-        _retarget(task, newly)
+        retarget(task, newly)
 
 
 def lend_mask(task: Task, mask: int) -> None:
@@ -219,8 +249,11 @@ def return_mask(task: Task) -> None:
         set_blocked(task, mask)
 
 
-def _retarget(task: Task, signals: int) -> None:
-    """The process has signals pending that this task has just blocked: others must take them."""
+def retarget(task: Task, signals: int = -1) -> None:
+    """The process has signals pending that this task will not take: others must."""
+    signals &= task.group.pending.bits
+    if not signals:
+        return
     for other in task.group.tasks.values():
         if other is not task and signals & ~other.blocked:
             wake_for_signal(other)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from kernel.abi.errors import ERESTARTSYS, KernelError, Restart
 from kernel.task.exit import exit_task
 from kernel.task.siginfo import SigInfo
-from kernel.task.signals import pending_signal, send_to_task
+from kernel.task.signals import doomed, pending_signal, send_to_task
 from kernel.wait import Interrupted
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def resume(task: Task) -> int | None:
     waiter = task.waiter
     assert generator is not None
     assert waiter is not None
-    if task.group.exiting:
+    if doomed(task):
         _die(task)
         return None
     task.generator = task.waiter = task.sleep = None
@@ -75,7 +75,7 @@ def _finished(task: Task, stop: StopIteration) -> int:
 
 
 def _sleep(task: Task, generator: Blocking[Any], sleep: Sleep) -> int | None:
-    stop = task.group.exiting if task.killable_only else pending_signal(task)
+    stop = doomed(task) if task.killable_only else pending_signal(task)
     if stop:
         return _interrupt(task, generator)
     task.generator = generator

@@ -29,7 +29,10 @@ class ThreadGroup:
     ``dumpable``: may it leave a core and be looked into (prctl(2), PR_SET_DUMPABLE).
     ``no_terminal``: it gave up the session's terminal for itself (TIOCNOTTY).
     Job control: ``stop_signal`` != 0 while the process is stopped or stopping; ``stop_report`` is
-    the signal a parent has not waited for yet; ``continued`` likewise for SIGCONT.
+    the signal a parent has not waited for yet; ``continued`` likewise for SIGCONT; ``stopped``:
+    the parent has been told of the present stop.
+    ``executing``: the task of it that does execve and ends all others; it sleeps on
+    ``siblings_gone`` meanwhile.
     """
 
     __slots__ = (
@@ -41,6 +44,7 @@ class ThreadGroup:
         "cpu_warnings",
         "did_exec",
         "dumpable",
+        "executing",
         "exit_signal",
         "exiting",
         "leader",
@@ -53,9 +57,11 @@ class ThreadGroup:
         "pid",
         "real_timer",
         "reaped",
+        "siblings_gone",
         "status",
         "stop_report",
         "stop_signal",
+        "stopped",
         "subreaper",
         "tasks",
         "unkillable",
@@ -81,10 +87,13 @@ class ThreadGroup:
         self.pending = PendingSet(charges)
         self.exit_signal = 0
         self.exiting = False
+        self.executing: Task | None = None
+        self.siblings_gone: WaitQueue | None = None
         self.reaped = False
         self.status = 0
         self.stop_signal = 0
         self.stop_report = 0
+        self.stopped = False
         self.continued = False
         self.subreaper = False
         self.unkillable = False

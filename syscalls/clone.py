@@ -1,0 +1,77 @@
+"""Making processes and threads: fork(2), vfork(2), clone(2), clone3."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from kernel.abi.errors import E2BIG, EINVAL
+from kernel.abi.process import CLONE_DETACHED, CLONE_THREAD, CLONE_VFORK, CLONE_VM, CSIGNAL
+from kernel.abi.signals import SIGCHLD
+from kernel.abi.structs import CLONE_ARGS, CLONE_ARGS_SIZE_VER0
+from kernel.arch.base import PAGE_SIZE, USER_TOP
+from kernel.task import clone as clones
+from syscalls.declare import syscall
+
+if TYPE_CHECKING:
+    from kernel.task.task import Task
+    from kernel.wait import Blocking
+    from syscalls.kinds import CloneArgsPtr, CloneFlags, NewPid, PidOutPtr, Size, UserAddr
+
+_MISSING: Final = "forks, vforks and threads; namespaces and other combinations of flags are EINVAL"
+
+
+@syscall("fork(2)", arch="x86_64")
+def fork(task: Task) -> NewPid | Blocking[NewPid]:
+    """A child with copies of everything.  See fork(2)."""
+    return clones.clone(task, clones.Request(0, SIGCHLD))
+
+
+@syscall("vfork(2)", arch="x86_64")
+def vfork(task: Task) -> NewPid | Blocking[NewPid]:
+    """A child that borrows the caller's memory until it executes or exits.  See vfork(2)."""
+    return clones.clone(task, clones.Request(CLONE_VM | CLONE_VFORK, SIGCHLD))
+
+
+@syscall("clone(2)", order={"aarch64": (0, 1, 2, 4, 3)}, partial=_MISSING)
+def clone(
+    task: Task,
+    flags: CloneFlags,
+    stack: UserAddr,
+    parent_tid: PidOutPtr,
+    child_tid: PidOutPtr,
+    tls: UserAddr,
+) -> NewPid | Blocking[NewPid]:
+    """A child or a thread that shares or copies as the flags say.  See clone(2)."""
+    return clones.clone(task, clones.request_of(flags, stack, parent_tid, child_tid, tls))
+
+
+@syscall("clone(2)", partial=_MISSING + "; set_tid is EINVAL")
+def clone3(task: Task, cl_args: CloneArgsPtr, size: Size) -> NewPid | Blocking[NewPid]:
+    """As clone, with its arguments in a structure that can grow.  See clone(2)."""
+    if size < CLONE_ARGS_SIZE_VER0:
+        raise EINVAL("smaller than the first version of struct clone_args")
+    if size > PAGE_SIZE:
+        raise E2BIG("more than a page")
+    data = task.mem.read(cl_args, size)
+    if any(data[CLONE_ARGS.size :]):
+        raise E2BIG("members this kernel does not know")
+    known = data[: CLONE_ARGS.size].ljust(CLONE_ARGS.size, b"\0")
+    return clones.clone(task, _request(*CLONE_ARGS.unpack(known)))
+
+
+def _request(
+    flags: int, _pidfd: int, child_tid: int, parent_tid: int, exit_signal: int, stack: int,
+    stack_size: int, tls: int, set_tid: int, set_tid_size: int, _cgroup: int,
+) -> clones.Request:  # fmt: skip
+    """struct clone_args by name; where the stack is a range and the exit signal has its place."""
+    if set_tid or set_tid_size:
+        raise EINVAL("set_tid: numbers cannot be chosen here")
+    if flags & (CSIGNAL | CLONE_DETACHED) or exit_signal & ~CSIGNAL:
+        raise EINVAL("flags or signal of the old clone")
+    if flags & CLONE_THREAD and exit_signal:
+        raise EINVAL("a thread has no exit signal")
+    if (stack == 0) != (stack_size == 0):
+        raise EINVAL("a stack has an address and a size")
+    if stack + stack_size > USER_TOP:
+        raise EINVAL("the stack lies outside the user half")
+    return clones.Request(flags, exit_signal, stack + stack_size, parent_tid, child_tid, tls)

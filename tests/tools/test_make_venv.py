@@ -81,5 +81,5 @@ def test_hosts(monkeypatch: pytest.MonkeyPatch, system: str, machine: str, fine:
 
 def test_of_pips_story_our_own_line_is_told() -> None:
     script = "print('noise'); print('  diorama: no C compiler here'); print('more'); exit(1)"
-    with pytest.raises(SystemExit, match="^diorama: no C compiler here$"):
+    with pytest.raises(SystemExit, match=r"^diorama: no C compiler here$"):
         make_venv.install([sys.executable, "-c", script])

@@ -33,9 +33,6 @@ NOT_UNDER_QEMU = {
     "pointers": "qemu-user reads some arguments before the kernel can refuse them",
     "frames": "qemu-user restores vector registers from a record of its own",
     "identity": "qemu-user keeps its own limits",
-    "jobcontrol": "/proc/self/exe is qemu",
-    "waiting": "qemu-user allows no other exit signal than SIGCHLD, and interrupts wait",
-    "execing": "/proc/self/exe is qemu, and scripts need an interpreter the host knows",
 }
 
 ROWS = {

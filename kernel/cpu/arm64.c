@@ -97,7 +97,7 @@ static bool system_register(const Engine *e, uint32_t insn, uint64_t *value)
         return true;
     }
     if (op1 == 3 && crn == 14 && crm == 0 && op2 <= 2) {
-        uint64_t ns = host_ns();
+        uint64_t ns = guest_ns(e);
         *value = op2 == 0 ? COUNTER_HZ : ns / 1000000000u * COUNTER_HZ +
                                              ns % 1000000000u * COUNTER_HZ / 1000000000u;
         return true;

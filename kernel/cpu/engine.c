@@ -13,6 +13,23 @@ uint64_t host_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+/* The machine's time, in ns since it booted: what rdtsc, CNTVCT and the kernel's clock show.
+ * Virtual time is a function of the work done, so two equal runs see equal times. */
+uint64_t guest_ns(const Engine *e)
+{
+    const uint64_t *w = e->words;
+    if (!w[W_TIME_VIRTUAL])
+        return host_ns() - w[W_TIME_BASE];
+    uint64_t here = (uint64_t)(e->granted - e->budget);
+    return w[W_TIME_BASE] + (w[T_BLOCKS_DONE] + here) * BLOCK_NS;
+}
+
+/* For user and system time: host time that was spent, or virtual time that passed. */
+static uint64_t accounting_ns(const Engine *e)
+{
+    return e->words[W_TIME_VIRTUAL] ? guest_ns(e) : host_ns();
+}
+
 /* ---- contexts ----------------------------------------------------------------------------------- */
 
 /* A result set after the last trap belongs to the registers before anything else looks at them. */
@@ -103,7 +120,7 @@ PUBLIC uint64_t engine_system_ns(const Context *context) { return context->syste
 PUBLIC void engine_stop_charging(Engine *e)
 {
     if (e->charged)
-        e->charged->system_ns += host_ns() - e->left_at;
+        e->charged->system_ns += accounting_ns(e) - e->left_at;
     e->charged = NULL;
 }
 
@@ -116,7 +133,9 @@ int run_stub(Engine *e, uint64_t offset)
     e->in_stub = true;
     e->stub_filled = false;
     e->cause = CAUSE_NONE;
+    int64_t budget = e->budget;     /* the kernel's own blocks are nobody's time */
     int error = e->u.emu_start(e->uc, STUB_PAGE + offset, 0, 0, 0);
+    e->budget = budget;
     e->in_stub = false;
     e->cause = CAUSE_NONE;
     e->faulted = false;
@@ -171,18 +190,21 @@ PUBLIC int engine_run(Engine *e)
     if (!e->pc_known)
         e->pc = register_read(e, register_pc(e));
 
-    uint64_t entered = host_ns();
+    int64_t budget = (int64_t)w[W_BLOCKS];
+    e->budget = e->granted = budget;
+    if (w[W_TIME_VIRTUAL])
+        w[W_TIME_BASE] += TRAP_NS;
+    uint64_t entered = accounting_ns(e);
     if (e->charged)
         e->charged->system_ns += entered - e->left_at;
-    int64_t budget = (int64_t)w[W_BLOCKS];
-    e->budget = budget;
     int trap;
     while ((trap = run_once(e)) == 0)
         ;
     uint64_t left = e->budget < 0 ? 0 : (uint64_t)e->budget;
     w[T_BLOCKS_LEFT] = left;
     w[T_BLOCKS_DONE] += (uint64_t)budget - left;
-    e->left_at = host_ns();
+    e->granted = e->budget = (int64_t)left;
+    e->left_at = accounting_ns(e);
     e->loaded->user_ns += e->left_at - entered;
     e->charged = e->loaded;
     return trap;

@@ -63,6 +63,8 @@ enum {
     W_CONTEXT = 16, W_ROOT, W_BLOCKS,      /* arguments of engine_run */
     W_RESULT, W_RESULT_SET,                /* system-call result for the loaded context */
     W_LOADED,                              /* address of the loaded Context, or 0 */
+    W_TIME_VIRTUAL = 22,                   /* 1: time is counted work, not the host's clock */
+    W_TIME_BASE,                           /* guest ns = host ns - base, or base + counted work */
     W_ATTENTION = 24,                      /* alone in its cache line: the ticker writes it */
     W_MISSES = 32, W_TLB_FLUSHES, W_PAGE_FLUSHES, W_SWITCHES, W_CODE_DROPS, W_ROOT_LOADED,
     W_REGISTERS = 64,                      /* register images going in and out: 128 words */
@@ -76,7 +78,9 @@ enum { EXCEPTION_ILLEGAL = 0x100, EXCEPTION_AVX, EXCEPTION_PRIVILEGED, EXCEPTION
 #define PAGE 4096ull
 enum { PTE_PRESENT = 1, PTE_READ = 2, PTE_WRITE = 4, PTE_EXEC = 8, PTE_COW = 16, PTE_ACCESSED = 32,
        PTE_DIRTY = 64, PTE_SHARED = 128, PTE_RIGHTS = 14, PTE_FLAGS = 4095 };
-enum { FRAME_CODE = 1, FRAME_X_MAPPED = 2, FRAME_NEEDS_ZERO = 4 };
+enum { FRAME_CODE = 1, FRAME_X_MAPPED = 2, FRAME_NEEDS_ZERO = 4,
+       FRAME_FILLED_WRITABLE = 64,          /* ours: the TLB may hold a writable entry without X */
+       FRAME_VOLATILE = 128 };              /* ours: code here may change without our notice */
 enum { FREE_TOP, NEXT_FRESH, FRAME_LIMIT, TABLE_FRAMES };
 
 typedef struct {
@@ -96,6 +100,9 @@ typedef struct {
 #define STUB_PHYSICAL (1ull << 39)          /* beyond any RAM we allow (256 GiB) */
 #define RAM_LIMIT     (1ull << 38)
 
+/* Virtual time: what one translated block and one trap take. */
+enum { BLOCK_NS = 10, TRAP_NS = 1000 };
+
 enum { CAUSE_NONE = 0, CAUSE_SUSPECT = 16 };  /* other causes are the TRAP_ numbers */
 #define MAX_PENDING_PAGES 32
 #define CLEAN_BLOCKS 4096                   /* entries of the cache of blocks known to be clean */
@@ -108,6 +115,7 @@ typedef struct Context {
 typedef struct Engine {
     uint64_t words[WORDS];                  /* first, so that Python finds it at our address */
     int64_t budget;                         /* blocks left; written by the block hook only */
+    int64_t granted;                        /* what budget was when the present run began */
     Unicorn u;
     uc_engine *uc;
     Memory m;
@@ -161,6 +169,7 @@ typedef struct Engine {
 
 /* engine.c */
 uint64_t host_ns(void);
+uint64_t guest_ns(const Engine *e);
 void engine_load(Engine *e, Context *context);
 int run_stub(Engine *e, uint64_t offset);
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from kernel.cpu import cpuid, id_registers
-from kernel.cpu.base import TRAP_WORDS
+from kernel.cpu.base import BLOCK_NS, T_BLOCKS_DONE, TRAP_WORDS
 from kernel.cpu.library import (
     W_ATTENTION,
     W_BLOCKS,
@@ -26,6 +26,8 @@ from kernel.cpu.library import (
     W_RESULT_SET,
     W_ROOT,
     W_SWITCHES,
+    W_TIME_BASE,
+    W_TIME_VIRTUAL,
     W_TLB_FLUSHES,
     WORDS,
     CpuUnavailable,
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
     from kernel.arch.base import Arch
     from kernel.mm.physical import PhysicalMemory
 
+VIRTUAL_START_NS: Final = 1_000_000
+"""Virtual time does not begin at 0: a deadline of 0 means "already over" to many programs."""
 _UNICORN_ARCH: Final = {"x86_64": 4, "aarch64": 2}
 DEFAULT_MODEL: Final = -1 & MASK64
 
@@ -208,6 +212,23 @@ class Engine:
         error = self._lib.engine_watch_signal(self._handle, number)
         if error:
             raise OSError(error, f"host signal {number} cannot be watched")
+
+    def set_time_origin(self, host_ns: int) -> None:
+        """What rdtsc and CNTVCT count from: the host's monotonic time when the machine booted."""
+        self.words[W_TIME_BASE] = host_ns
+
+    def use_virtual_time(self) -> None:
+        """From now on time is work: see kernel.clock.virtual."""
+        self.words[W_TIME_VIRTUAL] = 1
+        self.words[W_TIME_BASE] = VIRTUAL_START_NS
+
+    def now(self) -> int:
+        """Virtual ns since boot (kernel.clock.virtual.WorkCounter)."""
+        return self.words[W_TIME_BASE] + self.words[T_BLOCKS_DONE] * BLOCK_NS
+
+    def skip(self, ns: int) -> None:
+        """Let virtual time pass without work."""
+        self.words[W_TIME_BASE] += ns
 
     def user_ns(self, context: EngineContext) -> int:
         """See Cpu."""

@@ -71,20 +71,35 @@ static bool fill_kernel(Engine *e, uint64_t address, int type, uc_tlb_entry *ent
     return refuse(e, address, type);
 }
 
-/* May this data mapping be filled without X?  Without it Unicorn stops watching the page for writes
- * after the first one, which is what makes stores fast.  A writable alias of a frame that is mapped
- * executable elsewhere needs the watch at every store. */
-static int data_perms(Engine *e, uint64_t entry, int perms)
+/* Stores and translated code.  Unicorn watches a page for stores into code as long as its TLB entry
+ * also has X, which makes every store to it ten times slower; without X it stops watching after the
+ * first.  So a frame that holds translations (FRAME_CODE) is filled for writing with X, a frame that
+ * does not is not; and when a frame that was filled for writing gets its first translations, the TLB
+ * is emptied.  The price: code in a page that may be written at another address (a JIT's) can be
+ * reached there too, although the page table says no X.
+ */
+static int write_perms(Engine *e, uint64_t frame)
 {
-    uint64_t frame = entry >> 12;
-    if (!(perms & UC_PROT_WRITE) || !(e->m.flags[frame] & FRAME_X_MAPPED))
-        return perms;
-    if (e->m.flags[frame] & FRAME_CODE)
-        e->clean_generation++;
-    if (entry & PTE_EXEC && e->m.counts[frame] == 1)
-        return perms;           /* writable and executable itself: X comes at the next fetch */
-    e->m.flags[frame] |= FRAME_CODE;
-    return perms | UC_PROT_EXEC;
+    uint8_t *flags = &e->m.flags[frame];
+    if (!(*flags & FRAME_CODE)) {
+        *flags |= FRAME_FILLED_WRITABLE;
+        return UC_PROT_WRITE;
+    }
+    *flags |= FRAME_VOLATILE;
+    e->clean_generation++;
+    return UC_PROT_WRITE | UC_PROT_EXEC;
+}
+
+static void becomes_code(Engine *e, uint64_t frame)
+{
+    uint8_t *flags = &e->m.flags[frame];
+    if (*flags & FRAME_CODE)
+        return;
+    if (*flags & FRAME_FILLED_WRITABLE) {
+        *flags &= (uint8_t)~FRAME_FILLED_WRITABLE;
+        mmu_flush(e);
+    }
+    *flags |= FRAME_CODE;
 }
 
 bool mmu_fill(uc_engine *uc, uint64_t address, int type, uc_tlb_entry *result, void *user)
@@ -113,13 +128,11 @@ bool mmu_fill(uc_engine *uc, uint64_t address, int type, uc_tlb_entry *result, v
     *slot = entry;
     int perms = entry & PTE_READ ? UC_PROT_READ : 0;
     if (type == UC_MEM_FETCH) {
-        e->m.flags[entry >> 12] |= FRAME_CODE;
+        becomes_code(e, entry >> 12);
         perms |= UC_PROT_EXEC;
-    } else {
+    } else if ((entry & (PTE_WRITE | PTE_COW | PTE_DIRTY)) == (PTE_WRITE | PTE_DIRTY)) {
         /* Only a dirty page is filled writable: so the first write is seen, and dirty is exact. */
-        if ((entry & (PTE_WRITE | PTE_COW | PTE_DIRTY)) == (PTE_WRITE | PTE_DIRTY))
-            perms |= UC_PROT_WRITE;
-        perms = data_perms(e, entry, perms);
+        perms |= write_perms(e, entry >> 12);
     }
     count_miss(e);
     result->paddr = entry & ~(uint64_t)PTE_FLAGS;

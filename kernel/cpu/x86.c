@@ -165,7 +165,7 @@ static int on_rdtsc(uc_engine *uc, void *user)
 {
     (void)uc;
     Engine *e = user;
-    uint64_t ns = host_ns();                    /* a time stamp counter of 1 GHz */
+    uint64_t ns = guest_ns(e);                  /* a time stamp counter of 1 GHz */
     register_write(e, RAX, (uint32_t)ns);
     register_write(e, RDX, ns >> 32);
     return 1;

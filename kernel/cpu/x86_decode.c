@@ -1,10 +1,11 @@
 /* Instructions that must not run on x86_64, found before they do.
  *
  * Unicorn's processor has no AVX and says so, but it runs VEX-encoded xmm code as if it were the old
- * SSE form with two operands: wrong results instead of #UD.  It also lets user code do port input
- * and output.  So each block is looked through once, when it is translated, with a decoder that
- * knows lengths and little else.  Unicorn reports every new block except the first after a start;
- * that one is looked at before the start, and a small cache remembers the good ones.
+ * SSE form with two operands: wrong results instead of #UD.  It lets user code do port input and
+ * output, and enter virtual-8086 mode by iret.  So each block is looked through once, when it is
+ * translated, with a decoder that knows lengths and little else.  Unicorn reports every new block
+ * after it is made; the one a run begins with is looked at before, and a small cache remembers the
+ * good ones.
  */
 #include "engine.h"
 
@@ -31,7 +32,7 @@ static const uint8_t one_byte[256] = {
     /* a0 */ X4(MOFFS), X4(0), I8, IZ, X4(0), 0, 0,
     /* b0 */ X8(I8), X8(IV),
     /* c0 */ M | I8, M | I8, I16 | FLOW, FLOW, SPECIAL, SPECIAL, M | I8, M | IZ,
-             ENTER, 0, I16 | FLOW, FLOW, FLOW, I8 | FLOW, BAD, FLOW,
+             ENTER, 0, I16 | FLOW, FLOW, FLOW, I8 | FLOW, BAD, SPECIAL,
     /* d0 */ X4(M), BAD, BAD, BAD, 0, X8(M),
     /* e0 */ X4(I8 | FLOW), X4(SPECIAL), R32 | FLOW, R32 | FLOW, BAD, I8 | FLOW, X4(SPECIAL),
     /* f0 */ 0, FLOW, 0, 0, FLOW, 0, M, M, 0, 0, 0, 0, 0, 0, M, M,
@@ -188,7 +189,7 @@ static int special(Reader *r, const Prefixes *p, uint8_t opcode)
     case 0x0f: return two_byte_instruction(r, p);
     case 0x62: return IS_AVX;                   /* EVEX */
     case 0xc4: case 0xc5: return vex(r, opcode);
-    default: return IS_PRIVILEGED;              /* in, out, ins, outs */
+    default: return IS_PRIVILEGED;              /* in, out, ins, outs, iret */
     }
 }
 
@@ -262,11 +263,12 @@ int x86_check_entry(Engine *e)
         return 0;                               /* the fetch will fault */
     uint64_t key = physical | e->clean_generation << 40;
     uint64_t *slot = &e->clean_blocks[(physical ^ physical >> 12) & (CLEAN_BLOCKS - 1)];
-    if (*slot == key)
+    bool lasting = !(e->m.flags[physical >> 12] & FRAME_VOLATILE);
+    if (*slot == key && lasting)
         return 0;
     Finding found = x86_scan(e, e->pc, PAGE);
     if (found.kind == CODE_CLEAN) {
-        if (found.one_page)
+        if (found.one_page && lasting)
             *slot = key;
         return 0;
     }

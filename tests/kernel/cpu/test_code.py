@@ -171,6 +171,62 @@ def test_rwx_page_mapped_twice(machine: Rig) -> None:
     assert machine.expect_syscall()[0] == 0, "stale results"
 
 
+DATA_THEN_CODE = {
+    # call, store to data of the same page, rewrite the code, call: 1 and 2 expected
+    "x86_64": "mov dword ptr [rdi], 0x1b8; mov word ptr [rdi + 4], 0xc300; call rsi;"
+    "mov r8d, eax; mov [rdi + 0x800], rax; mov [rdi + 0x808], rax; mov byte ptr [rdi + 1], 2;"
+    "call rsi; mov edi, r8d; mov esi, eax; syscall",
+    "aarch64": "adr x3, 5f; ldp w4, w5, [x3]; ldr w6, [x3, 8]; stp w4, w6, [x1]; dc cvau, x1;"
+    "dsb ish; ic ivau, x2; dsb ish; isb; blr x2; mov x7, x0; str x0, [x1, 0x800];"
+    "str x0, [x1, 0x808]; str w5, [x1]; dc cvau, x1; dsb ish; ic ivau, x2; dsb ish; isb; blr x2;"
+    "mov x1, x0; mov x0, x7; svc 0; 5: mov w0, 1; mov w0, 2; ret",
+}
+
+
+@pytest.mark.parametrize("aliased", [False, True])
+def test_a_store_to_data_does_not_blind_us_to_the_next_to_code(machine: Rig, aliased: bool) -> None:
+    """Unicorn watches a page for one store after each fill; then it must be told to go on."""
+    machine.map(DATA, 1, RWX)
+    machine.map(0x800000)
+    write = DATA
+    if aliased:
+        write = 0x700000
+        machine.alias(write, DATA, RW)
+    machine.code(DATA_THEN_CODE[machine.arch.name])
+    if machine.arch.name == "x86_64":
+        machine.set(rdi=write, rsi=DATA, rsp=0x801000)
+    else:
+        machine.set(x1=write, x2=DATA)
+    assert machine.expect_syscall()[:2] == [1, 2]
+
+
+def test_page_written_before_it_becomes_executable_elsewhere(machine: Rig) -> None:
+    """The writable alias is in the TLB, unwatched, when the other address is first executed."""
+    name = machine.arch.name
+    machine.map(DATA, 1, RW)
+    machine.map(0x800000)
+    machine.code({"x86_64": "mov [rdi], rax; syscall", "aarch64": "str x0, [x1]; svc 0"}[name])
+    machine.set(**({"rdi": DATA} if name == "x86_64" else {"x1": DATA}))
+    machine.expect_syscall()
+    machine.alias(0x700000, DATA, RX)
+    machine.code(REWRITE_LOOP[name])
+    if name == "x86_64":
+        machine.set(rdi=DATA, rsi=0x700000, rsp=0x801000)
+    else:
+        machine.set(x1=DATA, x2=0x700000)
+    assert machine.expect_syscall()[0] == 0, "stale results"
+
+
+def test_data_in_a_page_that_may_be_executed_is_stored_to_fast(machine: Rig) -> None:
+    """An executable stack or heap that never holds code is like any other data."""
+    machine.map(DATA, 1, RWX)
+    name = machine.arch.name
+    machine.code({"x86_64": "mov [rdi], rax; syscall", "aarch64": "str x0, [x1]; svc 0"}[name])
+    machine.set(**({"rdi": DATA} if name == "x86_64" else {"x1": DATA}))
+    machine.expect_syscall()
+    assert not machine.physical.flags[machine.frame(DATA)] & FRAME_CODE
+
+
 def test_shared_code_is_translated_once(machine: Rig) -> None:
     """Same frame, same address, another process: the translations are used again."""
     machine.code(FIRST[machine.arch.name])

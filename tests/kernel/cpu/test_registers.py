@@ -7,7 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernel.cpu import sanitize
-from kernel.cpu.base import T_EXCEPTION, TRAP_EXCEPTION, TRAP_PAGE_FAULT, TRAP_SYSCALL
+from kernel.cpu.base import (
+    EXCEPTION_PRIVILEGED,
+    T_EXCEPTION,
+    TRAP_EXCEPTION,
+    TRAP_PAGE_FAULT,
+    TRAP_SYSCALL,
+)
 from tests.kernel.cpu.rig import CODE, DATA, Rig
 
 pytestmark = pytest.mark.row("K2", "K12")
@@ -275,6 +281,19 @@ def test_descriptor_tables_cannot_be_forged(x86: Rig, text: str) -> None:
     assert trap in (TRAP_EXCEPTION, TRAP_PAGE_FAULT), x86.describe()
     x86.code("mov rax, cr0; syscall")
     x86.expect_exception(13)
+
+
+@pytest.mark.parametrize("text", ["iretd", "iretq", ".byte 0x66, 0xcf"])
+def test_virtual_8086_mode_is_unreachable(x86: Rig, text: str) -> None:
+    """Unicorn's iret believes the VM flag whoever asks; then 64-bit code would run as 16-bit."""
+    x86.map(DATA)
+    frame = (0x1234, 0x100, 0x23202, 0x800, 0x200, 0, 0, 0, 0)
+    x86.poke(DATA + 0x800, b"".join(word.to_bytes(4, "little") for word in frame))
+    for prefix in ("", "jmp 3f; 3: "):
+        x86.code(prefix + text)
+        x86.set(rsp=DATA + 0x800)
+        x86.expect_exception(EXCEPTION_PRIVILEGED)
+        assert x86.regs.sp == DATA + 0x800
 
 
 @settings(max_examples=60, deadline=None)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from kernel.abi.errors import EACCES, EIO, ETXTBSY
-from kernel.abi.files import AT_FDCWD, MAY_EXEC, O_RDONLY, S_IFMT, S_IFREG
+from kernel.abi.files import AT_FDCWD, MAY_EXEC, O_RDONLY, S_IFDIR, S_IFMT, S_IFREG
 from kernel.mm.buffer import KernelBuffer
 from kernel.vfs.permissions import check
 from kernel.vfs.walk import FOLLOW, walk
@@ -88,7 +88,8 @@ def open_place(task: Task, place: Path) -> OpenFile:
     inode = place.dentry.inode
     inode.refresh()
     if inode.mode & S_IFMT != S_IFREG:
-        raise EACCES("not a regular file")
+        kind = "is a directory" if inode.mode & S_IFMT == S_IFDIR else "not a regular file"
+        raise EACCES(kind)
     if place.mount.flags & MS_NOEXEC:
         raise EACCES("the file system is mounted noexec")
     check(task.cred, inode, MAY_EXEC)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from kernel.abi.errors import EBUSY, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY
 from kernel.abi.files import MAY_EXEC, MAY_WRITE, S_IFDIR, S_IFMT
 from kernel.vfs.caller import Caller
@@ -61,7 +63,7 @@ def existing(parent: Path, name: bytes) -> Dentry:
     check_name(name)
     dentry = parent.dentry.lookup(name)
     if dentry is None:
-        raise ENOENT(f"no entry {name!r}")
+        raise ENOENT("no entry " + os.fsdecode(name))
     return dentry
 
 

@@ -13,6 +13,7 @@ for mkdir, unlink, rename), or may be missing (``walk_create``, for O_CREAT).
 
 from __future__ import annotations
 
+import os
 from typing import Final, NamedTuple
 
 from kernel.abi.errors import EISDIR, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, EXDEV
@@ -130,7 +131,7 @@ def _walk(
             if child is None:
                 if not todo and flags & _CREATE:
                     return mount, dentry, name, slash
-                raise ENOENT(f"no entry {name!r}")
+                raise ENOENT("no entry " + os.fsdecode(name))
         above = mount
         if child.mounts is not None:
             above, child = _cross(mount, child, flags)

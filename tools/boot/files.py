@@ -26,7 +26,7 @@ from kernel.fs.hostfile import make_hostfs
 from kernel.fs.root import fill_root, make_file, make_link
 from kernel.fs.tmpfs import Tmpfs, tmpfs_factory
 from kernel.vfs.create import mkdir_at, mknod_at
-from kernel.vfs.walk import walk
+from kernel.vfs.walk import DIRECTORY, FOLLOW, walk
 from kernel.views.procfs.root import make_procfs
 from kernel.views.sysfs import make_sysfs
 from kernel.views.terminal.drivers import Terminals
@@ -126,6 +126,7 @@ def place(init: Task, path: bytes, *, make: bool = False) -> Path:
             for depth in range(1, len(parts) + 1):
                 with suppress(EEXIST):
                     mkdir_at(init, AT_FDCWD, b"/" + b"/".join(parts[:depth]), 0o755)
+            return walk(init, AT_FDCWD, path, FOLLOW | DIRECTORY)
         return walk(init, AT_FDCWD, path)
     except KernelError as error:
         raise _no_place(path, error) from error

@@ -11,15 +11,21 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from kernel.abi.errors import KernelError
+from kernel.abi.files import AT_FDCWD
+from kernel.task.program import open_program
 from tools.busybox import find_busybox, identify
 from tools.errors import CannotRun, DioramaError, ProgramNotFound
 
 if TYPE_CHECKING:
+    from kernel.task.task import Task
     from tools.config import RunConfig, Volume
 
+ARCHES: Final = ("x86_64", "aarch64")
 BUSYBOX_NAMES: Final = ("busybox", "sh")
 _HOST_NAMES: Final = {"arm64": "aarch64", "amd64": "x86_64"}
 
@@ -48,7 +54,7 @@ def host_arch() -> str:
     """The CPU of the host, if it is one of ours, else x86_64."""
     machine = platform.machine().lower()
     name = _HOST_NAMES.get(machine, machine)
-    return name if name in ("x86_64", "aarch64") else "x86_64"
+    return name if name in ARCHES else "x86_64"
 
 
 def resolve(config: RunConfig) -> Program:
@@ -56,7 +62,7 @@ def resolve(config: RunConfig) -> Program:
     typed = config.program or "sh"
     argv0 = os.fsencode(typed)
     if config.rootfs is not None:
-        return Program(None, argv0, argv0, config.arch or "")
+        return Program(None, argv0, argv0, config.arch or "")  # "": its ELF header will tell
     if typed in BUSYBOX_NAMES:
         arch = config.arch or host_arch()
         return Program(str(find_busybox(arch)), b"/bin/" + argv0, argv0, arch)
@@ -115,6 +121,28 @@ def _cpu_of(host: str, config: RunConfig) -> str:
     if config.arch is not None and config.arch != binary.arch:
         raise CannotRun(f"{host}: is for {binary.arch}, and --arch says {config.arch}")
     return binary.arch
+
+
+def cpus_for(program: Program, config: RunConfig) -> tuple[str, ...]:
+    """The CPUs to try: one that is known, else the host's and then the other."""
+    known = program.arch or config.arch
+    first = host_arch()
+    return (known,) if known else (first, *(arch for arch in ARCHES if arch != first))
+
+
+def search_path(task: Task, name: bytes, environment: tuple[bytes, ...]) -> bytes:
+    """Where a name without a slash is in the guest's own tree, by the guest's PATH.
+
+    As execvp(3): the first file that may be executed; the name itself if there is none.
+    """
+    path = next((v[5:] for v in environment if v.startswith(b"PATH=")), b"")
+    for directory in path.split(b":"):
+        found = (directory or b".") + b"/" + name
+        with suppress(KernelError):
+            file = open_program(task, AT_FDCWD, found)
+            file.drop()
+            return found
+    return name
 
 
 def check_volumes(volumes: tuple[Volume, ...]) -> None:

@@ -10,6 +10,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Final
 
@@ -32,7 +33,7 @@ from tools.boot.applets import applet_links
 from tools.boot.capture import connect_captured
 from tools.boot.files import lay_out_files, seal_root, show_applets, show_file
 from tools.boot.hardware import Hardware, assemble
-from tools.boot.program import Program, check_volumes, host_arch, resolve
+from tools.boot.program import Program, check_volumes, cpus_for, resolve, search_path
 from tools.boot.watch import Watchers
 from tools.busybox import find_busybox
 from tools.config import DEFAULT_PATH, RunConfig
@@ -69,9 +70,20 @@ def boot(config: RunConfig, log: Callable[[str], None] = _say) -> Session:
     hold_closed()
     check_volumes(config.volumes)
     program = resolve(config)
+    first, *others = cpus_for(program, config)
+    try:
+        return _boot_on(first, program, config, log)
+    except CannotRun as refusal:
+        for arch in others:  # only opening a program of the guest's own tells whose it is
+            with suppress(CannotRun):
+                return _boot_on(arch, program, config, log)
+        raise refusal
+
+
+def _boot_on(arch: str, program: Program, config: RunConfig, log: Callable[[str], None]) -> Session:
     try:
         hardware = assemble(
-            program.arch or config.arch or host_arch(),
+            arch,
             config.memory,
             hostname=config.hostname,
             seed=config.seed,
@@ -81,6 +93,9 @@ def boot(config: RunConfig, log: Callable[[str], None] = _say) -> Session:
         )
     except CpuUnavailable as error:
         raise DioramaError(str(error)) from None
+    except OSError as error:
+        size = f"{config.memory} bytes of memory"
+        raise DioramaError(f"no machine with {size} can be made: {error.strerror}") from None
     session = Session(config, hardware)
     try:
         session.start(program)
@@ -136,8 +151,8 @@ class Session:
             show_file(hardware, program.host, program.path)
         elif program.is_busybox and program.source is not None:
             show_applets(hardware, program.path, applet_links(program.source, list_applets))
-        if config.busybox and not program.is_busybox:
-            self.show_busybox(str(find_busybox(program.arch)))
+        if config.busybox and (program.host is None or not program.is_busybox):
+            self.show_busybox(str(find_busybox(self.system.arch.name)))
         if config.read_only:
             seal_root(hardware)
 
@@ -171,8 +186,12 @@ class Session:
     def load(self, task: Task, program: Program, args: tuple[bytes, ...]) -> None:
         """execve on behalf of the host, with its errors in words."""
         name = os.fsdecode(program.argv0)
+        environment = self.environment()
         try:
-            spawn(task, program.path, (program.argv0, *args), self.environment())
+            path = program.path
+            if b"/" not in path:
+                path = search_path(task, path, environment)
+            spawn(task, path, (program.argv0, *args), environment)
         except (ENOENT, ENOTDIR) as error:
             if program.host is not None or "interpreter" in error.reason:
                 hint = SCRIPT_HINT if "script's interpreter" in error.reason else ""
@@ -203,8 +222,10 @@ class Session:
                 self.console.stop()
             restore()
             assert self._watchers is not None
-            self._watchers.finish()
-            self.close()
+            try:
+                self._watchers.finish()
+            finally:
+                self.close()
         if self._leave is not None:
             return self._leave
         return exit_code(self.status or 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from kernel.events import Observer
@@ -62,12 +62,14 @@ class Watchers:
             self._tracing = None
 
     def finish(self) -> None:
-        """The run is over: statistics, the rest of the trace."""
-        self._detach()
-        if self._wants_stats:
-            from tools.stats import collect, render  # only runs with statistics need it
+        """The run is over: statistics, the rest of the trace.  DioramaError: no room for them."""
+        try:
+            self._detach()
+        finally:
+            if self._wants_stats:
+                from tools.stats import collect, render  # only runs with statistics need it
 
-            _write(render(collect(self._machine), self._stats_to), self._stats_to)
+                _write(render(collect(self._machine), self._stats_to), self._stats_to)
 
 
 def sorted_tasks(machine: Machine) -> list[Task]:
@@ -89,8 +91,11 @@ def _check_writable(path: str | None) -> None:
 
 def _write(text: str, path: str | None) -> None:
     if path is None:
-        sys.stdout.flush()
-        os.write(2, text.encode("utf-8", "surrogateescape"))
-    else:
+        with suppress(OSError):  # a stderr without a reader
+            os.write(2, text.encode("utf-8", "surrogateescape"))
+        return
+    try:
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
+    except OSError as error:
+        raise DioramaError(f"{path}: {error.strerror}") from None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from tools.cli.help import command_help
+from tools.cli.messages import show
 from tools.cli.options import Option, Parser, UsageError
 from tools.cli.run_options import RUN_OPTIONS, RunDraft
 from tools.cli.syscalls_command import SYSCALLS_OPTIONS, syscalls
@@ -70,8 +70,7 @@ def print_help(command: str) -> int:
         "trace": TRACE_OPTIONS,
         "syscalls": SYSCALLS_OPTIONS,
     }
-    sys.stdout.write(command_help(command, tables.get(command, RUN_OPTIONS)))
-    return 0
+    return show(command_help(command, tables.get(command, RUN_OPTIONS)))
 
 
 def _syscalls(words: Sequence[str], _execute: Execute) -> int:

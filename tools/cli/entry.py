@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from tools.cli.commands import COMMANDS, Execute, print_help
 from tools.cli.execute import execute as execute_run
 from tools.cli.help import overview
-from tools.cli.messages import complain, say, use_utf8
+from tools.cli.messages import complain, say, show, use_utf8
 from tools.cli.options import UsageError
 from tools.errors import EXIT_USAGE, DioramaError
 from tools.version import __version__
@@ -22,10 +22,7 @@ def main(words: Sequence[str] | None = None, execute: Execute = execute_run) -> 
     """Do what the command line says; returns the exit status."""
     use_utf8()
     try:
-        status = _dispatch(list(sys.argv[1:] if words is None else words), execute)
-        if sys.stdout is not None:  # None: the caller closed descriptor 1
-            sys.stdout.flush()
-        return status
+        return _dispatch(list(sys.argv[1:] if words is None else words), execute)
     except DioramaError as error:
         return complain(error)
     except BrokenPipeError:
@@ -43,15 +40,11 @@ def main(words: Sequence[str] | None = None, execute: Execute = execute_run) -> 
 
 def _dispatch(words: list[str], execute: Execute) -> int:
     """Find the command and hand it the rest."""
-    if not words:
-        raise UsageError("no command (see diorama --help)")
-    command, rest = words[0], words[1:]
+    command, rest = (words[0], words[1:]) if words else ("--help", [])
     if command in ("--help", "help"):
-        sys.stdout.write(overview())
-        return 0
+        return show(overview())
     if command in ("--version", "-V"):
-        print(f"diorama {__version__}")
-        return 0
+        return show(f"diorama {__version__}\n")
     if command not in COMMANDS:
         kind = "option" if command.startswith("-") else "command"
         raise UsageError(f"unknown {kind} {command} (see diorama --help)")

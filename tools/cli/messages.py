@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
+from contextlib import suppress
 from typing import TextIO
 
 from tools.errors import DioramaError
@@ -28,10 +30,29 @@ def _shows(character: str) -> bool:
 
 def say(text: str, stream: TextIO | None = None) -> None:
     """Print one message line; a stderr that is closed or full is not worth a failure."""
+    stream = stream or sys.stderr
+    if stream is None:  # closed by the caller; print() would take stdout, which is the guest's
+        return
+    with suppress(OSError, ValueError):
+        print(f"diorama: {one_line(text)}", file=stream, flush=True)
+
+
+def show(text: str) -> int:
+    """Print what was asked for (help, a table) on stdout; returns 0.
+
+    DioramaError: stdout is closed, or full.  BrokenPipeError: nobody reads it any more.
+    """
+    if sys.stdout is None:  # the caller closed descriptor 1
+        raise DioramaError("stdout is closed")
     try:
-        print(f"diorama: {one_line(text)}", file=stream or sys.stderr, flush=True)
-    except (OSError, ValueError, AttributeError):
-        pass
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python flushes again at its end
+        raise DioramaError(f"stdout: {error.strerror}") from None
+    return 0
 
 
 def complain(error: DioramaError) -> int:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, TypedDict
 
+from tools.cli.messages import show
 from tools.cli.options import Option, Parser, UsageError
 from tools.cli.run_options import ARCHES
 
@@ -56,12 +56,7 @@ def syscalls(words: Sequence[str]) -> int:
         raise UsageError(f"syscalls: unexpected argument {rest[0]}")
     arches = (draft.arch,) if draft.arch else ARCHES
     rows = [row for arch in arches for row in supported(arch)]
-    if draft.json:
-        json.dump(rows, sys.stdout, indent=1)
-        sys.stdout.write("\n")
-    else:
-        sys.stdout.writelines(_text(rows))
-    return 0
+    return show(json.dumps(rows, indent=1) + "\n" if draft.json else "".join(_text(rows)))
 
 
 def supported(arch: str) -> Iterator[Row]:

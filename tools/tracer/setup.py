@@ -21,21 +21,66 @@ if TYPE_CHECKING:
     from tools.config import TraceOptions
 
 
+class Output:
+    """Where a trace goes on the host: a file, or stderr.
+
+    What a guest sees must not depend on who watches, so a write that fails here raises nothing: the
+    first failure is kept, the rest of the trace is lost, and ``close`` says so.
+    """
+
+    __slots__ = ("_failure", "_file", "_name", "_partial")
+
+    def __init__(
+        self, file: IO[str] | None, name: str = "", failure: OSError | None = None
+    ) -> None:
+        self._file = file  # None: stderr is closed, or the file could not be made
+        self._name = name  # '' for stderr, which stays open
+        self._failure = failure
+        self._partial = False
+
+    def write(self, text: str) -> None:
+        """Take some text."""
+        if self._file is None or self._failure is not None:
+            return
+        try:
+            self._file.write(text)
+        except OSError as error:
+            self._failure = error
+        self._partial = not text.endswith("\n")
+
+    def close(self) -> None:
+        """End the last line.  DioramaError: not everything could be written."""
+        if self._partial:
+            self.write(" <unfinished ...>\n")
+        try:
+            if self._file is not None:
+                self._file.close() if self._name else self._file.flush()
+        except OSError as error:
+            self._failure = self._failure or error
+        self.check()
+
+    def check(self) -> None:
+        """DioramaError if something went wrong; a reader that has gone away is no mistake."""
+        if self._failure is not None and not isinstance(self._failure, BrokenPipeError):
+            name = self._name or "stderr"
+            raise DioramaError(f"{name}: {self._failure.strerror}") from None
+
+
 @dataclass(slots=True)
 class Tracing:
-    """The observers of one run and the files they write; ``finish`` ends it."""
+    """The observers of one run and what they write to; ``finish`` ends it."""
 
     observers: list[Observer[Task]] = field(default_factory=list)
     summary: Summary | None = None
-    output: IO[str] | None = None
-    files: list[IO[str]] = field(default_factory=list)
+    output: Output = field(default_factory=lambda: Output(sys.stderr))
+    files: list[Output] = field(default_factory=list)
 
     def finish(self) -> None:
-        """Print the summary, if there is one, and close the files."""
+        """Print the summary, if there is one, and close the files.  DioramaError: see Output."""
         if self.summary is not None:
-            (self.output or sys.stderr).write(self.summary.table_text())
-        for file in self.files:
-            file.close()
+            self.output.write(self.summary.table_text())
+        for output in [*self.files, self.output]:
+            output.close()
 
 
 def set_up(options: TraceOptions, table: SyscallTable, tasks: Iterable[Task] = ()) -> Tracing:
@@ -50,7 +95,8 @@ def set_up(options: TraceOptions, table: SyscallTable, tasks: Iterable[Task] = (
         raise DioramaError(str(error)) from None
     tracing = Tracing()
     if options.output is not None and not options.separate_files:
-        tracing.output = _create(tracing, options.output)
+        tracing.output = _create(options.output)
+        tracing.output.check()
     if options.summary:
         tracing.summary = Summary(table, filters, follow=options.follow)
         tracing.observers.append(tracing.summary)
@@ -68,12 +114,13 @@ def _printer(
     options: TraceOptions, table: SyscallTable, filters: Filter, tracing: Tracing
 ) -> Observer[Task]:
     if options.format == "raw":
-        return RawTracer(table, tracing.output or sys.stderr, filters, follow=options.follow)
+        return RawTracer(table, tracing.output, filters, follow=options.follow)
 
-    def open_sink(tid: int) -> IO[str]:
+    def open_sink(tid: int) -> Output:
         if options.separate_files and options.output is not None:
-            return _create(tracing, f"{options.output}.{tid}")
-        return tracing.output or sys.stderr
+            tracing.files.append(_create(f"{options.output}.{tid}"))
+            return tracing.files[-1]
+        return tracing.output
 
     shown = Options(
         follow=options.follow,
@@ -86,10 +133,8 @@ def _printer(
     return StraceTracer(table, open_sink, shown, filters)
 
 
-def _create(tracing: Tracing, path: str) -> IO[str]:
+def _create(path: str) -> Output:
     try:
-        file = open(path, "w", encoding="utf-8", errors="surrogateescape")
+        return Output(open(path, "w", encoding="utf-8", errors="surrogateescape"), path)
     except OSError as error:
-        raise DioramaError(f"{path}: {error.strerror}") from None
-    tracing.files.append(file)
-    return file
+        return Output(None, path, error)

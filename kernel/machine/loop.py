@@ -29,6 +29,7 @@ from kernel.cpu.base import (
 from kernel.machine.dispatch import Counts, ObservedEntries
 from kernel.machine.faults import report_exception, report_fault
 from kernel.mm.fault import FAULT_BUS
+from kernel.mm.mapping import WX_REASON
 from kernel.task import sleep
 from kernel.task.delivery import return_to_user
 from kernel.task.itimer import account
@@ -70,6 +71,7 @@ class Machine:
         self.poller = poller
         self.counts = Counts(len(table.entries))
         self.bugs: list[str] = []
+        self._hinted: dict[int, None] = {}
         self.on_attention: list[Callable[[], None]] = []
         self.stopping = False
         self._observed = ObservedEntries(table, self.counts)
@@ -244,6 +246,9 @@ class Machine:
     def _failed(self, task: Task, trap: memoryview, error: KernelError) -> int:
         """A handler raised: the result is -errno, and perhaps a signal comes with it."""
         number = trap[0]
+        if error.reason is WX_REASON and task.tgid not in self._hinted:
+            self._hinted[task.tgid] = None
+            self.system.log(f"pid {task.tgid}: {self.table.name(number)}: {WX_REASON}")
         if isinstance(error, Restart):
             task.call = tuple(trap[0:7].tolist())
         elif number < len(self.counts.errors):

@@ -192,6 +192,7 @@ enum { STUB_FLUSH = 0, STUB_ENTER = 0x100, STUB_DIVIDE = 0x120, STUB_GDT = 0x200
 int x86_setup(Engine *e);
 int x86_add_hooks(Engine *e);
 void x86_report_syscall(Engine *e);
+void x86_clean_flags(Engine *e);
 void x86_flush_registers(Engine *e);
 void x86_forget_exception(Engine *e);
 

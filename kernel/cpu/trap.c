@@ -75,6 +75,8 @@ int trap_report(Engine *e, int error)
         (e->arch == UC_ARCH_X86 ? x86_report_syscall : arm64_report_syscall)(e);
         return TRAP_SYSCALL;
     }
+    if (e->arch == UC_ARCH_X86)
+        x86_clean_flags(e);
     if (e->hook_pc_set)
         register_write(e, register_pc(e), e->hook_pc);
     e->pc = w[T_PC] = register_read(e, register_pc(e));

@@ -120,6 +120,21 @@ int x86_setup(Engine *e)
 
 /* ---- system calls ---------------------------------------------------------------------------------- */
 
+/* Bits that user code cannot set, but a bug of Unicorn can: `cmpxchg8b` takes any garbage that a `cmp`
+ * left for flags, and at the next stop it becomes eflags, IOPL and VM included. */
+enum { EFLAGS_FORBIDDEN = ~0x244fd7 };      /* all but CF PF AF ZF SF TF IF DF OF NT AC ID, bit 1 */
+
+static uint64_t cleaned(Engine *e, uint64_t flags)
+{
+    if (flags & (uint32_t)EFLAGS_FORBIDDEN) {
+        flags &= ~(uint64_t)(uint32_t)EFLAGS_FORBIDDEN;
+        register_write(e, EFLAGS, flags);
+    }
+    return flags | 2;
+}
+
+void x86_clean_flags(Engine *e) { cleaned(e, register_read(e, EFLAGS)); }
+
 /* The processor leaves the return address in rcx and the flags in r11; Unicorn's hook comes before. */
 void x86_report_syscall(Engine *e)
 {
@@ -130,7 +145,7 @@ void x86_report_syscall(Engine *e)
     e->u.reg_read_batch(e->uc, regs, values, 10);
     e->pc = w[T_PC];
     e->pc_known = true;
-    flags |= 2;
+    flags = cleaned(e, flags);
     e->u.reg_write(e->uc, RCX, &w[T_PC]);
     e->u.reg_write(e->uc, R11, &flags);
 }

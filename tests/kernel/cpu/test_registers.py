@@ -283,6 +283,18 @@ def test_descriptor_tables_cannot_be_forged(x86: Rig, text: str) -> None:
     x86.expect_exception(13)
 
 
+@pytest.mark.parametrize("stop", ["syscall", "ud2", "mov rax, [0]"])
+def test_flags_made_of_garbage_are_cleaned(x86: Rig, stop: str) -> None:
+    """Unicorn's cmpxchg8b turns what `cmp` left into flags: here IOPL 3 and virtual-8086 mode."""
+    x86.map(DATA)
+    x86.code("cmp eax, 0x23000; cmpxchg8b [rdi]; " + stop + "; cli")
+    x86.set(rdi=DATA)
+    x86.run()
+    assert not x86.regs.get("eflags") & 0xFFDBB028
+    x86.code("cli")
+    x86.expect_exception(13)
+
+
 @pytest.mark.parametrize("text", ["iretd", "iretq", ".byte 0x66, 0xcf"])
 def test_virtual_8086_mode_is_unreachable(x86: Rig, text: str) -> None:
     """Unicorn's iret believes the VM flag whoever asks; then 64-bit code would run as 16-bit."""

@@ -34,6 +34,7 @@ def test_random_calls(arch: str) -> None:
             machine = world.hardware.machine
             assert not machine.bugs, f"seed {seed}, {world.results.last}\n{machine.bugs[0]}"
             assert not world.results.slow, f"seed {seed}"
+            assert not world.leftovers(), f"seed {seed}"
             made += world.cpu.calls
             succeeded += world.results.succeeded
             declared = world.names

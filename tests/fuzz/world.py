@@ -22,12 +22,13 @@ from kernel.fs.hostcontent import HostContents
 from kernel.fs.hostpoller import HostSelector
 from kernel.fs.root import make_file
 from kernel.machine.loop import Machine
+from kernel.machine.pace import HostPace
 from kernel.mm.frames import Frames
 from kernel.mm.page_cache import PageCache
 from kernel.mm.physical import PhysicalMemory
 from kernel.mm.ranges import PythonRanges
 from kernel.task.execve import spawn
-from kernel.task.init import living_processes
+from kernel.task.init import kill_all, living_processes
 from kernel.task.siginfo import SigInfo
 from kernel.task.signals import send_to_group
 from kernel.task.system import Names, System
@@ -169,6 +170,7 @@ class World:
         self.hardware.machine.attach(self.results)
         self.declarations = [d for d in self.table.declarations if d is not None]
         self.script: deque[Callable[[Task], tuple[int, list[int]]]] = deque()
+        self.ending = False
         self.broken = False  # the files are in such a state that no program starts any more
         self.wanted = [
             declaration for declaration in self.declarations if declaration.name in wanted
@@ -204,7 +206,8 @@ class World:
         system.formats.extend(formats_for(arch))
         mounts = MountTable()
         system.mounts = mounts
-        machine = Machine(system, cpu, self.table, JumpingPoller(self, selector))
+        poller = JumpingPoller(self, selector)
+        machine = Machine(system, cpu, self.table, poller, HostPace(cpu, system.clock, poller))
         contents = HostContents(PageCache(frames))
         return Hardware(machine, system, mounts, selector, physical, contents)
 
@@ -237,13 +240,34 @@ class World:
 
         self.hardware.machine.run(over)
 
+    def leftovers(self) -> dict[str, object]:
+        """Kill everybody; what is still there that should have gone with them."""
+        if self.broken:
+            return {}  # there is a process that never started
+        self.ending = True
+        kill_all(self.system)
+        self.hardware.machine.run(lambda: not living_processes(self.system))
+        system = self.system
+        kept = {
+            "tasks": [tid for tid in system.tasks if tid != 1],
+            "page tables": system.frames.table_count,
+            "runnable": system.scheduler.runnable,
+            "futexes": [key for key, bucket in system.futexes.buckets.items() if bucket.waiters],
+            "queued signals": {uid: n for uid, n in system.user_signals.items() if n},
+            "processes": {uid: n for uid, n in system.user_processes.items() if n and uid},
+            "sessions": [sid for sid in system.sessions if sid != 1],
+            "groups": [pgid for pgid in system.pgrps if pgid != 1],
+            "timers": system.timers.next_deadline(),
+        }
+        return {what: found for what, found in kept.items() if found}
+
     def close(self) -> None:
         """Give the host's resources back."""
         self.hardware.close()
 
     def _populate(self) -> None:
         """There are always some processes to choose from."""
-        while len(living_processes(self.system)) < 3:
+        while len(living_processes(self.system)) < 3 and not self.ending:
             task = self.session.new_process()
             try:
                 for path, flags in FIRST_FILES:

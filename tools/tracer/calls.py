@@ -6,6 +6,7 @@ Most calls are their arguments in a row.  The few that are not have a function h
 from __future__ import annotations
 
 from collections.abc import Callable
+from struct import Struct
 from typing import TYPE_CHECKING, Final
 
 from kernel.abi.errors import KernelError
@@ -17,7 +18,7 @@ from kernel.abi.process import (
     CLONE_PIDFD,
     CLONE_SETTLS,
 )
-from tools.tracer import show_basic, show_files, show_terminal
+from tools.tracer import show_basic, show_events, show_files, show_terminal
 from tools.tracer.results import DECODED_ON_EXIT
 from tools.tracer.show_process import clone_flags_text, futex_rest
 from tools.tracer.show_signals import mask_text
@@ -27,18 +28,23 @@ from tools.tracer.text import address, hexadecimal
 if TYPE_CHECKING:
     from tools.tracer.view import Call
 
-__all__ = ["complete_on_entry", "entry_text", "exit_text", "show_basic", "show_terminal"]
+__all__ = [
+    "complete_on_entry",
+    "entry_text",
+    "exit_text",
+    "show_basic",
+    "show_events",
+    "show_terminal",
+]
 
+CLONE_ARGS_HEAD: Final = Struct("<QQQQ")  # flags, pidfd, child_tid, parent_tid
 # rt_sigreturn: where the blocked mask lies above the stack pointer, in the frame of each CPU.
 SIGRETURN_MASK: Final = {"x86_64": 296, "aarch64": 168}
 # Calls without a declaration whose arguments are worth naming: h = hex, d = decimal, a = address.
 UNDECLARED: Final = {
-    "rseq": "ahdh",
-    "set_robust_list": "ad",
     "membarrier": "hdd",
     "socket": "ddd",
     "io_uring_setup": "da",
-    "clone3": "ad",
 }
 
 
@@ -130,6 +136,21 @@ def _clone_exit(call: Call) -> str:
     return text
 
 
+def _clone3_entry(call: Call) -> str:
+    return str(show_for("*clone_args").text(call, 0))
+
+
+def _clone3_exit(call: Call) -> str:
+    """The thread number that the kernel stored, if it was asked to."""
+    found = call.unpack(CLONE_ARGS_HEAD, call.values[0])
+    text = ""
+    if found is not None and not call.failed and found[0] & CLONE_PARENT_SETTID:
+        data = call.read(found[3], 4)
+        if data is not None:
+            text = f" => {{parent_tid=[{int.from_bytes(data, 'little')}]}}"
+    return f"{text}, {call.values[1]}"
+
+
 def _futex_entry(call: Call) -> str:
     where, op, value = call.values[:3]
     del op
@@ -162,6 +183,7 @@ def _sendfile_exit(call: Call) -> str:
 
 _ENTRY: Final[dict[str, Callable[[Call], str]]] = {
     "clone": _clone_entry,
+    "clone3": _clone3_entry,
     "futex": _futex_entry,
     "rt_sigreturn": _sigreturn_entry,
     "restart_syscall": lambda call: f"<... resuming interrupted {call.memo or 'system call'} ...>",
@@ -169,5 +191,6 @@ _ENTRY: Final[dict[str, Callable[[Call], str]]] = {
 }
 _EXIT: Final[dict[str, Callable[[Call], str]]] = {
     "clone": _clone_exit,
+    "clone3": _clone3_exit,
     "sendfile": _sendfile_exit,
 }

@@ -142,6 +142,15 @@ FLAGS: Final[dict[str, Flags]] = {
     "memfd": Flags(members(files, "MFD_CLOEXEC MFD_ALLOW_SEALING MFD_HUGETLB"), "MFD_???"),
     "close_range": Flags(prefixed(files, "CLOSE_RANGE_"), "CLOSE_RANGE_???"),
     "eventfd": Flags(prefixed(files, "EFD_"), "EFD_???"),
+    "epoll_create": Flags(members(files, "EPOLL_CLOEXEC"), "EPOLL_???"),
+    "epoll": Flags(
+        {
+            **members(files, "EPOLLIN EPOLLPRI EPOLLOUT EPOLLRDNORM EPOLLRDBAND EPOLLWRNORM"),
+            **members(files, "EPOLLWRBAND EPOLLMSG EPOLLERR EPOLLHUP EPOLLRDHUP EPOLLEXCLUSIVE"),
+            **members(files, "EPOLLWAKEUP EPOLLONESHOT EPOLLET"),
+        },
+        "EPOLL???",
+    ),
     "poll": Flags(prefixed(files, "POLL"), "POLL???", width=0xFFFF),
     "resolve": Flags(prefixed(files, "RESOLVE_"), "RESOLVE_???", width=WORD),
     "seals": Flags(
@@ -236,6 +245,7 @@ CONSTANTS: Final[dict[str, Constants]] = {
     ),
     "lock_type": Constants(members(files, "F_RDLCK F_WRLCK F_UNLCK"), "F_???", 0xFFFF),
     "owner": Constants(prefixed(files, "F_OWNER_"), "F_OWNER_???"),
+    "epoll_ctl": Constants(prefixed(files, "EPOLL_CTL_"), "EPOLL_CTL_???"),
     "fadvise": Constants(prefixed(files, "POSIX_FADV_"), "POSIX_FADV_???"),
     "fs_type": Constants(
         {

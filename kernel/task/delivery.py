@@ -82,7 +82,15 @@ def return_to_user(task: Task) -> bool:
     if task.saved_mask is not None and _give_back_mask(task):
         return return_to_user(task)
     task.work = False
-    return True
+    return not task.kernel.scheduler.preempt or _give_way(task)
+
+
+def _give_way(task: Task) -> bool:
+    """A real-time task wants the processor: this one is the next of its own kind."""
+    task.involuntary_switches += 1
+    disturbed(task)
+    task.kernel.scheduler.enqueue(task, front=True)
+    return False
 
 
 def _give_back_mask(task: Task) -> bool:

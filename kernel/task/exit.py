@@ -15,6 +15,7 @@ from kernel.abi.errors import EFAULT, EINVAL
 from kernel.abi.signals import SIGCHLD
 from kernel.task.children import notify_exit
 from kernel.task.executable import drop_executable
+from kernel.task.futex_pi import release_pi_locks
 from kernel.task.itimer import cancel_timers
 from kernel.task.jobs import hang_up_orphans, leave_group, session_leader_exits
 from kernel.task.robust import release_robust_futexes
@@ -52,7 +53,6 @@ def exit_task(task: Task, status: int) -> None:
     task.fs.release()
     task.actions.users -= 1
     task.utime_final = 0
-    task.stime_ns = 0
     if task.context is not None:
         context, task.context = task.context, None
         kernel.cpu.free_context(context)
@@ -72,6 +72,8 @@ def release_space(task: Task) -> None:
         return
     if task.robust_list[0]:
         release_robust_futexes(task)
+    if task.pi_owned:
+        release_pi_locks(task)
     if task.clear_child_tid and space.users > 1:
         _clear_child_tid(task)
     task.clear_child_tid = 0

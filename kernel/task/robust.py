@@ -33,18 +33,23 @@ def release_robust_futexes(task: Task) -> None:
                 break
             following = task.mem.read_u64(entry & ~_PI)
             if entry & ~_PI != pending & ~_PI:
-                _owner_died(task, (entry & ~_PI) + offset)
+                _owner_died(task, (entry & ~_PI) + offset, entry & _PI)
             entry = following
         if pending:
-            _owner_died(task, (pending & ~_PI) + offset)
+            _owner_died(task, (pending & ~_PI) + offset, pending & _PI, in_progress=True)
     except (EFAULT, EINVAL):
         return
 
 
-def _owner_died(task: Task, address: int) -> None:
+def _owner_died(task: Task, address: int, pi: int, in_progress: bool = False) -> None:
+    """Mark one lock.  Contended locks with priority inheritance are handed over elsewhere."""
     word = task.mem.read_u32(address)
-    if word & FUTEX_TID_MASK != task.tid:
+    owner = word & FUTEX_TID_MASK
+    if in_progress and not pi and not owner:
+        task.kernel.futexes.wake(task, address, 1)  # unlocked, and died before it woke anybody
+        return
+    if owner != task.tid:
         return
     task.mem.write_u32(address, word & FUTEX_WAITERS | FUTEX_OWNER_DIED)
-    if word & FUTEX_WAITERS:
+    if word & FUTEX_WAITERS and not pi:
         task.kernel.futexes.wake(task, address, 1)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from kernel.abi.errors import EINVAL, EPERM
 from kernel.cred import CAP_SYS_NICE, RLIMIT_RTPRIO
+from kernel.task.futex_pi import inherit
 from kernel.task.sched_policy import (
     NORMAL_POLICIES,
     RT_POLICIES,
@@ -42,6 +43,8 @@ def set_policy(task: Task, target: Task, policy: int, priority: int) -> None:
     target.policy = SchedulingPolicy(policy, priority, target.policy.nice, reset)
     if queued:
         scheduler.enqueue(target)
+    if target.pi_blocked is not None:
+        inherit(target.pi_blocked.owner)
 
 
 def _check_unprivileged(target: Task, policy: int, priority: int, reset: bool) -> None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from kernel.mm.address_space import AddressSpace
     from kernel.mm.usercopy import UserMemory
     from kernel.task.actions import SignalActions
+    from kernel.task.futex import Key
+    from kernel.task.futex_pi import PiLock
     from kernel.task.processor import Context
     from kernel.task.rseq import Registration
     from kernel.task.sched_policy import SchedulingPolicy
@@ -50,12 +52,16 @@ class Task:
     Signals: ``blocked`` is a mask with bit n-1 for signal n; ``saved_mask`` is the mask to come
     back after a call that waits with another one (sigsuspend, ppoll), else None; ``altstack`` is
     (address, flags, size).
+    Locks: ``pi_owned`` and ``pi_blocked`` are contended locks with priority inheritance (see
+    futex_pi.py), ``boost`` the real-time priority that comes from them; ``requeue_to`` is the lock
+    a sleeper of FUTEX_WAIT_REQUEUE_PI is to be moved to: its key, and its address here.
     """
 
     __slots__ = (
         "actions",
         "altstack",
         "blocked",
+        "boost",
         "call",
         "clear_child_tid",
         "comm",
@@ -79,8 +85,11 @@ class Task:
         "parent_death_signal",
         "pending",
         "personality",
+        "pi_blocked",
+        "pi_owned",
         "policy",
         "queued",
+        "requeue_to",
         "restart_block",
         "robust_list",
         "rseq",
@@ -89,7 +98,6 @@ class Task:
         "sleep",
         "start_time",
         "state",
-        "stime_ns",
         "tid",
         "timed_out",
         "timer",
@@ -157,13 +165,16 @@ class Task:
         self.altstack = AltStack(0, SS_DISABLE, 0)
         self.clear_child_tid = 0
         self.robust_list = (0, 0)
+        self.boost = 0
+        self.pi_owned: list[PiLock] = []
+        self.pi_blocked: PiLock | None = None
+        self.requeue_to: tuple[Key, int] | None = None
         self.rseq: Registration | None = None
         self.parent_death_signal = 0
         self.personality = 0
         self.no_new_privs = False
         self.nproc_exceeded = False
         self.vfork_done: WaitQueue | None = None
-        self.stime_ns = 0
         self.utime_final = 0
         self.minor_faults = self.major_faults = 0
         self.voluntary_switches = self.involuntary_switches = 0
@@ -179,6 +190,12 @@ class Task:
         return self.group.limits
 
     @property
+    def priority(self) -> int:
+        """Its real-time priority, its own or inherited; 0 for ordinary tasks."""
+        own = self.policy.priority
+        return own if own >= self.boost else self.boost
+
+    @property
     def parent(self) -> ThreadGroup | None:
         """The parent process."""
         return self.group.parent
@@ -192,8 +209,8 @@ class Task:
 
     @property
     def stime(self) -> int:
-        """Nanoseconds in the kernel on its behalf; counted by the machine, a turn at a time."""
-        return self.stime_ns + self.kernel.turn.kernel_ns(self)
+        """Nanoseconds in the kernel on its behalf."""
+        return 0 if self.context is None else self.kernel.cpu.system_ns(self.context)
 
     @property
     def dead(self) -> bool:

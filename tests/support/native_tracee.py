@@ -119,7 +119,8 @@ def run(path: str, argv: list[str], observer: Observer[Any], attach: Any) -> Non
 
 def _loop(tracee: Tracee, observer: Observer[Any]) -> None:
     inside, deliver, pid = False, 0, tracee.pid
-    number, args = 0, (0,) * 6
+    number = 0
+    args: tuple[int, ...] = (0,) * 6
     while True:
         _ptrace(SYSCALL, pid, 0, deliver)
         deliver = 0

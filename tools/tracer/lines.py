@@ -68,6 +68,13 @@ class Lines:
         self._column = 0
         self.printing = None
 
+    def detach(self) -> None:
+        """No more lines will come."""
+        if self.printing is not None and self._column:
+            self._put(" <detached ...>\n")
+        self._column = 0
+        self.printing = None
+
     def resume(self, tid: int, name: str) -> None:
         """Make the open line that of this task's call."""
         if self.printing != tid:

@@ -77,6 +77,9 @@ class Tracing:
 
     def finish(self) -> None:
         """Print the summary, if there is one, and close the files.  DioramaError: see Output."""
+        for observer in self.observers:
+            if isinstance(observer, StraceTracer):
+                observer.detach()
         if self.summary is not None:
             self.output.write(self.summary.table_text())
         for output in [*self.files, self.output]:

@@ -133,6 +133,11 @@ class StraceTracer(Observer["Task"]):
         lines.write("execve(" + first_exec_text(task, path, argv, self.options.detail))
         lines.result("0" + (" <0.000000>" if self.options.durations else ""))
 
+    def detach(self) -> None:
+        """Tracing ends while the program goes on."""
+        for lines in self._lines.values():
+            lines.detach()
+
     # -- calls -----------------------------------------------------------------------------------
 
     def syscall_enter(self, task: Task, number: int, args: tuple[int, ...]) -> None:

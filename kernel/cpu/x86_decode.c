@@ -2,7 +2,8 @@
  *
  * Unicorn's processor has no AVX and says so, but it runs VEX-encoded xmm code as if it were the old
  * SSE form with two operands: wrong results instead of #UD.  It lets user code do port input and
- * output, and enter virtual-8086 mode by iret.  So each block is looked through once, when it is
+ * output and enter virtual-8086 mode by iret, and aborts over some locked bit operations on
+ * registers.  So each block is looked through once, when it is
  * translated, with a decoder that knows lengths and little else.  Unicorn reports every new block
  * after it is made; the one a run begins with is looked at before, and a small cache remembers the
  * good ones.
@@ -112,7 +113,7 @@ static uint8_t modrm(Reader *r)
 /* ---- one instruction --------------------------------------------------------------------------------- */
 
 typedef struct {
-    bool size16, wide, address32;
+    bool size16, wide, address32, lock;
 } Prefixes;
 
 static uint8_t prefixes(Reader *r, Prefixes *p)
@@ -124,14 +125,18 @@ static uint8_t prefixes(Reader *r, Prefixes *p)
         switch (byte) {
         case 0x66: p->size16 = true; p->wide = false; continue;
         case 0x67: p->address32 = true; p->wide = false; continue;
+        case 0xf0: p->lock = true; p->wide = false; continue;
         case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64: case 0x65:
-        case 0xf0: case 0xf2: case 0xf3: p->wide = false; continue;
+        case 0xf2: case 0xf3: p->wide = false; continue;
         }
         if ((byte & 0xf0) != 0x40)
             return byte;
         p->wide = byte & 8;         /* REX counts only as the last prefix */
     }
 }
+
+/* Locking needs memory.  Unicorn ends the host process over `lock btr edi, 1` and the like. */
+static bool locks_register(const Prefixes *p, uint8_t m) { return p->lock && m >> 6 == 3; }
 
 static void immediate(Reader *r, const Prefixes *p, int kind)
 {
@@ -176,6 +181,8 @@ static int two_byte_instruction(Reader *r, const Prefixes *p)
         next(r);
     if (shape & M) {
         uint8_t m = modrm(r);
+        if (locks_register(p, m))
+            return IS_ILLEGAL;
         if (opcode == 0xc7 && m >> 6 == 3 && (m >> 3 & 6) == 6)
             return IS_ILLEGAL;                  /* rdrand, rdseed: hidden, so they do not exist */
     }
@@ -195,7 +202,7 @@ static int special(Reader *r, const Prefixes *p, uint8_t opcode)
 
 static int instruction(Reader *r)
 {
-    Prefixes p = {false, false, false};
+    Prefixes p = {false, false, false, false};
     uint8_t opcode = prefixes(r, &p), shape = one_byte[opcode];
     if (r->ended || shape & BAD)
         return BLOCK_ENDS;                      /* faults by itself */
@@ -203,6 +210,8 @@ static int instruction(Reader *r)
         return special(r, &p, opcode);
     uint8_t m = shape & M ? modrm(r) : 0;
     int kind = shape & 15;
+    if (locks_register(&p, m))
+        return IS_ILLEGAL;
     if ((opcode == 0xf6 || opcode == 0xf7) && (m >> 3 & 7) < 2)
         kind = opcode == 0xf6 ? I8 : IZ;        /* test */
     immediate(r, &p, kind);

@@ -179,6 +179,10 @@ def test_other_python_threads_run_while_the_guest_spins(machine: Rig) -> None:
         ("ud2", EXCEPTION_ILLEGAL, 0),
         (".byte 0xf1", EXCEPTION_ILLEGAL, 0),
         ("rdrand eax", EXCEPTION_ILLEGAL, 0),
+        (".byte 0xf0, 0x0f, 0xba, 0xf7, 0x38", EXCEPTION_ILLEGAL, 0),  # lock btr edi, 56
+        (".byte 0xf0, 0x0f, 0xb3, 0xd9", EXCEPTION_ILLEGAL, 0),  # lock btr ecx, ebx
+        (".byte 0xf0, 0x48, 0x0f, 0xab, 0xd9", EXCEPTION_ILLEGAL, 0),  # lock bts rcx, rbx
+        (".byte 0xf0, 0x01, 0xd8", EXCEPTION_ILLEGAL, 0),  # lock add eax, ebx
         ("in al, dx", EXCEPTION_PRIVILEGED, 0),
         ("out 0x80, al", EXCEPTION_PRIVILEGED, 0),
         ("rep insb", EXCEPTION_PRIVILEGED, 0),

@@ -31,6 +31,8 @@ CAP_SYS_TIME: Final = 25
 CAP_SYS_TTY_CONFIG: Final = 26
 CAP_MKNOD: Final = 27
 CAP_LAST: Final = 40
+CAP_WAKE_ALARM: Final = 35
+CAP_BLOCK_SUSPEND: Final = 36
 ALL_CAPABILITIES: Final = (1 << (CAP_LAST + 1)) - 1
 
 

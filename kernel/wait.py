@@ -23,7 +23,7 @@ Linux analogue: ``wait_queue_head_t``, ``wait_queue_entry_t``, ``schedule_timeou
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import NamedTuple, Protocol, TypeVar
 
 T = TypeVar("T")
@@ -43,13 +43,32 @@ class Sleeper(Protocol):
         """Become runnable.  Called once per sleep, by the first wake-up that matches."""
 
 
-class Waiter:
+class Entry:
+    """Something on one or more queues.  ``key`` is for futex wake-ups."""
+
+    __slots__ = ("exclusive", "key", "queues")
+
+    exclusive: bool
+    key: int
+    queues: tuple[WaitQueue, ...]
+
+    def remove(self) -> None:
+        """Leave every queue (deadline passed, interrupted, killed)."""
+        for queue in self.queues:
+            queue.waiters.pop(self, None)
+
+    def wake(self, events: int = 0) -> bool:
+        """The queue was woken; False if it was not for this entry."""
+        raise NotImplementedError
+
+
+class Waiter(Entry):
     """One sleep of one sleeper: its entries on one or more queues.
 
     Invariant: a waiter is on all of ``queues`` until it is woken or removed, then on none.
     """
 
-    __slots__ = ("exclusive", "key", "queues", "sleeper", "woken")
+    __slots__ = ("sleeper", "woken")
 
     def __init__(
         self, sleeper: Sleeper, queues: tuple[WaitQueue, ...], exclusive: bool = False, key: int = 0
@@ -62,16 +81,36 @@ class Waiter:
         for queue in queues:
             queue.waiters[self] = None
 
-    def remove(self) -> None:
-        """Leave every queue (deadline passed, interrupted, killed)."""
-        for queue in self.queues:
-            queue.waiters.pop(self, None)
-
-    def wake(self) -> None:
+    def wake(self, events: int = 0) -> bool:
         """Leave every queue and make the sleeper runnable."""
         self.remove()
         self.woken = True
         self.sleeper.wake_up()
+        return True
+
+
+class Watcher(Entry):
+    """An entry that stays: ``notice(events)`` is called at every wake-up, until ``remove``.
+
+    For those who watch without sleeping (epoll, signal-driven I/O).  ``notice`` must not sleep and
+    must not take time; it returns False if the wake-up does not concern it, so that an exclusive
+    one goes on to the next.  Linux: a ``wait_queue_entry`` with a function of its own.
+    """
+
+    __slots__ = ("notice",)
+
+    def __init__(
+        self, queue: WaitQueue, notice: Callable[[int], bool], exclusive: bool = False
+    ) -> None:
+        self.queues = (queue,)
+        self.notice = notice
+        self.exclusive = exclusive
+        self.key = 0
+        queue.waiters[self] = None
+
+    def wake(self, events: int = 0) -> bool:
+        """Tell; the entry stays."""
+        return self.notice(events)
 
 
 class WaitQueue:
@@ -84,10 +123,13 @@ class WaitQueue:
 
     def __init__(self, name: str = "") -> None:
         self.name = name
-        self.waiters: dict[Waiter, None] = {}
+        self.waiters: dict[Entry, None] = {}
 
-    def wake(self, exclusive: int = 1) -> int:
-        """Wake every ordinary waiter and at most ``exclusive`` exclusive ones; return how many."""
+    def wake(self, exclusive: int = 1, events: int = 0) -> int:
+        """Wake every ordinary waiter and at most ``exclusive`` exclusive ones; return how many.
+
+        ``events`` tells watchers which poll(2) bits may have come true; 0: any.
+        """
         if not self.waiters:
             return 0
         woken = 0
@@ -95,8 +137,9 @@ class WaitQueue:
             if waiter.exclusive:
                 if exclusive <= 0:
                     continue
-                exclusive -= 1
-            waiter.wake()
+                exclusive -= waiter.wake(events)
+            else:
+                waiter.wake(events)
             woken += 1
         return woken
 

@@ -57,7 +57,7 @@ class EventFile(OpenFile):
         value = 1 if self.semaphore else self.count
         buf.put(value.to_bytes(_WORD, "little"))
         self.count -= value
-        self.queue.wake()
+        self.queue.wake(1, POLLOUT | POLLWRNORM)
         return _WORD
 
     def write(self, caller: Caller, buf: Buffer, pos: int | None) -> int | Blocking[int]:
@@ -79,7 +79,7 @@ class EventFile(OpenFile):
 
     def _add(self, value: int) -> int:
         self.count += value
-        self.queue.wake()
+        self.queue.wake(1, POLLIN | POLLRDNORM)
         return _WORD
 
     def poll(self, caller: Caller, events: int) -> int:

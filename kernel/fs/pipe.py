@@ -42,6 +42,8 @@ DEFAULT_CAPACITY: Final = 65536
 MAX_CAPACITY: Final = 1 << 20
 """/proc/sys/fs/pipe-max-size."""
 _PAGE: Final = 4096
+_DATA: Final = POLLIN | POLLRDNORM
+_ROOM: Final = POLLOUT | POLLWRNORM
 
 
 class Packet(bytes):
@@ -89,7 +91,7 @@ class Pipe:
             count = buf.put(data)
             self._consume(count)
         if self.queue.waiters:
-            self.queue.wake()
+            self.queue.wake(1, _ROOM)
         return count
 
     def _gather(self, want: int) -> bytes:
@@ -123,7 +125,7 @@ class Pipe:
             self.chunks.append(data)
             self.size += len(data)
             if self.queue.waiters:
-                self.queue.wake()
+                self.queue.wake(1, _DATA)
         return len(data)
 
     def write_packet(self, buf: Buffer, count: int) -> int:
@@ -259,12 +261,12 @@ class PipeFile(OpenFile):
         pipe, ready = self.pipe, 0
         if self.readable:
             if pipe.size:
-                ready |= events & (POLLIN | POLLRDNORM)
+                ready |= events & _DATA
             if not pipe.writers and self.writers_seen != pipe.opened_writers:
                 ready |= POLLHUP
         if self.writable:
             if pipe.capacity - pipe.size >= PIPE_BUF:
-                ready |= events & (POLLOUT | POLLWRNORM)
+                ready |= events & _ROOM
             if not pipe.readers:
                 ready |= POLLERR
         return ready

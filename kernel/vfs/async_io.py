@@ -1,6 +1,6 @@
 """Signal-driven I/O: O_ASYNC.  See fcntl(2), "Managing signals"; open(2), O_ASYNC.
 
-A file with O_ASYNC keeps a waiter on its queue for good.  When the queue is woken and the file is
+A file with O_ASYNC keeps a watcher on its queue.  When the queue is woken and the file is
 ready, the file's owner (F_SETOWN) gets a signal.  Tasks are above this room, so whoever switches
 O_ASYNC on brings the function that sends.  Linux: ``fasync_helper``, ``kill_fasync``.
 """
@@ -13,7 +13,7 @@ from typing import Final
 from kernel.abi.files import POLLERR, POLLHUP, POLLIN, POLLOUT, POLLPRI, POLLRDNORM, POLLWRNORM
 from kernel.vfs.caller import Caller
 from kernel.vfs.openfile import OpenFile
-from kernel.wait import Waiter, WaitQueue
+from kernel.wait import WaitQueue, Watcher
 
 INPUT: Final = POLLIN | POLLRDNORM
 OUTPUT: Final = POLLOUT | POLLWRNORM
@@ -24,34 +24,26 @@ Send = Callable[[OpenFile, int], None]
 
 
 class AsyncNotice:
-    """The standing waiter of one file.
+    """The watcher of one file; it stays on the file's queue until ``cancel``."""
 
-    Invariant: until ``cancel`` it is on the file's queue, except while it is being woken.
-    """
-
-    __slots__ = ("_caller", "_file", "_queue", "_send", "_waiter")
+    __slots__ = ("_caller", "_file", "_send", "_watcher")
 
     def __init__(self, caller: Caller, file: OpenFile, queue: WaitQueue, send: Send) -> None:
         self._caller = caller
         self._file = file
-        self._queue = queue
         self._send = send
-        self._waiter: Waiter | None = Waiter(self, (queue,))
+        self._watcher = Watcher(queue, self._notice)
 
-    def wake_up(self) -> None:
-        """The queue was woken: wait for the next time, and tell."""
-        if self._waiter is None:
-            return
-        self._waiter = Waiter(self, (self._queue,))
+    def _notice(self, events: int) -> bool:
+        """The queue was woken: tell, if the file is ready."""
         ready = self._file.poll(self._caller, _ALL)
         if ready:
             self._send(self._file, ready)
+        return True
 
     def cancel(self) -> None:
         """O_ASYNC was switched off, or the file closed."""
-        if self._waiter is not None:
-            self._waiter.remove()
-            self._waiter = None
+        self._watcher.remove()
 
 
 def set_async(caller: Caller, file: OpenFile, on: bool, send: Send) -> None:

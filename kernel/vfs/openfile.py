@@ -59,6 +59,13 @@ class Notice(Protocol):
         """Stop telling."""
 
 
+class Watch(Protocol):
+    """An epoll file's interest in this one."""
+
+    def forget(self) -> None:
+        """The file was closed for good."""
+
+
 class OpenFile:
     """An open file description.
 
@@ -66,12 +73,12 @@ class OpenFile:
     file is released, once.  ``flags`` keeps the access mode and the status flags of open(2);
     ``readable`` and ``writable`` are its access mode, ready for the hot path, both False for an
     O_PATH file (``is_path``).  ``queue`` is woken when ``poll`` may have a new answer; None: it is
-    always ready.
+    always ready.  ``watched_by``: the epoll interests in it, which end with it.
     """
 
     __slots__ = (
         "async_notice", "flags", "inode", "is_path", "owner", "owner_signal", "path", "pos",
-        "queue", "readable", "refs", "writable",
+        "queue", "readable", "refs", "watched_by", "writable",
     )  # fmt: skip
 
     maps_anonymous = False  # does mmap(2) of this file mean fresh zero memory (/dev/zero)?
@@ -90,6 +97,7 @@ class OpenFile:
         self.owner: tuple[int, int] = (0, 0)  # F_SETOWN_EX: (type, id)
         self.owner_signal = 0  # F_SETSIG
         self.async_notice: Notice | None = None  # O_ASYNC; see async_io
+        self.watched_by: dict[Watch, None] | None = None
         inode.opens += 1
         path.mount.opens += 1
         if self.writable:
@@ -172,6 +180,12 @@ class OpenFile:
         if self.refs == 0:
             self.close()
 
+    def in_message(self, change: int) -> None:
+        """One reference more (or less) is in a message between sockets; see unix(7), SCM_RIGHTS.
+
+        Only sockets have to know: they alone can carry themselves (kernel.net.inflight).
+        """
+
     def close(self) -> None:
         """The last reference is gone."""
         inode = self.inode
@@ -182,6 +196,9 @@ class OpenFile:
             inode.locks.drop_file(self)
         if self.async_notice is not None:
             self.async_notice.cancel()
+        if self.watched_by:
+            for watch in list(self.watched_by):
+                watch.forget()
         self.release()
         self.path.mount.opens -= 1
         inode.opens -= 1

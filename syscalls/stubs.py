@@ -12,6 +12,9 @@ Decoding in straight-line source costs 20 to 40 ns per argument; a loop over dec
 times that on every call.  A register that holds a 32-bit int may carry rubbish in its upper half,
 so it is cut before use; the common case (small and positive) is one comparison.  The source is
 registered with ``linecache``, so tracebacks and debuggers show it.
+
+A call that may sleep and has descriptors among its arguments keeps their files while it does, if
+the table is shared; that is a few more lines (see holding.py).
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from typing import Any, TypeAlias
 from kernel.arch.base import Arch
 from kernel.arch.registry import get_arch
 from syscalls.declare import Declaration
+from syscalls.holding import hold_descriptors
 from syscalls.kinds import OPEN_FLAGS, S32, S64, U16, U32, U64
 
 Entry: TypeAlias = Callable[[Any, "memoryview[int]"], Any]
@@ -49,9 +53,22 @@ def stub_source(declaration: Declaration, arch: str) -> str:
             lines.append(f"    {name} = {word}")
             lines.append("    " + SIGNED[kind.decode].format(n=name))
             arguments.append(name)
+        elif kind.show == "fd":
+            lines.append(f"    {name} = {_inline(kind.decode, arch).format(r=word)}")
+            arguments.append(name)
         else:
             arguments.append(_inline(kind.decode, arch).format(r=word))
-    lines.append(f"    return handler({', '.join(arguments)})")
+    call = f"handler({', '.join(arguments)})"
+    files = [name for name, kind in declaration.parameters if kind.show == "fd"]
+    if declaration.may_block and files:
+        lines += [
+            f"    result = {call}",
+            "    if result.__class__ is int or task.fds.users == 1:",
+            "        return result",
+            f"    return hold_descriptors(task, result, {', '.join(files)})",
+        ]
+    else:
+        lines.append(f"    return {call}")
     return "\n".join(lines) + "\n"
 
 
@@ -70,6 +87,7 @@ def compile_stub(declaration: Declaration, arch: str) -> Entry:
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     namespace: dict[str, Any] = {
         "handler": declaration.handler,
+        "hold_descriptors": hold_descriptors,
         "open_flags_in": get_arch(arch).open_flags_in,
     }
     exec(compile(source, filename, "exec"), namespace)

@@ -22,6 +22,8 @@ PROGRAMS = build.programs()
 # qemu-user translates calls for the host's kernel and does some of it differently; the programs
 # that see the difference are compared on the host's own CPU only.
 NOT_UNDER_QEMU = {
+    "threads_groups": "qemu-user cannot exec from a thread; /proc/thread-self is its own",
+    "threads_locks": "qemu-user knows no robust lists",
     "memory": "qemu-user accepts unknown advice",
     "rseq": "qemu-user refuses rseq(2)",
     "mappings": "qemu-user places mappings itself and knows no MAP_FIXED_NOREPLACE",
@@ -51,6 +53,10 @@ ROWS = {
     "waiting": ("K6", "X2"),
     "execing": ("K4", "K6", "K9"),
     "blocking": ("K5", "R8"),
+    "threads_life": ("K7", "X3"),
+    "threads_groups": ("X3",),
+    "threads_locks": ("K7", "X4"),
+    "threads_sync": ("K7", "X4"),
 }
 
 

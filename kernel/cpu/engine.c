@@ -142,20 +142,48 @@ int run_stub(Engine *e, uint64_t offset)
     return error;
 }
 
+/* Unicorn gave up over an instruction ahead.  x86: go there in single steps, then it is the one at
+ * the program counter.  aarch64 (the `max` model only): blame the block's first. */
+static int after_abort(Engine *e, bool stepped)
+{
+    if (guard_rebuild(e)) {
+        e->words[T_EXCEPTION] = EXCEPTION_STUCK;
+        return TRAP_EXCEPTION;
+    }
+    e->pc = e->words[T_PC] = register_read(e, register_pc(e));
+    e->pc_known = true;
+    if (e->arch == UC_ARCH_X86 && !stepped) {
+        e->careful = CAREFUL_STEPS;
+        mmu_settle(e);
+        return 0;
+    }
+    e->careful = 0;
+    e->words[T_SP] = register_read(e, register_sp(e));
+    e->words[T_EXCEPTION] = e->arch == UC_ARCH_X86 ? EXCEPTION_ILLEGAL : 1 /* undefined */;
+    return TRAP_EXCEPTION;
+}
+
 static int run_once(Engine *e)
 {
-    size_t count = 0;
-    if (e->arch == UC_ARCH_X86) {
-        int found = x86_check_entry(e);
-        if (found == TRAP_EXCEPTION)
-            return found;
-        count = (size_t)found;      /* 1: a forbidden instruction lies ahead, go there in steps */
-    }
+    bool step = false;
     e->cause = CAUSE_NONE;
     e->faulted = e->hook_pc_set = false;
-    e->stepping = count != 0;
-    int error = e->u.emu_start(e->uc, e->pc, 0, 0, count);
+    if (e->arch == UC_ARCH_X86) {
+        int found = x86_check_entry(e);
+        if (found == TRAP_EXCEPTION) {
+            e->careful = 0;
+            return found;
+        }
+        step = found || e->careful;     /* a forbidden instruction lies ahead: go there in steps */
+    }
+    if (step)
+        x86_begin_step(e);
+    int error = guard_start(e);
     e->pc_known = false;
+    if (step)
+        x86_end_step(e);
+    if (error == UC_ABORTED)
+        return after_abort(e, step);
     int trap = trap_report(e, error);
     if (e->suspect) {       /* a block that must not run is in the cache now: out with it */
         e->suspect = false;
@@ -219,7 +247,8 @@ static int allocate_contexts(Engine *e)
            e->u.context_alloc(e->uc, &e->temporary);
 }
 
-static int open_unicorn(Engine *e)
+/* Also when an engine is made again (guard.c). */
+int engine_open(Engine *e)
 {
     Unicorn *u = &e->u;
     bool x86 = e->arch == UC_ARCH_X86;
@@ -240,7 +269,7 @@ static int open_unicorn(Engine *e)
         return 7;
     if (u->mem_map_ptr(e->uc, STUB_PHYSICAL, PAGE, UC_PROT_ALL, e->stub))
         return 8;
-    return 0;
+    return trap_add_hooks(e);
 }
 
 PUBLIC int engine_abi(void) { return ENGINE_ABI; }
@@ -283,9 +312,8 @@ PUBLIC Engine *engine_create(const uint64_t *config, int *stage)
     e->old_exception = -1;
     e->clean_generation = 1;
     e->stub = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0);
-    *stage = e->stub == MAP_FAILED ? 20 : open_unicorn(e);
-    if (!*stage)
-        *stage = trap_add_hooks(e);
+    guard_install();
+    *stage = e->stub == MAP_FAILED ? 20 : engine_open(e);
     if (!*stage && allocate_contexts(e))
         *stage = 30;
     if (!*stage)

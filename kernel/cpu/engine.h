@@ -67,6 +67,7 @@ enum {
     W_TIME_BASE,                           /* guest ns = host ns - base, or base + counted work */
     W_ATTENTION = 24,                      /* alone in its cache line: the ticker writes it */
     W_MISSES = 32, W_TLB_FLUSHES, W_PAGE_FLUSHES, W_SWITCHES, W_CODE_DROPS, W_ROOT_LOADED,
+    W_REBUILDS,
     W_REGISTERS = 64,                      /* register images going in and out: 128 words */
     WORDS = 256
 };
@@ -103,7 +104,9 @@ typedef struct {
 /* Virtual time: what one translated block and one trap take. */
 enum { BLOCK_NS = 10, TRAP_NS = 1000 };
 
-enum { CAUSE_NONE = 0, CAUSE_SUSPECT = 16 };  /* other causes are the TRAP_ numbers */
+enum { CAUSE_NONE = 0, CAUSE_SUSPECT = 16, CAUSE_STEPPED };  /* others are the TRAP_ numbers */
+#define CAREFUL_STEPS 512                   /* Unicorn's blocks are no longer */
+#define UC_ABORTED (-1)                     /* beside uc_err: it called abort() */
 #define MAX_PENDING_PAGES 32
 #define CLEAN_BLOCKS 4096                   /* entries of the cache of blocks known to be clean */
 
@@ -154,8 +157,10 @@ typedef struct Engine {
     long old_exception;                     /* offset in a context, or -1 */
 
     /* instructions that must not run (x86): found when a block is translated */
-    bool suspect, stepping;
+    bool suspect;
     uint64_t suspect_pc;
+    uint32_t careful;                       /* so many instructions one by one */
+    uint64_t flags_before_step;
     uint64_t clean_generation;              /* grows when code may have changed */
     uint64_t clean_blocks[CLEAN_BLOCKS];    /* physical address | generation << 40 */
 
@@ -172,6 +177,12 @@ uint64_t host_ns(void);
 uint64_t guest_ns(const Engine *e);
 void engine_load(Engine *e, Context *context);
 int run_stub(Engine *e, uint64_t offset);
+int engine_open(Engine *e);
+
+/* guard.c */
+void guard_install(void);
+int guard_start(Engine *e);
+int guard_rebuild(Engine *e);
 
 /* mmu.c */
 bool mmu_fill(uc_engine *uc, uint64_t address, int type, uc_tlb_entry *entry, void *user);
@@ -193,6 +204,8 @@ int x86_setup(Engine *e);
 int x86_add_hooks(Engine *e);
 void x86_report_syscall(Engine *e);
 void x86_clean_flags(Engine *e);
+void x86_begin_step(Engine *e);
+void x86_end_step(Engine *e);
 void x86_flush_registers(Engine *e);
 void x86_forget_exception(Engine *e);
 

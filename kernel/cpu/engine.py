@@ -22,6 +22,7 @@ from kernel.cpu.library import (
     W_LOADED,
     W_MISSES,
     W_PAGE_FLUSHES,
+    W_REBUILDS,
     W_RESULT,
     W_RESULT_SET,
     W_ROOT,
@@ -253,6 +254,7 @@ class Engine:
             "page_flushes": words[W_PAGE_FLUSHES],
             "context_loads": words[W_SWITCHES],
             "code_invalidations": words[W_CODE_DROPS],
+            "engines_replaced": words[W_REBUILDS],
         }
 
     def close(self) -> None:

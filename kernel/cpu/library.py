@@ -37,6 +37,7 @@ W_PAGE_FLUSHES: Final = 34
 W_SWITCHES: Final = 35
 W_CODE_DROPS: Final = 36
 W_ROOT_LOADED: Final = 37
+W_REBUILDS: Final = 38
 W_REGISTERS: Final = 64
 WORDS: Final = 256
 

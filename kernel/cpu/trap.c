@@ -36,6 +36,8 @@ static void on_interrupt(uc_engine *uc, uint32_t number, void *user)
 {
     (void)uc;
     Engine *e = user;
+    if (e->cause == TRAP_SYSCALL)
+        return;         /* x86: TF traps behind `syscall` in the same breath; the call comes first */
     e->exception = number;
     stop(e, e->arch == UC_ARCH_ARM64 && number == 2 ? TRAP_SYSCALL : TRAP_EXCEPTION);
 }
@@ -101,7 +103,7 @@ int trap_report(Engine *e, int error)
             __atomic_store_n(&w[W_ATTENTION], 0, __ATOMIC_RELAXED);
         if (e->cause == TRAP_ATTENTION || e->cause == TRAP_SLICE)
             return e->cause;
-        if (e->cause == CAUSE_SUSPECT || e->stepping)
+        if (e->cause == CAUSE_SUSPECT || e->cause == CAUSE_STEPPED)
             return 0;
         if (e->arch == UC_ARCH_ARM64)
             return TRAP_IDLE;       /* wfi, the only way to stop without a word */

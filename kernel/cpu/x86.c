@@ -118,6 +118,29 @@ int x86_setup(Engine *e)
     return find_old_exception(e);
 }
 
+/* ---- single steps ----------------------------------------------------------------------------------- */
+
+enum { TF = 1 << 8, DEBUG_EXCEPTION = 1 };
+
+/* One instruction: with TF Unicorn makes blocks of one.  (Counting would cost a flush of all blocks
+ * each way.)  A pushf among them shows the flag; that is accepted, steps are rare. */
+void x86_begin_step(Engine *e)
+{
+    e->flags_before_step = register_read(e, EFLAGS);
+    register_write(e, EFLAGS, e->flags_before_step | TF);
+    if (e->careful)
+        e->careful--;
+}
+
+void x86_end_step(Engine *e)
+{
+    if (e->flags_before_step & TF)
+        return;                                 /* the guest steps itself */
+    register_write(e, EFLAGS, register_read(e, EFLAGS) & ~(uint64_t)TF);
+    if (e->cause == TRAP_EXCEPTION && e->exception == DEBUG_EXCEPTION)
+        e->cause = CAUSE_STEPPED;
+}
+
 /* ---- system calls ---------------------------------------------------------------------------------- */
 
 /* Bits that user code cannot set, but a bug of Unicorn can: `cmpxchg8b` takes any garbage that a `cmp`

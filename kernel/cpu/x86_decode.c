@@ -254,7 +254,7 @@ void x86_block_generated(uc_engine *uc, uc_tb *now, uc_tb *before, void *user)
 {
     (void)before;
     Engine *e = user;
-    if (e->in_stub || e->stepping || x86_scan(e, now->pc, now->size).kind == CODE_CLEAN)
+    if (e->in_stub || x86_scan(e, now->pc, now->size).kind == CODE_CLEAN)
         return;
     e->suspect = true;
     e->suspect_pc = now->pc;

@@ -36,7 +36,7 @@ from kernel.abi.memory import (
     MS_INVALIDATE,
     MS_SYNC,
 )
-from kernel.mm.fault import FAULT_BUS, FAULT_OOM, populate
+from kernel.mm.fault import FAULT_BUS, populate
 from kernel.mm.page_table import leaf_index
 from kernel.mm.physical import PAGE_MASK, PAGE_SHIFT, PAGE_SIZE
 from kernel.mm.space import USER_TOP, Space, page_align
@@ -44,6 +44,7 @@ from kernel.mm.vm_flags import (
     VM_DONTCOPY,
     VM_DONTDUMP,
     VM_LOCKED,
+    VM_READ,
     VM_SHARED,
     VM_WIPEONFORK,
     VM_WRITE,
@@ -74,7 +75,7 @@ def do_madvise(space: Space, address: int, length: int, advice: int) -> None:
     if address & PAGE_MASK:
         raise EINVAL("unaligned address")
     end = address + page_align(length)
-    if end >= 1 << 64:
+    if end >= 1 << 64 or (length and end == address):
         raise EINVAL("the range wraps around")
     if end == address:
         return
@@ -169,14 +170,14 @@ def _populate(space: Space, start: int, end: int, write: bool) -> None:
     for area in space.vmas.overlapping(start, end):
         if area.start > covered:
             raise ENOMEM("part of the range is not mapped")
+        if not area.flags & (VM_WRITE if write else VM_READ):
+            raise EINVAL("the area does not allow that access")
         stop = min(area.end, end)
         verdict = populate(space, covered, stop, write)
         if verdict == FAULT_BUS:
             raise EFAULT("beyond the end of the file")
-        if verdict == FAULT_OOM:
-            raise ENOMEM("no frame left")
         if verdict:
-            raise EINVAL("the area does not allow that access")
+            raise ENOMEM("no frame left")
         covered = stop
     if covered < end:
         raise ENOMEM("part of the range is not mapped")

@@ -23,10 +23,7 @@ def do_mlock(space: Space, address: int, length: int, on_fault: bool, may_lock: 
     limit = space.limits.soft(RLIMIT_MEMLOCK)
     if not may_lock and not limit:
         raise EPERM("RLIMIT_MEMLOCK is 0")
-    start = address & ~PAGE_MASK
-    end = start + page_align(length + (address & PAGE_MASK))
-    if end >= 1 << 64:
-        raise EINVAL("the range wraps around")
+    start, end = _span(address, length)
     if not may_lock:
         known = _locked_in(space, start, end)
         if space.locked_vm + ((end - start) >> PAGE_SHIFT) - known > limit >> PAGE_SHIFT:
@@ -43,10 +40,7 @@ def do_mlock(space: Space, address: int, length: int, on_fault: bool, may_lock: 
 
 def do_munlock(space: Space, address: int, length: int) -> None:
     """Unlock a range.  See mlock(2)."""
-    start = address & ~PAGE_MASK
-    end = start + page_align(length + (address & PAGE_MASK))
-    if end >= 1 << 64:
-        raise EINVAL("the range wraps around")
+    start, end = _span(address, length)
     _apply(space, start, end, 0)
 
 
@@ -75,6 +69,15 @@ def do_munlockall(space: Space) -> None:
     space.default_flags = 0
     for area in list(space.vmas):
         change_flags(space, area, area.start, area.end, area.flags & ~_LOCKS)
+
+
+def _span(address: int, length: int) -> tuple[int, int]:
+    """The pages of a range; an address may be unaligned here.  EINVAL if it wraps around."""
+    start = address & ~PAGE_MASK
+    end = start + page_align(length + (address & PAGE_MASK))
+    if end >= 1 << 64:
+        raise EINVAL("the range wraps around")
+    return start, end
 
 
 def _locked_in(space: Space, start: int, end: int) -> int:

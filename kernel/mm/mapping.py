@@ -84,9 +84,9 @@ LEGACY_MAP_MASK: Final = (
     | MAP_STACK
     | MAP_HUGETLB
     | MAP_UNINITIALIZED
-    | MAP_FIXED_NOREPLACE
 )
-"""What MAP_SHARED_VALIDATE knows for an ordinary file (no DAX, so no MAP_SYNC)."""
+"""What MAP_SHARED_VALIDATE knows for an ordinary file: no DAX, so no MAP_SYNC; and, an oversight of
+Linux, not MAP_FIXED_NOREPLACE."""
 
 WX_REASON: Final = "writable and executable at once is refused (W^X); --allow-wx permits it"
 
@@ -128,7 +128,7 @@ def do_mmap(
     if flags & MAP_FIXED_NOREPLACE:
         flags |= MAP_FIXED
     length = page_align(length)
-    if length > USER_TOP:
+    if not length or length > USER_TOP:
         raise ENOMEM("longer than the address space")
     space.need_areas(1)
     address = _place(space, address, length, flags)

@@ -13,6 +13,7 @@ from kernel.abi.memory import (
     PROT_SEM,
     PROT_WRITE,
 )
+from kernel.mm.fault import populate
 from kernel.mm.mapping import check_wx
 from kernel.mm.physical import PAGE_MASK, PAGE_SHIFT
 from kernel.mm.space import Space, page_align
@@ -20,6 +21,8 @@ from kernel.mm.vm_flags import (
     VM_ACCESS,
     VM_ACCOUNT,
     VM_GROWSDOWN,
+    VM_LOCKED,
+    VM_LOCKONFAULT,
     VM_MAYEXEC,
     VM_NORESERVE,
     VM_SHARED,
@@ -27,6 +30,7 @@ from kernel.mm.vm_flags import (
 )
 from kernel.mm.vma import Vma
 
+_LOCK_STATE: Final = VM_LOCKED | VM_LOCKONFAULT | VM_SHARED | VM_WRITE
 _PROTS: Final = PROT_READ | PROT_WRITE | PROT_EXEC
 
 
@@ -44,7 +48,7 @@ def do_mprotect(space: Space, address: int, length: int, prot: int) -> None:
     if not length:
         return
     end = address + page_align(length)
-    if end >= 1 << 64:
+    if end >= 1 << 64 or end == address:
         raise ENOMEM("the range wraps around")
     if prot & ~(_PROTS | PROT_SEM):
         raise EINVAL(f"unknown protection bits {prot:#x}")
@@ -81,6 +85,7 @@ def _protect_area(space: Space, area: Vma, start: int, stop: int, prot: int) -> 
     if flags == area.flags:
         return
     check_wx(space, flags)
+    was = area.flags
     pages = (stop - start) >> PAGE_SHIFT
     splits = (area.start < start) + (area.end > stop)
     if splits:
@@ -97,6 +102,8 @@ def _protect_area(space: Space, area: Vma, start: int, stop: int, prot: int) -> 
     if changed and lost:
         space.tlb.invalidate(space.root, start, pages)
     space.join(area)
+    if was & _LOCK_STATE == VM_LOCKED and flags & VM_WRITE:
+        populate(space, start, stop)  # locked memory takes no fault later: copy now
 
 
 def _charge(space: Space, area: Vma, flags: int, pages: int) -> int:

@@ -6,6 +6,7 @@ from typing import Final
 
 from kernel.abi.errors import EFAULT, EINVAL, ENOMEM
 from kernel.abi.memory import MREMAP_DONTUNMAP, MREMAP_FIXED, MREMAP_MAYMOVE
+from kernel.mm.advise import change_flags
 from kernel.mm.fault import populate
 from kernel.mm.mapping import check_lock
 from kernel.mm.physical import PAGE_MASK, PAGE_SHIFT
@@ -70,15 +71,15 @@ def _move_to(
     space: Space, address: int, old: int, new: int, flags: int, target: int, may_lock: bool
 ) -> int:
     """MREMAP_FIXED and MREMAP_DONTUNMAP (``mremap_to``)."""
-    if flags & MREMAP_FIXED:
-        if target & PAGE_MASK:
-            raise EINVAL("unaligned new address")
-        if new > USER_TOP or target > USER_TOP - new:
-            raise EINVAL("the new range lies beyond the user half")
-        if address + old > target and target + new > address:
-            raise EINVAL("old and new range overlap")
+    if target & PAGE_MASK:
+        raise EINVAL("unaligned new address")
+    if new > USER_TOP or target > USER_TOP - new:
+        raise EINVAL("the new range lies beyond the user half")
+    if address + old > target and target + new > address:
+        raise EINVAL("old and new range overlap")
     if len(space.vmas) + 2 >= MAX_MAP_COUNT - 3:
         raise ENOMEM("vm.max_map_count areas")
+    _check_range(space, address, min(old, new), flags)  # before anything is destroyed
     if flags & MREMAP_FIXED:
         space.unmap_range(target, target + new)
     if old > new:
@@ -89,16 +90,13 @@ def _move_to(
     if keep:
         space.check_room(area.flags, old >> PAGE_SHIFT)
     if not flags & MREMAP_FIXED:
-        hint = target & ~PAGE_MASK
-        free = hint and hint <= USER_TOP - new and space.is_free(hint, hint + new)
-        target = hint if free else space.find_hole(new)
+        free = target and space.is_free(target, target + new)
+        target = target if free else space.find_hole(new)
     return _move(space, area, address, old, new, target, keep)
 
 
-def _check_resize(
-    space: Space, address: int, old: int, new: int, flags: int, may_lock: bool
-) -> Vma:
-    """May the area at an address become that long (``vma_to_resize``)?"""
+def _check_range(space: Space, address: int, old: int, flags: int) -> Vma:
+    """The area that holds the old range."""
     area = space.vmas.find(address)
     if area is None:
         raise EFAULT("nothing is mapped there")
@@ -108,6 +106,14 @@ def _check_resize(
         raise EINVAL("this area must stay as it is")
     if old > area.end - address:
         raise EFAULT("the old range crosses areas")
+    return area
+
+
+def _check_resize(
+    space: Space, address: int, old: int, new: int, flags: int, may_lock: bool
+) -> Vma:
+    """May the area at an address become that long (``vma_to_resize``)?"""
+    area = _check_range(space, address, old, flags)
     if new <= old:
         return area
     if area.flags & VM_DONTEXPAND:
@@ -157,7 +163,11 @@ def _move(
         space.tlb.invalidate(space.root, address, old >> PAGE_SHIFT)
         space.forget_tables()
     space.add_area(moved)
-    if old and not keep:
+    if keep:
+        left = space.vmas.find(address)
+        assert left is not None
+        change_flags(space, left, left.start, left.end, left.flags & ~(VM_LOCKED | VM_LOCKONFAULT))
+    elif old:
         space.unmap_range(address, address + old)
     _lock_new(space, moved, target + old, target + new)
     return target

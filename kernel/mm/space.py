@@ -36,6 +36,7 @@ MMAP_MIN_ADDR: Final = 0x10000
 """vm.mmap_min_addr."""
 MAX_MAP_COUNT: Final = 65530
 """vm.max_map_count."""
+_ALIGN: Final = (1 << 64) - 1 & ~PAGE_MASK
 _MIN_GAP: Final = 128 << 20
 _MAX_GAP: Final = USER_TOP // 6 * 5
 
@@ -48,8 +49,8 @@ class LeafCache(Protocol):
 
 
 def page_align(length: int) -> int:
-    """Round up to whole pages."""
-    return (length + PAGE_MASK) & ~PAGE_MASK
+    """Round up to whole pages, in 64 bits: the last page of all rounds to 0, as in Linux."""
+    return (length + PAGE_MASK) & _ALIGN
 
 
 def mmap_top(stack_limit: int) -> int:

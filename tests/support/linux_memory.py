@@ -183,7 +183,8 @@ class OurMemory:
             source = None if flags & MAP_ANONYMOUS else self._source(fd)
             return space.mmap_source(address, length, prot, flags, source, offset, True)
         if name == "mremap":
-            return space.mremap(*args)
+            old_address, old, new, flags, address = args
+            return space.mremap(old_address, old, new, flags, address)
         if name in ("mlock", "mlock2"):
             space.mlock(args[0], args[1], len(args) > 2 and bool(args[2]), True)
             return 0

@@ -134,11 +134,11 @@ def _leave_arena(linux: LinuxMemory, ours: OurMemory, theirs: int, mine: int, le
     """Mappings placed elsewhere are taken away: where that is, is each kernel's own choice."""
     for side, address in ((linux, theirs), (ours, mine)):
         if address > 0 and not ARENA <= address < END:
-            side.call("munmap", address, length)  # type: ignore[attr-defined]
+            side.call("munmap", address, length)
     size = -(-length // PAGE) * PAGE
     if ARENA <= mine < END < mine + size:
         for side in (linux, ours):
-            side.call("munmap", END, mine + size - END)  # type: ignore[attr-defined]
+            side.call("munmap", END, mine + size - END)
 
 
 def _same(call: Call, theirs: int, mine: int) -> bool:

@@ -78,6 +78,7 @@ class RunConfig:
     memory: int = DEFAULT_MEMORY
     timeout: float | None = None  # seconds of host time, then status 124
     seed: int | None = None  # of every random byte the guest sees; None: the host's randomness
+    deterministic: bool = False  # virtual time, and seed 0 unless one is given
     busybox: bool = False  # put BusyBox and its applet links into /bin
     allow_wx: bool = False  # pages may be writable and executable together
     trace: TraceOptions | None = None

@@ -16,5 +16,6 @@ from __future__ import annotations
 
 from kernel.clock.clock import Clock, HostClock, ManualClock
 from kernel.clock.timers import Timer, Timers
+from kernel.clock.virtual import VirtualClock
 
-__all__ = ["Clock", "HostClock", "ManualClock", "Timer", "Timers"]
+__all__ = ["Clock", "HostClock", "ManualClock", "Timer", "Timers", "VirtualClock"]

@@ -33,37 +33,49 @@ class Clock(Protocol):
     def set_realtime(self, now: int) -> None:
         """Make ``now`` the time of day of this machine.  The host's clock is never touched."""
 
+    def synchronize(self) -> None:
+        """Follow the host's time of day, where that is followed; called by the loop."""
+
 
 class HostClock:
     """The host's time; monotonic time starts at 0 when the machine boots, as on a real one.
 
-    Setting the time of day moves an offset that only this machine sees.
+    Setting the time of day moves an offset that only this machine sees.  ``boot`` is the host's
+    monotonic time at boot, ``offset`` what added to monotonic time gives the time of day: the vDSO
+    computes with the same two numbers, so that its answers and the system calls' never disagree.
     """
 
-    __slots__ = ("_boot", "_realtime_offset", "was_set")
+    __slots__ = ("_set_by", "boot", "offset", "was_set")
 
     def __init__(self) -> None:
         self.was_set = WaitQueue("time of day set")
         # The first reading is not 0: a deadline of 0 means "already over" to many programs.
-        self._boot = time.monotonic_ns() - 1_000_000
-        self._realtime_offset = 0
+        self.boot = time.monotonic_ns() - 1_000_000
+        self._set_by = 0  # what clock_settime added
+        self.offset = 0
+        self.synchronize()
 
     def monotonic(self) -> int:
         """Host CLOCK_MONOTONIC since this machine booted."""
-        return time.monotonic_ns() - self._boot
+        return time.monotonic_ns() - self.boot
 
     def boottime(self) -> int:
         """The same: a machine that is not running does not notice."""
-        return time.monotonic_ns() - self._boot
+        return time.monotonic_ns() - self.boot
 
     def realtime(self) -> int:
         """Host time of day, plus what the guest's clock_settime added."""
-        return time.time_ns() + self._realtime_offset
+        return time.monotonic_ns() - self.boot + self.offset
 
     def set_realtime(self, now: int) -> None:
         """For clock_settime(2)."""
-        self._realtime_offset = now - time.time_ns()
+        self._set_by = now - time.time_ns()
+        self.synchronize()
         self.was_set.wake()
+
+    def synchronize(self) -> None:
+        """Follow the host's time of day, which may have been set or slewed."""
+        self.offset = time.time_ns() + self._set_by - (time.monotonic_ns() - self.boot)
 
 
 class ManualClock:
@@ -92,6 +104,9 @@ class ManualClock:
         """Move the epoch."""
         self._epoch = now - self.now
         self.was_set.wake()
+
+    def synchronize(self) -> None:
+        """Nothing is followed."""
 
     def advance(self, ns: int) -> None:
         """Let time pass."""

@@ -48,6 +48,9 @@ T_BLOCKS_DONE: Final = 13
 """Blocks translated code executed since the machine started, all contexts together."""
 TRAP_WORDS: Final = 16
 
+BLOCK_NS: Final = 10
+"""Virtual time of one translated block; engine.h has the same, and the price of a trap."""
+
 # T_ACCESS.
 ACCESS_READ: Final = 0
 ACCESS_WRITE: Final = 1
@@ -138,6 +141,12 @@ class Cpu(Protocol):
 
     def stop_ticker(self) -> None:
         """End the ticker thread."""
+
+    def system_ns(self, context: Any) -> int:
+        """Nanoseconds the kernel has worked after traps of this context."""
+
+    def stop_charging(self) -> None:
+        """The kernel is about to wait: the time until the next run is nobody's system time."""
 
     def user_ns(self, context: Any) -> int:
         """Host nanoseconds this context has spent in user code."""

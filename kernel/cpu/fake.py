@@ -161,12 +161,13 @@ class FakeRegisters:
 class FakeContext:
     """Registers and what is still to happen."""
 
-    __slots__ = ("registers", "steps", "user_ns")
+    __slots__ = ("registers", "steps", "system_ns", "user_ns")
 
     def __init__(self, registers: FakeRegisters) -> None:
         self.registers = registers
         self.steps: deque[Step | Callable[[FakeContext], Step]] = deque()
         self.user_ns = 0
+        self.system_ns = 0
 
 
 class FakeCpu:
@@ -259,6 +260,13 @@ class FakeCpu:
     def stop_ticker(self) -> None:
         """See Cpu."""
         self.ticking = 0
+
+    def system_ns(self, context: FakeContext) -> int:
+        """See Cpu."""
+        return context.system_ns
+
+    def stop_charging(self) -> None:
+        """See Cpu.  Nothing is measured."""
 
     def user_ns(self, context: FakeContext) -> int:
         """See Cpu."""

@@ -11,7 +11,7 @@ is not 0.
 from __future__ import annotations
 
 import traceback
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from kernel.abi.errors import EFAULT, KernelError, Restart
 from kernel.abi.results import NO_RETURN_VALUE
@@ -41,20 +41,12 @@ if TYPE_CHECKING:
     from kernel.cpu.base import Cpu
     from kernel.events import Observer
     from kernel.machine.dispatch import Entry, Hook, SyscallTable
+    from kernel.machine.pace import Pace, Poller
     from kernel.task.system import System
     from kernel.task.task import Task
 
 QUANTUM: Final = 100_000
 """A turn in translated blocks: some milliseconds."""
-TICK_US: Final = 10_000
-"""How often the C ticker makes the loop look at timers and host descriptors."""
-
-
-class Poller(Protocol):
-    """The machine's selector (kernel.fs.hostpoller): waits for the host."""
-
-    def wait(self, timeout_ns: int | None) -> None:
-        """Wait until a watched descriptor is ready or the time is over; wake the queues."""
 
 
 class Machine:
@@ -64,11 +56,14 @@ class Machine:
     attention word ended a turn (host signals, the debugger, the clock of ``--timeout``).
     """
 
-    def __init__(self, system: System, cpu: Cpu, table: SyscallTable, poller: Poller) -> None:
+    def __init__(
+        self, system: System, cpu: Cpu, table: SyscallTable, poller: Poller, pace: Pace
+    ) -> None:
         self.system = system
         self.cpu = cpu
         self.table = table
         self.poller = poller
+        self.pace = pace
         self.counts = Counts(len(table.entries))
         self.bugs: list[str] = []
         self._hinted: dict[int, None] = {}
@@ -78,7 +73,6 @@ class Machine:
         self._entries: Sequence[Entry] = table.entries
         self._unknown_seen: dict[int, None] = {}
         self._last: Task | None = None
-        self._turns = system.turn
 
     # -- observers ---------------------------------------------------------------------------
 
@@ -114,28 +108,28 @@ class Machine:
     def run(self, until: Callable[[], bool]) -> None:
         """Run tasks until ``until()`` is true; it is asked whenever a turn has ended."""
         scheduler = self.system.scheduler
-        self.cpu.start_ticker(TICK_US)
+        self.pace.begin()
         try:
             while not until():
+                if self.pace.due():
+                    self._attend()
                 task = scheduler.next()
                 if task is None:
                     self._idle()
                 else:
                     self._turn(task)
         finally:
-            self.cpu.stop_ticker()
+            self.pace.end()
 
     def _idle(self) -> None:
-        """Nobody can run: sleep until a timer is due or the host has something."""
-        deadline = self.system.timers.next_deadline()
-        now = self.system.clock.monotonic()
-        if deadline is None or deadline > now:
-            self.poller.wait(None if deadline is None else deadline - now)
+        """Nobody can run: let time pass until a timer is due or the host has something."""
+        self.pace.idle(self.system.timers.next_deadline())
         self._attend()
 
     def _attend(self) -> None:
         """Look at everything that may have happened outside: timers, host, signals."""
         system = self.system
+        self.pace.synchronize()
         system.timers.expire(system.clock.monotonic())
         self.poller.wait(0)
         for callback in self.on_attention:
@@ -145,10 +139,8 @@ class Machine:
         """One turn of one task: finish the call it slept in, then user code until it ends."""
         if task is not self._last:
             self._switched(task)
-        self._turns.begin(task)
         if task.generator is None or self._wake(task):
             self._run_user(task)
-        self._turns.end()
 
     def _wake(self, task: Task) -> bool:
         """Go on with the call the task slept in; false if it sleeps again, or died."""
@@ -172,7 +164,7 @@ class Machine:
         calls = self.counts.calls
         known = len(calls)
         scheduler = self.system.scheduler
-        blocks = scheduler.quantum(task, QUANTUM)
+        blocks = self.pace.budget(scheduler.quantum(task, QUANTUM))
         while True:
             if task.work and not return_to_user(task):
                 return

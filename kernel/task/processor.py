@@ -34,5 +34,8 @@ class Processor(Protocol):
     def registers(self, context: Context) -> Registers:
         """The registers of a context, loaded or not."""
 
+    def system_ns(self, context: Context) -> int:
+        """Nanoseconds the kernel has worked for the context."""
+
     def user_ns(self, context: Context) -> int:
         """Nanoseconds the context has spent in user code."""

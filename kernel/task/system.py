@@ -13,7 +13,6 @@ from kernel.mm.address_space import AddressSpace
 from kernel.task.futex import FutexTable
 from kernel.task.pids import Pids
 from kernel.task.scheduler import Scheduler
-from kernel.task.turn import Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,7 +86,7 @@ class System:
     usual case.  ``on_reap``: told (pid, status) of every process that init buries, so that the
     machine sees its program end.  ``restart_syscall``: the number of that call on this CPU.
     ``allow_wx``: may every program have pages that are writable and executable.
-    ``console``, ``mounts``, ``page_cache``: the machine's; opaque here.
+    ``console``, ``mounts``, ``net``, ``page_cache``: the machine's; opaque here.
     """
 
     def __init__(
@@ -123,7 +122,6 @@ class System:
         self.pids = Pids()
         self.futexes = FutexTable()
         self.counters = Counters()
-        self.turn = Turn()
         self.boot_time = clock.realtime()
         self.tasks: dict[int, Task] = {}
         self.groups: dict[int, ThreadGroup] = {}
@@ -137,6 +135,7 @@ class System:
         self.on_reap: Callable[[int, int], None] = lambda pid, status: None
         self.console: Any = None  # kernel.views.terminal's, a room above
         self.mounts: Any = None
+        self.net: Any = None  # kernel.net's Network, a room above
         self.page_cache: Any = None
 
     def new_space(self, limits: Limits) -> AddressSpace:

@@ -140,3 +140,8 @@ class World:
         """The task spends time in user code."""
         assert task.context is not None
         task.context.user_ns += ns
+
+    def kernel_time(self, task: Task, ns: int) -> None:
+        """The kernel spends time on the task's behalf."""
+        assert task.context is not None
+        task.context.system_ns += ns

@@ -70,7 +70,7 @@ def test_the_wall_clocks(world: World) -> None:
 
 
 def test_the_processor_time_clocks(world: World) -> None:
-    world.program.stime_ns = 5_000_000
+    world.kernel_time(world.program, 5_000_000)
     assert read(world, PROCESS) >= 5_000_000
     assert read(world, THREAD) >= 5_000_000
     own = ~world.program.tid << 3
@@ -120,7 +120,7 @@ def test_time_and_gettimeofday(world: World) -> None:
 
 def test_times_counts_ticks(world: World) -> None:
     task = world.program
-    task.stime_ns = 250_000_000
+    world.kernel_time(task, 250_000_000)
     task.group.child_usage.utime = 1_000_000_000
     assert clocks.times(task, world.data) == world.clock.monotonic() // 10_000_000
     assert struct.unpack("<4q", task.mem.read(world.data, 32))[1:3] == (25, 100)
@@ -219,7 +219,7 @@ def test_a_sleep_on_processor_time_waits_for_that(world: World) -> None:
     assert world.call(task, clocks.clock_nanosleep(task, clock, 0, put(world, 0, 1000), 0)) is None
     world.advance(5000)
     assert task.tid not in world.results
-    other.stime_ns += 1000
+    world.kernel_time(other, 1000)
     world.advance(5000)
     assert world.results[task.tid] == 0
 

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from kernel.arch import get_arch
-from kernel.clock import HostClock, Timers
+from kernel.clock import HostClock, Timers, VirtualClock
 from kernel.cpu.engine import Engine
 from kernel.fs.hostcontent import HostContents
 from kernel.fs.hostfs import HostFs
 from kernel.fs.hostpoller import HostSelector
 from kernel.machine.loop import Machine
+from kernel.machine.pace import HostPace, VirtualPace
 from kernel.mm.frames import Frames
 from kernel.mm.page_cache import PageCache
 from kernel.mm.physical import PAGE_SIZE, PhysicalMemory
@@ -25,6 +26,8 @@ from loader.formats import formats_for
 from syscalls.table import build_table
 
 if TYPE_CHECKING:
+    from kernel.clock import Clock
+    from kernel.machine.pace import Pace
     from kernel.task.task import Task
 
 RELEASE: Final = "6.6.0-diorama"
@@ -62,14 +65,16 @@ def assemble(
     log: Callable[[str], None],
     quiet: bool,
     allow_wx: bool,
+    deterministic: bool = False,
 ) -> Hardware:
     """One machine, without files and without tasks."""
     arch = get_arch(arch_name)
     physical = PhysicalMemory(memory + PAGE_SIZE)  # frame 0 is never used
     cpu = Engine(arch, physical)
     frames = Frames(physical, cpu)
-    clock = HostClock()
+    timers = Timers()
     poller = HostSelector()
+    clock, pace = _time(cpu, timers, poller, deterministic)
     system = System(
         arch=arch,
         cpu=cpu,
@@ -77,7 +82,7 @@ def assemble(
         ranges=cpu.ranges,
         tlb=cpu,
         clock=clock,
-        timers=Timers(),
+        timers=timers,
         host_poller=poller,
         names=Names(arch.uname_machine, hostname.decode(), RELEASE, VERSION),
         seed=seed,
@@ -88,10 +93,23 @@ def assemble(
     mounts = MountTable()
     system.mounts = mounts
     table = build_table(arch_name, on_unknown=_Unknown(system, quiet))
-    machine = Machine(system, cpu, table, poller)
+    machine = Machine(system, cpu, table, poller, pace)
     system.page_cache = PageCache(frames)
     contents = HostContents(system.page_cache)
     return Hardware(machine, system, mounts, poller, physical, contents)
+
+
+def _time(
+    cpu: Engine, timers: Timers, poller: HostSelector, deterministic: bool
+) -> tuple[Clock, Pace]:
+    """The clock of a machine, and how the loop keeps pace with it."""
+    if deterministic:
+        cpu.use_virtual_time()
+        virtual = VirtualClock(cpu)
+        return virtual, VirtualPace(cpu, virtual, timers, poller)
+    clock = HostClock()
+    cpu.set_time_origin(clock.boot)
+    return clock, HostPace(cpu, clock, poller)
 
 
 class _Unknown:

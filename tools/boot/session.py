@@ -86,10 +86,11 @@ def _boot_on(arch: str, program: Program, config: RunConfig, log: Callable[[str]
             arch,
             config.memory,
             hostname=config.hostname,
-            seed=config.seed,
+            seed=0 if config.deterministic and config.seed is None else config.seed,
             log=log,
             quiet=config.quiet,
             allow_wx=config.allow_wx,
+            deterministic=config.deterministic,
         )
     except CpuUnavailable as error:
         raise DioramaError(str(error)) from None

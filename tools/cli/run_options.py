@@ -54,6 +54,7 @@ class RunDraft:
     memory: int = DEFAULT_MEMORY
     timeout: float | None = None
     seed: int | None = None
+    deterministic: bool = False
     busybox: bool = False
     allow_wx: bool = False
     trace: TraceOptions | None = None
@@ -78,6 +79,7 @@ class RunDraft:
             memory=self.memory,
             timeout=self.timeout,
             seed=self.seed,
+            deterministic=self.deterministic,
             busybox=self.busybox,
             allow_wx=self.allow_wx,
             trace=self.trace,
@@ -152,6 +154,10 @@ def _timeout(draft: RunDraft, value: str) -> None:
     draft.timeout = parse_seconds(value)
 
 
+def _deterministic(draft: RunDraft, _: str) -> None:
+    draft.deterministic = True
+
+
 def _seed(draft: RunDraft, value: str) -> None:
     draft.seed = parse_number(value)
 
@@ -208,6 +214,7 @@ RUN_OPTIONS: Final = (
     Option(("--memory",), "SIZE", "the guest's RAM: b, k, m, g (1g)", _memory),
     Option(("--timeout",), "SECONDS", "end the run after that time, with status 124", _timeout),
     Option(("--seed",), "N", "make the guest's randomness repeatable", _seed),
+    Option(("--deterministic",), "", "virtual time: two runs give the same trace", _deterministic),
     Option(("--busybox",), "", "put BusyBox and its applets into /bin", _busybox),
     Option(("--allow-wx",), "", "allow pages both writable and executable", _allow_wx),
     Option(("--trace",), "[=EXPR]", "show system calls; EXPR as strace's -e, or raw", _trace),

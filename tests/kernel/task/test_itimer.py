@@ -80,7 +80,7 @@ def test_system_time_counts_for_prof_only(world: World) -> None:
     group = world.program.group
     set_timer(world.kernel, group, ITIMER_PROF, TimerValue(1000, 0))
     set_timer(world.kernel, group, ITIMER_VIRTUAL, TimerValue(1000, 0))
-    world.program.stime_ns += 1000
+    world.kernel_time(world.program, 1000)
     account(world.kernel, group)
     assert taken(world) == [SIGPROF]
 

@@ -1,0 +1,47 @@
+"""Two runs of the same are the same, byte for byte, whatever the host does meanwhile."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+SCRIPT = """\
+date; sleep 3600; date
+for i in 1 2 3; do (sleep $i; echo done $i; cat /proc/uptime) & done; wait
+seq 1 500 | sort -r | head -n 2
+head -c 8 /dev/urandom | od -x
+ls -la /tmp; ps; cat /proc/self/stat; times
+i=0; while [ $i -lt 500 ]; do i=$((i + 1)); done; cat /proc/uptime
+"""
+
+
+def traced(arch: str, trace: Path, hash_seed: str) -> bytes:
+    """Output of one run; the trace, with times, goes to a file."""
+    done = subprocess.run(
+        [sys.executable, "-m", "diorama", "trace", "-f", "-ttt", "-T", "-o", str(trace),
+         "--deterministic", "--arch", arch, "busybox", "sh"],
+        input=SCRIPT.encode(),
+        capture_output=True,
+        env={**os.environ, "PYTHONHASHSEED": hash_seed},
+        timeout=60,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.guest
+@pytest.mark.parametrize("arch", ["x86_64", "aarch64"])
+def test_two_runs_give_the_same_trace(arch: str, tmp_path: Path) -> None:
+    begun = time.monotonic()
+    first = traced(arch, tmp_path / "a", "1")
+    second = traced(arch, tmp_path / "b", "2")
+    assert time.monotonic() - begun < 3600  # nobody slept for an hour
+    assert first == second
+    assert b"Mon Jan  1 00:00:00 UTC 2024\nMon Jan  1 01:00:00 UTC 2024\ndone 1\n3601." in first
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()

@@ -64,7 +64,8 @@ class HostInode(Inode):
         self.nlink = status.st_nlink
         self.size = status.st_size
         self.blocks = status.st_blocks
-        self.rdev = makedev(os.major(status.st_rdev), os.minor(status.st_rdev))
+        if status.st_rdev:
+            self.rdev = makedev(os.major(status.st_rdev), os.minor(status.st_rdev))
         self.atime = status.st_atime_ns
         self.mtime = status.st_mtime_ns
         self.ctime = self.btime = status.st_ctime_ns

@@ -242,8 +242,9 @@ class FilePages:
                 made.append(index)
 
     def clear(self) -> None:
-        """Give every page back."""
+        """Give every page back, long runs of them to the host."""
         self._drop(list(self.pages))
+        self._frames.trim()
 
     def _zero(self, start: int, end: int) -> None:
         """Within one page."""

@@ -10,11 +10,14 @@ Bottom up, one concept per module:
 * ``page_table``: the entry format and helpers to look at tables.
 * ``tlb``: how losses of rights are reported to whoever caches translations.
 * ``vma``: the virtual memory areas of a process, sorted, never overlapping.
-* ``address_space`` and its verbs (``map``, ``protect``, ``remap``, ``advise``, ``brk``, ``clone``):
-  what mmap(2) and its family do.
+* ``space``: the state of an address space and the moves all verbs are made of; then a module per
+  verb, each over a ``Space``: ``mapping`` (mmap, munmap), ``protect``, ``remap``, ``brk``,
+  ``advise`` (madvise, msync, mincore), ``lock``, ``fork``.  ``address_space`` gives them names.
 * ``fault``: the one place that decides what a page fault means.
-* ``pager`` and ``page_cache``: where the pages of a mapped file come from and go to.
-* ``usercopy`` and ``buffer``: the one door to the bytes of a program.
+* ``pager``, ``page_cache``, ``shared``, ``rmap``: where the pages of a mapped file come from and go
+  to, memory shared without a file, and from a file's pages back to who maps them.
+* ``usercopy``, ``buffer``, ``userbuffer``: the one door to the bytes of a program.  ``peek`` is the
+  debugger's own.
 
 Two decisions shape all of it.  Page tables are real: they live in the emulated RAM, the emulated
 MMU walks them, and nothing else says what is mapped.  And policy stays apart from mechanism: the

@@ -42,6 +42,7 @@ Reclaimer = Callable[[int], int]
 TRIM_FRAMES: Final = 4096
 """So many freed frames (16 MiB) are worth a look for runs to hand back to the host."""
 TRIM_RUN: Final = 64
+_HOST_FRAMES: Final = max(mmap.PAGESIZE // PAGE_SIZE, 1)
 
 
 class Frames:
@@ -187,6 +188,12 @@ class Frames:
         free[:top] = memoryview(array("I", frames))
         trimmed = 0
         for start, length in _runs(frames, flags):
+            # Where the host's pages are larger than ours, only whole ones of its own.
+            edge = -start % _HOST_FRAMES
+            start += edge
+            length = (length - edge) // _HOST_FRAMES * _HOST_FRAMES
+            if length <= 0:
+                continue
             self.physical.ram.madvise(mmap.MADV_DONTNEED, start << PAGE_SHIFT, length << PAGE_SHIFT)
             flags[start : start + length] = bytes(length)
             trimmed += length

@@ -19,6 +19,7 @@ from kernel.abi.errors import (
 from kernel.abi.files import AT_FDCWD, MS_NOEXEC, O_PATH, O_RDONLY, O_RDWR, O_WRONLY
 from kernel.abi.memory import (
     MADV_DONTNEED,
+    MADV_REMOVE,
     MAP_ANONYMOUS,
     MAP_FIXED_NOREPLACE,
     MAP_HUGETLB,
@@ -204,3 +205,10 @@ def test_a_taken_place_stays_as_it_is(guest: Guest) -> None:
     address = mapped(guest)
     with pytest.raises(EEXIST):
         guest("mmap", address, PAGE, RW, ANON | MAP_FIXED_NOREPLACE, -1, 0)
+
+
+def test_a_hole_is_punched_into_a_file_in_memory(guest: Guest) -> None:
+    shared = mapped(guest, 2 * PAGE, flags=MAP_SHARED, fd=opened(guest, b"/file", O_RDWR))
+    assert guest("madvise", shared, PAGE, MADV_REMOVE) == 0
+    assert guest.task.mem.read(shared + PAGE - 2, 4) == b"\0\0co"
+    assert guest.task.contents(b"/file")[PAGE - 2 : PAGE + 2] == b"\0\0co"

@@ -38,6 +38,7 @@ FAMILIES = (
     "links",
     "locks",
     "memory",
+    "messages",
     "mounts",
     "ownership",
     "pipes",
@@ -48,7 +49,9 @@ FAMILIES = (
     "rw",
     "sched",
     "signals",
+    "sockets",
     "system",
+    "timerfd",
     "transfer",
     "xattr",
 )

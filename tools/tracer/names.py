@@ -217,6 +217,10 @@ FLAGS: Final[dict[str, Flags]] = {
     ),
     "altstack": Flags(members(signals, "SS_ONSTACK SS_DISABLE SS_AUTODISARM"), "SS_???"),
     "timer": Flags(members(clocks, "TIMER_ABSTIME"), "TIMER_???"),
+    "timerfd": Flags(members(clocks, "TFD_CLOEXEC TFD_NONBLOCK"), "TFD_???"),
+    "timerfd_settime": Flags(
+        members(clocks, "TFD_TIMER_ABSTIME TFD_TIMER_CANCEL_ON_SET"), "TFD_???"
+    ),
 }
 
 _CAPABILITIES: Final = (

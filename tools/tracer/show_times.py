@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from kernel.abi.files import UTIME_NOW, UTIME_OMIT
 from kernel.abi.structs import (
+    ITIMERSPEC,
     ITIMERVAL,
     TIMESPEC,
     TIMEVAL,
@@ -74,6 +75,17 @@ def itimerval(call: Call, i: int) -> str:
         return address(where)
     interval = pair(call, where, TIMEVAL, "usec")
     value = pair(call, where + TIMEVAL.size, TIMEVAL, "usec")
+    return fields((("it_interval", interval), ("it_value", value)))
+
+
+@shows("*itimerspec")
+def itimerspec(call: Call, i: int) -> str:
+    """A timer in nanoseconds."""
+    where = call.values[i]
+    if call.unpack(ITIMERSPEC, where) is None:
+        return address(where)
+    interval = pair(call, where, TIMESPEC, "nsec")
+    value = pair(call, where + TIMESPEC.size, TIMESPEC, "nsec")
     return fields((("it_interval", interval), ("it_value", value)))
 
 

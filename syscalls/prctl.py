@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from kernel.abi.errors import EINVAL, EPERM
+from kernel.abi.errors import EINVAL, ENODEV, EPERM
 from kernel.abi.limits import TASK_COMM_LEN
 from kernel.abi.process import (
+    ARCH_GET_CPUID,
     ARCH_GET_FS,
     ARCH_GET_GS,
+    ARCH_SET_CPUID,
     ARCH_SET_FS,
     ARCH_SET_GS,
     PR_CAP_AMBIENT,
@@ -45,7 +47,7 @@ from syscalls.declare import syscall
 
 if TYPE_CHECKING:
     from kernel.task.task import Task
-    from syscalls.kinds import ArchPrctlArg, ArchPrctlCode, PrctlArg, PrctlOption, Zero
+    from syscalls.kinds import ArchPrctlArg, ArchPrctlCode, PrctlArg, PrctlOption
 
 SECBIT_KEEP_CAPS: Final = 1 << 4
 SECBIT_KEEP_CAPS_LOCKED: Final = 1 << 5
@@ -236,9 +238,17 @@ def prctl(
     return operation(task, arg2, arg3, arg4, arg5)
 
 
-@syscall("arch_prctl(2)", arch="x86_64", partial="FS and GS bases; CPUID faulting is EINVAL")
-def arch_prctl(task: Task, code: ArchPrctlCode, addr: ArchPrctlArg) -> Zero:
-    """Set or get the base of FS or GS, which hold thread pointers.  See arch_prctl(2)."""
+@syscall("arch_prctl(2)", arch="x86_64")
+def arch_prctl(task: Task, code: ArchPrctlCode, addr: ArchPrctlArg) -> int:
+    """Set or get the base of FS or GS, which hold thread pointers.  See arch_prctl(2).
+
+    CPUID always works (ARCH_GET_CPUID is 1): this processor cannot make it fault, which Linux
+    answers with ENODEV.
+    """
+    if code == ARCH_GET_CPUID:
+        return 1
+    if code == ARCH_SET_CPUID:
+        raise ENODEV("this processor has no CPUID faulting")
     registers = task.kernel.cpu.registers(task.context)
     if code in (ARCH_SET_FS, ARCH_SET_GS):
         if addr >= task.kernel.arch.user_top:
@@ -248,5 +258,5 @@ def arch_prctl(task: Task, code: ArchPrctlCode, addr: ArchPrctlArg) -> Zero:
         value = registers.get("fs_base" if code == ARCH_GET_FS else "gs_base")
         task.mem.write_u64(addr, value)
     else:
-        raise EINVAL(f"arch_prctl code {code:#x} is not supported")
+        raise EINVAL(f"there is no arch_prctl code {code:#x}")
     return 0

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kernel.abi import process
-from kernel.abi.errors import EFAULT, EINVAL, EPERM, ESRCH, KernelError
+from kernel.abi.errors import EFAULT, EINVAL, ENODEV, EPERM, ESRCH, KernelError
 from kernel.cred import ALL_CAPABILITIES, CAP_KILL, CAP_SETUID
 from syscalls import capability as capability_handlers
 from syscalls import prctl as handlers
@@ -117,6 +117,9 @@ def test_thread_pointer_of_x86(world: World) -> None:
         call(world.program, 0x9999, 0)
     with pytest.raises(EFAULT):
         call(world.program, process.ARCH_GET_GS, BAD)
+    assert call(world.program, process.ARCH_GET_CPUID, 0) == 1
+    with pytest.raises(ENODEV):
+        call(world.program, process.ARCH_SET_CPUID, 0)
 
 
 # --- capget and capset ---------------------------------------------------------------------------

@@ -45,7 +45,7 @@ test: fetch guests
 	$(PYTEST) -q -n $(JOBS)
 
 stress: fetch guests
-	DIORAMA_STRESS=1 $(PYTEST) -q -n $(JOBS) -m stress
+	DIORAMA_STRESS=1 $(PYTEST) -q -n $(JOBS) -m stress -o faulthandler_timeout=3600
 
 bench: $(VENV)/.dev
 	$(PY) -m benchmarks $(BENCH)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from kernel.abi.errors import EAGAIN
 from kernel.abi.files import F_OWNER_PGRP, F_OWNER_TID
-from kernel.abi.signals import POLL_IN, POLL_OUT, SI_KERNEL, SIGIO
+from kernel.abi.signals import POLL_IN, POLL_OUT, SI_KERNEL, SIGIO, SIGURG
 from kernel.cred import Credentials
 from kernel.task.siginfo import SigInfo
 from kernel.task.signals import send_to_group, send_to_task
@@ -69,3 +69,16 @@ def _may(cred: Credentials, group: ThreadGroup) -> bool:
     other = group.leader.cred
     theirs = (other.suid, other.ruid)
     return cred.euid == 0 or cred.euid in theirs or cred.ruid in theirs
+
+
+def send_urgent(system: System, file: OpenFile) -> None:
+    """SIGURG for the owner of a socket: out-of-band data came.  See tcp(7), fcntl(2)."""
+    kind, number = file.owner
+    cred = Credentials.for_user(file.inode.uid, file.inode.gid)
+    info = SigInfo.user(SIGURG, 0, 0, SI_KERNEL)
+    if kind == F_OWNER_TID:
+        _send_to_thread(system, cred, number, info)
+    elif number:
+        for group in _processes(system, kind, number):
+            if _may(cred, group):
+                send_to_group(group, info)

@@ -18,7 +18,7 @@ from kernel.abi.process import (
     CLONE_PIDFD,
     CLONE_SETTLS,
 )
-from tools.tracer import show_basic, show_events, show_files, show_terminal
+from tools.tracer import show_basic, show_events, show_files, show_net, show_terminal
 from tools.tracer.results import DECODED_ON_EXIT
 from tools.tracer.show_process import clone_flags_text, futex_rest
 from tools.tracer.show_signals import mask_text
@@ -34,6 +34,7 @@ __all__ = [
     "exit_text",
     "show_basic",
     "show_events",
+    "show_net",
     "show_terminal",
 ]
 
@@ -43,7 +44,6 @@ SIGRETURN_MASK: Final = {"x86_64": 296, "aarch64": 168}
 # Calls without a declaration whose arguments are worth naming: h = hex, d = decimal, a = address.
 UNDECLARED: Final = {
     "membarrier": "hdd",
-    "socket": "ddd",
     "io_uring_setup": "da",
 }
 
@@ -55,6 +55,7 @@ def entry_text(call: Call) -> str:
         return special(call)
     if call.declaration is None:
         return ", ".join(_undeclared(call))
+    show_net.remember_room(call)
     first_late = _first_late(call)
     text = ", ".join(_arguments(call, 0, first_late))
     more = first_late < len(call.values)

@@ -1,0 +1,110 @@
+"""Making sockets: which family has which types and protocols.  See socket(2), ERRORS."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kernel.abi.errors import (
+    EAFNOSUPPORT,
+    EINVAL,
+    EOPNOTSUPP,
+    EPERM,
+    EPROTONOSUPPORT,
+    ESOCKTNOSUPPORT,
+)
+from kernel.abi.inet import IPPROTO_TCP, IPPROTO_UDP
+from kernel.abi.sockets import (
+    AF_INET,
+    AF_INET6,
+    AF_MAX,
+    AF_NETLINK,
+    AF_UNIX,
+    SOCK_DGRAM,
+    SOCK_PACKET,
+    SOCK_RAW,
+    SOCK_SEQPACKET,
+    SOCK_STREAM,
+)
+from kernel.net.netlink import NETLINK_ROUTE, NetlinkSocket
+from kernel.net.network import HOST, Network, network_of
+from kernel.net.socketfile import SocketFile
+from kernel.net.tcp import TcpSocket
+from kernel.net.udp import UdpSocket
+from kernel.net.unix_dgram import UnixDatagram
+from kernel.net.unix_seqpacket import UnixSeqpacket
+from kernel.net.unix_stream import UnixStream
+
+if TYPE_CHECKING:
+    from kernel.task.task import Task
+
+CAP_NET_RAW = 13
+
+
+def make_socket(task: Task, domain: int, type_: int, protocol: int) -> SocketFile:
+    """A new socket, without a name.  EAFNOSUPPORT, EPROTONOSUPPORT, ESOCKTNOSUPPORT, EPERM."""
+    if not 0 <= domain < AF_MAX:
+        raise EAFNOSUPPORT(f"family {domain}")
+    if not 0 <= type_ <= SOCK_PACKET:
+        raise EINVAL(f"type {type_}")
+    net = network_of(task.kernel)
+    if domain == AF_UNIX:
+        return _make_unix(net, task, type_, protocol)
+    if domain in (AF_INET, AF_INET6):
+        return _make_inet(net, task, domain, type_, protocol)
+    if domain == AF_NETLINK:
+        return _make_netlink(net, task, type_, protocol)
+    raise EAFNOSUPPORT(f"family {domain}")
+
+
+def _make_unix(net: Network, task: Task, type_: int, protocol: int) -> SocketFile:
+    if protocol not in (0, AF_UNIX):
+        raise EPROTONOSUPPORT(f"protocol {protocol}")
+    if type_ == SOCK_STREAM:
+        return UnixStream(net, task, SOCK_STREAM)
+    if type_ in (SOCK_DGRAM, SOCK_RAW):  # unix(7) sockets of type RAW are datagrams
+        return UnixDatagram(net, task)
+    if type_ == SOCK_SEQPACKET:
+        return UnixSeqpacket(net, task)
+    raise ESOCKTNOSUPPORT(f"type {type_}")
+
+
+def _make_inet(net: Network, task: Task, domain: int, type_: int, protocol: int) -> SocketFile:
+    if not 0 <= protocol < 256:
+        raise EINVAL(f"protocol {protocol}")
+    if net.mode == HOST and net.make_host_socket is not None:
+        return net.make_host_socket(task, domain, type_, protocol)
+    if type_ == SOCK_STREAM:
+        if protocol not in (0, IPPROTO_TCP):
+            raise EPROTONOSUPPORT(f"protocol {protocol} on a stream")
+        return TcpSocket(net, task, domain)
+    if type_ == SOCK_DGRAM:
+        if protocol not in (0, IPPROTO_UDP):
+            raise EPROTONOSUPPORT(f"protocol {protocol} on datagrams")
+        return UdpSocket(net, task, domain)
+    if type_ == SOCK_RAW:
+        if not protocol:
+            raise EPROTONOSUPPORT("raw sockets need a protocol")
+        if not task.cred.capable(CAP_NET_RAW):
+            raise EPERM("raw sockets need CAP_NET_RAW")
+        raise EPROTONOSUPPORT("no raw sockets here")
+    raise ESOCKTNOSUPPORT(f"type {type_}")
+
+
+def _make_netlink(net: Network, task: Task, type_: int, protocol: int) -> SocketFile:
+    if type_ not in (SOCK_RAW, SOCK_DGRAM):
+        raise ESOCKTNOSUPPORT(f"type {type_}")
+    if protocol != NETLINK_ROUTE:
+        raise EPROTONOSUPPORT(f"netlink protocol {protocol}")
+    return NetlinkSocket(net, task, type_)
+
+
+def make_pair(task: Task, domain: int, type_: int, protocol: int) -> tuple[SocketFile, SocketFile]:
+    """Two sockets that are partners: AF_UNIX only (EOPNOTSUPP).  See socketpair(2)."""
+    first = make_socket(task, domain, type_, protocol)
+    if domain != AF_UNIX:
+        first.hold()
+        first.drop()
+        raise EOPNOTSUPP("socketpair is for AF_UNIX")
+    second = make_socket(task, domain, type_, protocol)
+    first.pair(task, second)
+    return first, second

@@ -1,0 +1,249 @@
+"""What TCP and UDP share: addresses of the loopback, binding, options of ip(7) and ipv6(7).
+
+The machine has one interface, lo, with 127.0.0.0/8 and ::1.  A socket bound to the wildcard talks
+from the address it talks to.  Everything else is unreachable, as on a machine without a cable.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from kernel.abi.errors import (
+    EACCES,
+    EADDRNOTAVAIL,
+    EINVAL,
+    ENETUNREACH,
+    ENODEV,
+    ENOPROTOOPT,
+    ENOTCONN,
+    EOPNOTSUPP,
+    EPERM,
+)
+from kernel.abi.inet import (
+    IP_ADD_MEMBERSHIP,
+    IP_BIND_ADDRESS_NO_PORT,
+    IP_DROP_MEMBERSHIP,
+    IP_FREEBIND,
+    IP_MTU,
+    IP_MTU_DISCOVER,
+    IP_MULTICAST_ALL,
+    IP_MULTICAST_LOOP,
+    IP_MULTICAST_TTL,
+    IP_PKTINFO,
+    IP_RECVERR,
+    IP_RECVTOS,
+    IP_RECVTTL,
+    IP_TOS,
+    IP_TRANSPARENT,
+    IP_TTL,
+    IPV6_ADD_MEMBERSHIP,
+    IPV6_DROP_MEMBERSHIP,
+    IPV6_MTU,
+    IPV6_MTU_DISCOVER,
+    IPV6_MULTICAST_HOPS,
+    IPV6_MULTICAST_LOOP,
+    IPV6_RECVERR,
+    IPV6_RECVHOPLIMIT,
+    IPV6_RECVPKTINFO,
+    IPV6_RECVTCLASS,
+    IPV6_TCLASS,
+    IPV6_UNICAST_HOPS,
+    IPV6_V6ONLY,
+    PORT_FIRST_FREE,
+)
+from kernel.abi.sockets import AF_INET, AF_INET6, SOL_IP, SOL_IPV6
+from kernel.cred import CAP_NET_BIND_SERVICE
+from kernel.net.address import (
+    ANY4,
+    ANY6,
+    LOOPBACK4,
+    LOOPBACK6,
+    MAPPED,
+    NOWHERE4,
+    NOWHERE6,
+    Endpoint,
+    is_loopback,
+    is_multicast,
+    pack_inet,
+    parse_inet,
+)
+from kernel.net.options import CAP_NET_ADMIN, SocketOptions, as_int, number
+
+if TYPE_CHECKING:
+    from kernel.net.network import Network
+    from kernel.task.task import Task
+    from kernel.vfs.inode import Inode
+
+LOOPBACK_MTU: Final = 65536
+
+# option -> (default, least, most)
+_IP: Final = {
+    IP_TOS: (0, 0, 255), IP_TTL: (64, 1, 255), IP_MTU_DISCOVER: (1, 0, 5), IP_RECVERR: (0, 0, 1),
+    IP_RECVTTL: (0, 0, 1), IP_RECVTOS: (0, 0, 1), IP_PKTINFO: (0, 0, 1), IP_FREEBIND: (0, 0, 1),
+    IP_BIND_ADDRESS_NO_PORT: (0, 0, 1), IP_MULTICAST_LOOP: (1, 0, 1), IP_MULTICAST_TTL: (1, 0, 255),
+    IP_MULTICAST_ALL: (1, 0, 1), IP_TRANSPARENT: (0, 0, 1),
+}  # fmt: skip
+_IPV6: Final = {
+    IPV6_UNICAST_HOPS: (64, 0, 255), IPV6_MULTICAST_HOPS: (1, 0, 255), IPV6_TCLASS: (0, 0, 255),
+    IPV6_MULTICAST_LOOP: (1, 0, 1), IPV6_MTU_DISCOVER: (1, 0, 5), IPV6_RECVERR: (0, 0, 1),
+    IPV6_RECVPKTINFO: (0, 0, 1), IPV6_RECVHOPLIMIT: (0, 0, 1), IPV6_RECVTCLASS: (0, 0, 1),
+}  # fmt: skip
+
+
+class InetNames:
+    """The addressing half of an Internet socket.
+
+    ``local``, ``remote``: port 0 means none yet.  ``chosen``: bind(2) named the port or address,
+    so a disconnect keeps it.  ``ip_options``: (level, option) -> number, where it was set.
+    Without slots, since it is mixed into classes of different layouts.
+    """
+
+    domain: int
+    net: Network
+    inode: Inode
+    options: SocketOptions
+    local: Endpoint
+    remote: Endpoint | None
+    v6only: int
+    chosen: bool
+    ip_options: dict[tuple[int, int], int]
+
+    def begin(self) -> None:
+        """No addresses yet."""
+        self.local = NOWHERE4 if self.domain == AF_INET else NOWHERE6
+        self.remote = None
+        self.v6only = 0
+        self.chosen = False
+        self.ip_options = {}
+
+    @property
+    def owner_uid(self) -> int:
+        """Who made it."""
+        return self.inode.uid
+
+    # -- addresses -------------------------------------------------------------------------------
+
+    def address_to_bind(self, task: Task, raw: bytes) -> Endpoint:
+        """bind(2)'s address, checked.  EADDRNOTAVAIL, EACCES, EINVAL."""
+        wanted = parse_inet(self.domain, raw, unspec=True)
+        if self.local.port or self.chosen:
+            raise EINVAL("it has an address already")
+        if len(wanted.ip) == 4 and self.domain == AF_INET6 and self.v6only:
+            raise EINVAL("an IPv4 address with IPV6_V6ONLY")
+        if not wanted.any and not self._mine(wanted.ip):
+            raise EADDRNOTAVAIL(f"{wanted} is not an address of this machine")
+        if 0 < wanted.port < PORT_FIRST_FREE and not task.cred.capable(CAP_NET_BIND_SERVICE):
+            raise EACCES("ports below 1024 need CAP_NET_BIND_SERVICE")
+        return wanted
+
+    def _mine(self, ip: bytes) -> bool:
+        if is_multicast(ip) and len(ip) == 4:
+            return True
+        return self.net.has_loopback and (is_loopback(ip) or bool(self._number(IP_FREEBIND)))
+
+    def destination(self, raw: bytes) -> Endpoint:
+        """Where connect(2) and sendto(2) go; the wildcard means this machine.  ENETUNREACH."""
+        target = parse_inet(self.domain, raw)
+        ip = target.ip
+        if self.domain == AF_INET6 and len(ip) == 4 and self.v6only:
+            raise ENETUNREACH("an IPv4 address with IPV6_V6ONLY")
+        if target.any:
+            ip = LOOPBACK4 if len(ip) == 4 else LOOPBACK6
+            if ip == LOOPBACK6 and self.local.ip != ANY6 and len(self.local.ip) == 4:
+                ip = LOOPBACK4
+        if self.local.ip not in (ANY4, ANY6) and len(self.local.ip) != len(ip):
+            raise EINVAL("bound to the other family") if len(ip) == 4 else ENETUNREACH("bound")
+        if not self.net.has_loopback or not is_loopback(ip):
+            raise ENETUNREACH(f"no route to {Endpoint(ip, target.port)}")
+        return Endpoint(ip, target.port)
+
+    def source_for(self, target: Endpoint) -> bytes:
+        """The address we talk from: the bound one, or the loopback's own."""
+        if self.local.ip not in (ANY4, ANY6):
+            return self.local.ip
+        return LOOPBACK4 if len(target.ip) == 4 else LOOPBACK6
+
+    def shown(self, endpoint: Endpoint) -> bytes:
+        """A sockaddr of our family."""
+        return pack_inet(self.domain, endpoint)
+
+    def name(self) -> bytes:
+        """getsockname(2)."""
+        return self.shown(self.local)
+
+    def peer_name(self) -> bytes:
+        """getpeername(2)."""
+        if self.remote is None:
+            raise ENOTCONN("not connected")
+        return self.shown(self.remote)
+
+    # -- options ---------------------------------------------------------------------------------
+
+    def _number(self, name: int, level: int = SOL_IP) -> int:
+        table = _IP if level == SOL_IP else _IPV6
+        return self.ip_options.get((level, name), table[name][0])
+
+    def set_ip_option(self, task: Task, level: int, name: int, value: bytes) -> None:
+        """Options of ip(7) and ipv6(7).  ENOPROTOOPT."""
+        if level == SOL_IPV6 and self.domain != AF_INET6:
+            raise ENOPROTOOPT("an AF_INET socket")
+        if level == SOL_IPV6 and name == IPV6_V6ONLY:
+            self._set_v6only(value)
+            return
+        if name in ((IP_ADD_MEMBERSHIP, IP_DROP_MEMBERSHIP) if level == SOL_IP else
+                    (IPV6_ADD_MEMBERSHIP, IPV6_DROP_MEMBERSHIP)):  # fmt: skip
+            raise ENODEV("lo does no multicast")
+        table = _IP if level == SOL_IP else _IPV6
+        if name not in table:
+            raise ENOPROTOOPT(f"option {name}")
+        given = _small_number(value) if level == SOL_IP else number(value)
+        default, least, most = table[name]
+        if given == -1 and most == 255:
+            given = default
+        if level == SOL_IP and name == IP_TRANSPARENT and not task.cred.capable(CAP_NET_ADMIN):
+            raise EPERM("IP_TRANSPARENT needs CAP_NET_ADMIN")
+        if most == 1:
+            given = int(bool(given))
+        elif name == IP_TOS and level == SOL_IP:
+            given &= 0xFF
+        if not least <= given <= most:
+            raise EINVAL(f"{given} is not in {least}..{most}")
+        self.ip_options[level, name] = given
+
+    def _set_v6only(self, value: bytes) -> None:
+        given = number(value)
+        if self.local.port:
+            raise EINVAL("bound already")
+        self.v6only = int(bool(given))
+
+    def get_ip_option(self, level: int, name: int, size: int) -> bytes:
+        """Read them back.  A one-byte buffer gets one byte from ip(7)'s."""
+        if level == SOL_IPV6:
+            if self.domain != AF_INET6:
+                raise EOPNOTSUPP("an AF_INET socket")
+            if name == IPV6_V6ONLY:
+                return as_int(self.v6only)
+        if (level, name) in ((SOL_IP, IP_MTU), (SOL_IPV6, IPV6_MTU)):
+            if self.remote is None:
+                raise ENOTCONN("the MTU of no path")
+            return as_int(LOOPBACK_MTU)
+        if name not in (_IP if level == SOL_IP else _IPV6):
+            raise ENOPROTOOPT(f"option {name}")
+        found = self._number(name, level)
+        if level == SOL_IP and 0 < size < 4:
+            return bytes((found & 0xFF,))
+        return as_int(found)
+
+
+def _small_number(value: bytes) -> int:
+    """ip(7) takes an int or a byte."""
+    if len(value) >= 4:
+        return number(value)
+    if not value:
+        raise EINVAL("an option without a value")
+    return value[0]
+
+
+def mapped(ip: bytes) -> bytes:
+    """16 bytes in any case, for IPV6_PKTINFO."""
+    return ip if len(ip) == 16 else MAPPED + ip

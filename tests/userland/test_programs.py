@@ -17,6 +17,7 @@ from userland import build
 OUTPUT = {
     "hello": (7, "hello\n"),
     "hello_printf": (3, None),
+    "registers": (0, ""),
 }
 PROGRAMS = build.programs()
 # qemu-user translates calls for the host's kernel and does some of it differently; the programs
@@ -40,6 +41,7 @@ NOT_UNDER_QEMU = {
 ROWS = {
     "hello": ("K1", "K3", "R10"),
     "hello_printf": ("K1", "K7", "X1"),
+    "registers": ("K1", "R10"),
     "files": ("K5", "K6", "R1"),
     "directories": ("K5", "K6", "R1", "R6"),
     "memory": ("K5", "K12"),

@@ -1,7 +1,6 @@
 """The auxiliary vector: what the kernel tells a program about itself and the machine.
 
-AT_SYSINFO_EHDR is missing: there is no vDSO yet, and a C library that does not find it makes real
-system calls.  AT_RSEQ_* are missing because rseq(2) is.  See getauxval(3).
+See getauxval(3) and Linux's create_elf_tables.
 """
 
 from __future__ import annotations
@@ -29,7 +28,10 @@ from kernel.abi.process import (
     AT_PHNUM,
     AT_PLATFORM,
     AT_RANDOM,
+    AT_RSEQ_ALIGN,
+    AT_RSEQ_FEATURE_SIZE,
     AT_SECURE,
+    AT_SYSINFO_EHDR,
     AT_UID,
 )
 from kernel.arch.base import PAGE_SIZE, Arch
@@ -39,6 +41,9 @@ if TYPE_CHECKING:
     from kernel.cred import Credentials
 
 _PAIR: Final = struct.Struct("<QQ")
+RSEQ_FEATURE_SIZE: Final = 28
+"""Bytes of struct rseq that mean something: up to and with mm_cid."""
+RSEQ_ALIGN: Final = 32
 
 
 class ProgramFacts(NamedTuple):
@@ -48,13 +53,16 @@ class ProgramFacts(NamedTuple):
     phdr_count: int
     entry: int
     interpreter_base: int
+    vdso: int = 0
 
 
 def auxv_entries(
     arch: Arch, facts: ProgramFacts, cred: Credentials, secure: bool
 ) -> list[tuple[int, int]]:
     """The vector in Linux's order, without the entries that point into the stack."""
+    image = [(AT_SYSINFO_EHDR, facts.vdso)] if facts.vdso else []
     return [
+        *image,
         (AT_MINSIGSTKSZ, arch.minsigstksz),
         (AT_HWCAP, arch.hwcap),
         (AT_PAGESZ, PAGE_SIZE),
@@ -84,6 +92,8 @@ def with_pointers(
         entries[-1],
         (AT_EXECFN, execfn),
         (AT_PLATFORM, platform),
+        (AT_RSEQ_FEATURE_SIZE, RSEQ_FEATURE_SIZE),
+        (AT_RSEQ_ALIGN, RSEQ_ALIGN),
         (AT_NULL, 0),
     ]
 

@@ -19,17 +19,19 @@ from loader.stack import RANDOM_BYTES
 if TYPE_CHECKING:
     from kernel.task.program import BinaryFormat
     from kernel.vfs.openfile import OpenFile
+    from loader.vdso import Vdso
 
 
 class ElfFormat:
     """ELF64 programs of one CPU: static, static-PIE, and dynamic with their interpreter."""
 
-    __slots__ = ("_arch",)
+    __slots__ = ("_arch", "_vdso")
 
     name = "elf"
 
-    def __init__(self, arch: Arch) -> None:
+    def __init__(self, arch: Arch, vdso: Vdso | None = None) -> None:
         self._arch = arch
+        self._vdso = vdso
 
     def load(self, program: Program) -> Image:
         """Map the program into ``program.space``.  ENOEXEC with the reason, ENOENT, ELIBBAD."""
@@ -41,6 +43,7 @@ class ElfFormat:
             program.cred,
             program.secure,
             program.task.kernel.random.bytes(RANDOM_BYTES),
+            self._vdso,
         )
         mappable = Mappable(program.file, image)
         if image.interpreter is None:
@@ -74,12 +77,12 @@ class ScriptFormat:
         return Interpreter(script.interpreter, script.argv(program.interp, program.argv))
 
 
-def formats_for(arch: Arch) -> list[BinaryFormat]:
+def formats_for(arch: Arch, vdso: Vdso | None = None) -> list[BinaryFormat]:
     """The formats of a machine, in the order they are asked.
 
     ELF comes first so that its words describe a file that is neither.
     """
-    return [ElfFormat(arch), ScriptFormat()]
+    return [ElfFormat(arch, vdso), ScriptFormat()]
 
 
 def _reader(program: Program, file: OpenFile) -> Reader:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from kernel.cred import Credentials
     from kernel.mm.address_space import AddressSpace
     from kernel.vfs.openfile import OpenFile
+    from loader.vdso import Vdso
 
 STACK_TOP: Final = USER_TOP
 STACK_SLACK: Final = 128 << 10
@@ -55,6 +56,7 @@ class Parameters(NamedTuple):
     cred: Credentials
     secure: bool
     random: bytes
+    vdso: Vdso | None = None
 
 
 def image_of(file: OpenFile, read: Reader, arch: Arch) -> ElfImage:
@@ -102,6 +104,8 @@ def load(
     phdr = image.phdr_address + bias if image.phdr_address else 0
     facts = ProgramFacts(phdr, image.phdr_count, image.entry + bias, base)
     _map_sigreturn(space, arch)
+    if parameters.vdso is not None:
+        facts = facts._replace(vdso=parameters.vdso.map_into(space))
     sp = _make_stack(space, arch, image.executable_stack, facts, parameters)
     return Image(pc, sp)
 

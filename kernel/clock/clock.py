@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from kernel.wait import WaitQueue
@@ -37,6 +38,13 @@ class Clock(Protocol):
         """Follow the host's time of day, where that is followed; called by the loop."""
 
 
+Publish = Callable[[int], None]
+
+
+def _nobody(offset: int) -> None:
+    """Nobody wants to know the offset."""
+
+
 class HostClock:
     """The host's time; monotonic time starts at 0 when the machine boots, as on a real one.
 
@@ -45,13 +53,14 @@ class HostClock:
     computes with the same two numbers, so that its answers and the system calls' never disagree.
     """
 
-    __slots__ = ("_set_by", "boot", "offset", "was_set")
+    __slots__ = ("_publish", "_set_by", "boot", "offset", "was_set")
 
     def __init__(self) -> None:
         self.was_set = WaitQueue("time of day set")
         # The first reading is not 0: a deadline of 0 means "already over" to many programs.
         self.boot = time.monotonic_ns() - 1_000_000
         self._set_by = 0  # what clock_settime added
+        self._publish: Publish = _nobody
         self.offset = 0
         self.synchronize()
 
@@ -76,6 +85,12 @@ class HostClock:
     def synchronize(self) -> None:
         """Follow the host's time of day, which may have been set or slewed."""
         self.offset = time.time_ns() + self._set_by - (time.monotonic_ns() - self.boot)
+        self._publish(self.offset)
+
+    def publish_to(self, publish: Publish) -> None:
+        """Tell ``publish`` the offset, now and whenever it changes (the vDSO)."""
+        self._publish = publish
+        publish(self.offset)
 
 
 class ManualClock:

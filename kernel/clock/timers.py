@@ -14,14 +14,18 @@ _SWEEP_AT_LEAST: Final = 64
 
 
 class Timer:
-    """One deadline; made by ``Timers.add``.  ``callback`` is None once fired or cancelled."""
+    """One deadline; made by ``Timers.add``.  ``callback`` is None once fired or cancelled.
 
-    __slots__ = ("callback", "deadline", "seq")
+    A ``watchdog`` only ends a run that takes too long; nobody waits for it.
+    """
+
+    __slots__ = ("callback", "deadline", "seq", "watchdog")
 
     def __init__(self, deadline: int, seq: int, callback: Callable[[], None]) -> None:
         self.deadline = deadline
         self.seq = seq
         self.callback: Callable[[], None] | None = callback
+        self.watchdog = False
 
     @property
     def active(self) -> bool:
@@ -72,6 +76,11 @@ class Timers:
         self._heap = [timer for timer in self._heap if timer.callback is not None]
         heapq.heapify(self._heap)
         self._cancelled = 0
+
+    @property
+    def barren(self) -> bool:
+        """Will nothing but watchdogs ever fire?"""
+        return all(timer.callback is None or timer.watchdog for timer in self._heap)
 
     def next_deadline(self) -> int | None:
         """When the next timer is due, or None if there is none."""

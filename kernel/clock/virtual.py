@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
+from kernel.clock.clock import Publish
 from kernel.wait import WaitQueue
 
 EPOCH_NS: Final = 1_704_067_200 * 1_000_000_000
@@ -28,11 +29,12 @@ class WorkCounter(Protocol):
 class VirtualClock:
     """A ``kernel.clock.Clock`` over a ``WorkCounter``; the time of day starts at EPOCH_NS."""
 
-    __slots__ = ("_counter", "offset", "was_set")
+    __slots__ = ("_counter", "_publish", "offset", "was_set")
 
     def __init__(self, counter: WorkCounter) -> None:
         self._counter = counter
         self.offset = EPOCH_NS
+        self._publish: Publish | None = None
         self.was_set = WaitQueue("time of day set")
 
     def monotonic(self) -> int:
@@ -50,11 +52,18 @@ class VirtualClock:
     def set_realtime(self, now: int) -> None:
         """For clock_settime(2)."""
         self.offset = now - self._counter.now()
+        if self._publish is not None:
+            self._publish(self.offset)
         self.was_set.wake()
 
     def skip(self, ns: int) -> None:
         """Everybody sleeps: jump."""
         self._counter.skip(ns)
+
+    def publish_to(self, publish: Publish) -> None:
+        """Tell ``publish`` the offset, now and whenever it is set (the vDSO)."""
+        self._publish = publish
+        publish(self.offset)
 
     def synchronize(self) -> None:
         """There is no other clock to follow."""

@@ -27,6 +27,7 @@ NOT_UNDER_QEMU = {
     "threads_locks": "qemu-user knows no robust lists",
     "memory": "qemu-user accepts unknown advice",
     "rseq": "qemu-user refuses rseq(2)",
+    "vdso": "this qemu-user has no vDSO",
     "mappings": "qemu-user places mappings itself and knows no MAP_FIXED_NOREPLACE",
     "pipes": "qemu-user drops unknown flags of pipe2",
     "processes": "qemu-user's vfork copies memory, and /proc/self/exe is qemu",

@@ -23,10 +23,10 @@ from kernel.mm.physical import PAGE_SIZE, PhysicalMemory
 from kernel.task.system import Names, System
 from kernel.vfs.mount import MountTable
 from loader.formats import formats_for
+from loader.vdso import Vdso
 from syscalls.table import build_table
 
 if TYPE_CHECKING:
-    from kernel.clock import Clock
     from kernel.machine.pace import Pace
     from kernel.task.task import Task
 
@@ -89,7 +89,9 @@ def assemble(
         log=log,
         allow_wx=allow_wx,
     )
-    system.formats.extend(formats_for(arch))
+    vdso = Vdso(arch_name, frames)
+    clock.publish_to(vdso.publish)
+    system.formats.extend(formats_for(arch, vdso))
     mounts = MountTable()
     system.mounts = mounts
     table = build_table(arch_name, on_unknown=_Unknown(system, quiet))
@@ -101,7 +103,7 @@ def assemble(
 
 def _time(
     cpu: Engine, timers: Timers, poller: HostSelector, deterministic: bool
-) -> tuple[Clock, Pace]:
+) -> tuple[HostClock | VirtualClock, Pace]:
     """The clock of a machine, and how the loop keeps pace with it."""
     if deterministic:
         cpu.use_virtual_time()

@@ -95,7 +95,7 @@ int main(void)
     FAILS(rseq(&area, 32, 0, SIGNATURE), EBUSY);
     FAILS(rseq(&area, 32, 0, SIGNATURE + 1), EPERM);
 
-    struct sigaction action = {.sa_handler = handler};
+    struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
     CHECK(sigaction(SIGALRM, &action, 0) == 0);
     ualarm(20000, 0);
     spin_until_aborted();

@@ -6,6 +6,7 @@ import io
 
 import pytest
 from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
 
 from kernel.arch.base import PAGE_SIZE
 from loader.vdso import CODE, DATA, Vdso
@@ -36,6 +37,7 @@ def test_exports_what_c_libraries_look_for(arch: str) -> None:
     elf = ELFFile(io.BytesIO(IMAGES[arch]))
     assert [s["p_type"] for s in elf.iter_segments()] == ["PT_LOAD", "PT_DYNAMIC"]
     symbols = elf.get_section_by_name(".dynsym")
+    assert isinstance(symbols, SymbolTableSection)
     assert {s.name for s in symbols.iter_symbols() if s.name} == NAMES[arch]
 
 

@@ -18,6 +18,8 @@ from tests.kernel.clock.test_virtual import Work
 class Poller:
     """Notes how long it was asked to wait."""
 
+    watching = False
+
     def __init__(self) -> None:
         self.waits: list[int | None] = []
 

@@ -36,6 +36,8 @@ NOT_UNDER_QEMU = {
     "waiting": "qemu-user's wait calls are interrupted by its own signals",
     "pointers": "qemu-user reads some arguments before the kernel can refuse them",
     "frames": "qemu-user restores vector registers from a record of its own",
+    "timerfds": "qemu-user takes a null pointer for no pointer",
+    "epolling": "qemu-user copies the events itself, and differently",
     "identity": "qemu-user keeps its own limits",
 }
 

@@ -41,6 +41,7 @@ FAMILIES = (
     "messages",
     "mounts",
     "ownership",
+    "pidfd",
     "pipes",
     "poll",
     "prctl",

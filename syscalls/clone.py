@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from kernel.abi.errors import E2BIG, EINVAL
-from kernel.abi.process import CLONE_DETACHED, CLONE_THREAD, CLONE_VFORK, CLONE_VM, CSIGNAL
+from kernel.abi.errors import E2BIG, EINVAL, KernelError
+from kernel.abi.process import (
+    CLONE_DETACHED,
+    CLONE_PARENT_SETTID,
+    CLONE_PIDFD,
+    CLONE_THREAD,
+    CLONE_VFORK,
+    CLONE_VM,
+    CSIGNAL,
+)
 from kernel.abi.signals import SIGCHLD
 from kernel.abi.structs import CLONE_ARGS, CLONE_ARGS_SIZE_VER0
 from kernel.arch.base import PAGE_SIZE, USER_TOP
+from kernel.cred import RLIMIT_NOFILE
 from kernel.task import clone as clones
+from kernel.task.clone_forms import form_of
+from kernel.views.pidfd import make_pidfd
 from syscalls.declare import syscall
 
 if TYPE_CHECKING:
@@ -42,7 +53,10 @@ def clone(
     tls: UserAddr,
 ) -> NewPid | Blocking[NewPid]:
     """A child or a thread that shares or copies as the flags say.  See clone(2)."""
-    return clones.clone(task, clones.request_of(flags, stack, parent_tid, child_tid, tls))
+    if flags & CLONE_PIDFD and flags & (CLONE_PARENT_SETTID | CLONE_DETACHED):
+        raise EINVAL("the pidfd and the thread number would have the same place")
+    request = clones.request_of(flags, stack, parent_tid, child_tid, tls)
+    return _clone(task, request, parent_tid)
 
 
 @syscall("clone(2)", partial=_MISSING + "; set_tid is EINVAL")
@@ -56,7 +70,23 @@ def clone3(task: Task, cl_args: CloneArgsPtr, size: Size) -> NewPid | Blocking[N
     if any(data[CLONE_ARGS.size :]):
         raise E2BIG("members this kernel does not know")
     known = data[: CLONE_ARGS.size].ljust(CLONE_ARGS.size, b"\0")
-    return clones.clone(task, _request(*CLONE_ARGS.unpack(known)))
+    values = CLONE_ARGS.unpack(known)
+    return _clone(task, _request(*values), values[1])
+
+
+def _clone(task: Task, request: clones.Request, pidfd: int) -> NewPid | Blocking[NewPid]:
+    """CLONE_PIDFD: the descriptor comes first, so that nothing can fail once there is a child."""
+    if not request.flags & CLONE_PIDFD:
+        return clones.clone(task, request)
+    form_of(request.flags)
+    file = make_pidfd(task, None, 0)
+    fd = task.fds.install(file, True, 0, task.limits.soft(RLIMIT_NOFILE))
+    try:
+        task.mem.write_u32(pidfd, fd)
+        return clones.clone(task, request._replace(made=lambda child: file.show(child.group)))
+    except KernelError:
+        task.fds.close(fd)
+        raise
 
 
 def _request(

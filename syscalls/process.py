@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from kernel.abi.errors import EBADF, EINVAL, ESRCH
-from kernel.abi.files import AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW
+from kernel.abi.errors import EAGAIN, ECHILD, EINVAL, ESRCH
+from kernel.abi.files import AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, O_NONBLOCK
 from kernel.abi.process import (
     __WALL,
     __WCLONE,
@@ -33,6 +33,7 @@ from kernel.task.exit import exit_process, exit_task
 from kernel.task.siginfo import SigInfo
 from kernel.task.usage import of_group, of_task
 from kernel.task.wait import Choice, Report, wait_for
+from kernel.views.pidfd import as_pidfd
 from syscalls.declare import NO_RETURN_VALUE, syscall
 
 if TYPE_CHECKING:
@@ -195,7 +196,13 @@ def waitid(
     wanted = options & 0xFFFFFFFF
     if wanted & ~WAITID_OPTIONS or not wanted & WAITID_CHANGES:
         raise EINVAL("options must name a change of state, and nothing unknown")
-    found = wait_for(task, _waitid_choice(task, which, ident, wanted))
+    choice = _waitid_choice(task, which, ident, wanted)
+    if which == P_PIDFD and task.fds.get(ident).flags & O_NONBLOCK:
+        found = wait_for(task, choice._replace(options=wanted | WNOHANG))
+        if found is None and not wanted & WNOHANG:
+            raise EAGAIN("the process has not changed its state")
+    else:
+        found = wait_for(task, choice)
     if found is None or isinstance(found, Report):
         return _tell_waitid(task, found, infop, rusage)
     return _waitid(task, found, infop, rusage)
@@ -215,8 +222,10 @@ def _waitid_choice(task: Task, which: int, ident: int, options: int) -> Choice:
     if which == P_PIDFD:
         if ident < 0:
             raise EINVAL("a descriptor is not negative")
-        task.fds.get(ident)
-        raise EBADF("the descriptor is no pidfd")  # there are none here
+        group = as_pidfd(task.fds.get(ident)).group
+        if group.reaped:
+            raise ECHILD("the process is gone")
+        return Choice(P_PID, group.pid, options)
     raise EINVAL(f"id type {which}")
 
 

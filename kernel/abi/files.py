@@ -200,6 +200,10 @@ EFD_SEMAPHORE: Final = 1
 EFD_CLOEXEC: Final = 0o2000000
 EFD_NONBLOCK: Final = 0o4000
 
+# signalfd(2)
+SFD_CLOEXEC: Final = 0o2000000
+SFD_NONBLOCK: Final = 0o4000
+
 # getdents64(2)
 DT_UNKNOWN: Final = 0
 DT_FIFO: Final = 1

@@ -228,3 +228,7 @@ AT_RSEQ_ALIGN: Final = 28
 AT_EXECFN: Final = 31
 AT_SYSINFO_EHDR: Final = 33
 AT_MINSIGSTKSZ: Final = 51
+
+# pidfd_open(2)
+PIDFD_NONBLOCK: Final = 0o4000
+PIDFD_THREAD: Final = 0o200

@@ -54,6 +54,7 @@ def exit_code(status: int) -> tuple[int, int]:
 
 def notify_exit(group: ThreadGroup, send: Send) -> bool:
     """Tell the parent of a death; True if nobody will wait for it (it is to be reaped now)."""
+    group.ended.wake()
     parent = group.parent
     if parent is None:
         return True

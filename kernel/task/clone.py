@@ -38,13 +38,15 @@ from kernel.task.thread_group import ThreadGroup
 from kernel.wait import Interrupted, Sleep, WaitQueue
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kernel.mm.address_space import AddressSpace
     from kernel.task.actions import SignalActions
     from kernel.wait import Blocking
 
 
 class Request(NamedTuple):
-    """The arguments of clone(2) by name."""
+    """The arguments of clone(2) by name.  ``made`` is told the child before it runs (a pidfd)."""
 
     flags: int
     exit_signal: int
@@ -52,6 +54,7 @@ class Request(NamedTuple):
     parent_tid: int = 0
     child_tid: int = 0
     tls: int = 0
+    made: Callable[[Task], None] | None = None
 
 
 def request_of(flags: int, stack: int, parent_tid: int, child_tid: int, tls: int) -> Request:
@@ -70,6 +73,8 @@ def clone(task: Task, request: Request) -> int | Blocking[int]:
     child = _make(task, request)
     kernel = task.kernel
     kernel.counters.forks += 1
+    if request.made is not None:
+        request.made(child)
     for observer in kernel.events:
         observer.task_start(child, task)
     if request.flags & CLONE_PARENT_SETTID:

@@ -18,6 +18,7 @@ from kernel.abi.process import (
     CLONE_FILES,
     CLONE_FS,
     CLONE_PARENT_SETTID,
+    CLONE_PIDFD,
     CLONE_SETTLS,
     CLONE_SIGHAND,
     CLONE_SYSVSEM,
@@ -36,14 +37,15 @@ class Form(NamedTuple):
 
 
 _NUMBERS: Final = CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | CLONE_SETTLS
+_PROCESS: Final = _NUMBERS | CLONE_CLEAR_SIGHAND | CLONE_PIDFD
 _THREAD: Final = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD
 FORMS: Final = (
     # fork(3) of every C library; glibc and musl add the numbers.
-    Form("fork", 0, _NUMBERS | CLONE_CLEAR_SIGHAND),
+    Form("fork", 0, _PROCESS),
     # vfork(2), posix_spawn(3) of musl and glibc (which clears handlers), Go's exec.
-    Form("vfork", CLONE_VM | CLONE_VFORK, _NUMBERS | CLONE_CLEAR_SIGHAND),
+    Form("vfork", CLONE_VM | CLONE_VFORK, _PROCESS),
     # fork that waits: the memory is copied, the parent sleeps all the same.
-    Form("waiting fork", CLONE_VFORK, _NUMBERS | CLONE_CLEAR_SIGHAND),
+    Form("waiting fork", CLONE_VFORK, _PROCESS),
     # pthread_create of musl (with the old DETACHED) and glibc, Rust's and Go's threads.  SYSVSEM
     # shares semaphore undo lists, of which a process has only one here.
     Form("thread", _THREAD, _NUMBERS | CLONE_SYSVSEM | CLONE_DETACHED),

@@ -59,6 +59,9 @@ def exit_task(task: Task, status: int) -> None:
     del group.tasks[task.tid]
     task.state = ZOMBIE
     task.work = False
+    if task is not group.leader:  # a dead leader stays as a zombie: the process has its number
+        task.pending.discard(-1)
+        forget(task)
     if not last:
         _end_thread(task)
     else:
@@ -98,11 +101,8 @@ def _clear_child_tid(task: Task) -> None:
 
 
 def _end_thread(task: Task) -> None:
-    """Others of the process live on.  A leader stays as a zombie: the process has its number."""
+    """Others of the process live on."""
     group = task.group
-    if task is not group.leader:
-        task.pending.discard(-1)
-        forget(task)
     if group.siblings_gone is not None:
         group.siblings_gone.wake()
     retarget(task)
@@ -167,6 +167,7 @@ def reap(group: ThreadGroup) -> None:
     """Forget a zombie: its numbers are free from now on."""
     kernel = group.leader.kernel
     group.reaped = True
+    group.ended.wake()
     parent = group.parent
     if parent is not None:
         parent.children.pop(group.pid, None)

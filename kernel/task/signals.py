@@ -84,6 +84,8 @@ def _send(group: ThreadGroup, task: Task, pending: PendingSet, info: SigInfo) ->
             observer.signal(task, info, "ignore")
         return
     _make_pending(task, pending, info)
+    if task.kernel.signal_came.waiters:
+        task.kernel.signal_came.wake()
     target = task if pending is task.pending else _choose(group, task, bit)
     if target is None or not _wants(target, bit):
         return

@@ -24,6 +24,7 @@ class ThreadGroup:
     Identity: ``pid``; ``leader`` is the task with that number; ``tasks`` by tid, live ones only
     (a dead leader stays in ``leader`` until the process is reaped).
     Family: ``parent`` and ``children`` (a zombie stays a child until it is waited for).
+    ``ended`` is woken at death and when the process is waited for (pidfd_open(2)).
     Signals: ``pending`` is for whichever task takes it first.  ``exiting``: exit_group or a fatal
     signal has been decided, ``status`` (as wait(2) shows it) is final.
     ``dumpable``: may it leave a core and be looked into (prctl(2), PR_SET_DUMPABLE).
@@ -44,6 +45,7 @@ class ThreadGroup:
         "cpu_warnings",
         "did_exec",
         "dumpable",
+        "ended",
         "executing",
         "exit_signal",
         "exiting",
@@ -82,6 +84,7 @@ class ThreadGroup:
         self.parent = parent
         self.children: dict[int, ThreadGroup] = {}
         self.child_wait = WaitQueue("child")
+        self.ended = WaitQueue("end of a process")
         self.pgrp = pgrp
         self.limits = limits
         self.pending = PendingSet(charges)

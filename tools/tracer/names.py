@@ -142,6 +142,8 @@ FLAGS: Final[dict[str, Flags]] = {
     "memfd": Flags(members(files, "MFD_CLOEXEC MFD_ALLOW_SEALING MFD_HUGETLB"), "MFD_???"),
     "close_range": Flags(prefixed(files, "CLOSE_RANGE_"), "CLOSE_RANGE_???"),
     "eventfd": Flags(prefixed(files, "EFD_"), "EFD_???"),
+    "signalfd": Flags(prefixed(files, "SFD_"), "SFD_???"),
+    "pidfd": Flags(members(process, "PIDFD_NONBLOCK"), "PIDFD_???"),
     "epoll_create": Flags(members(files, "EPOLL_CLOEXEC"), "EPOLL_???"),
     "epoll": Flags(
         {

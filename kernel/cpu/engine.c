@@ -269,6 +269,7 @@ int engine_open(Engine *e)
         return 7;
     if (u->mem_map_ptr(e->uc, STUB_PHYSICAL, PAGE, UC_PROT_ALL, e->stub))
         return 8;
+    e->words[W_EXIT_CHECKS] = !exits_leave_out(e);
     return trap_add_hooks(e);
 }
 
@@ -326,6 +327,8 @@ PUBLIC Engine *engine_create(const uint64_t *config, int *stage)
     }
     e->root = 0;
     e->flush_all = true;
+    uint64_t exit_checks = e->words[W_EXIT_CHECKS];
     memset(e->words, 0, sizeof e->words);
+    e->words[W_EXIT_CHECKS] = exit_checks;
     return e;
 }

@@ -67,7 +67,7 @@ enum {
     W_TIME_BASE,                           /* guest ns = host ns - base, or base + counted work */
     W_ATTENTION = 24,                      /* alone in its cache line: the ticker writes it */
     W_MISSES = 32, W_TLB_FLUSHES, W_PAGE_FLUSHES, W_SWITCHES, W_CODE_DROPS, W_ROOT_LOADED,
-    W_REBUILDS,
+    W_REBUILDS, W_EXIT_CHECKS,
     W_REGISTERS = 64,                      /* register images going in and out: 128 words */
     WORDS = 256
 };
@@ -229,6 +229,9 @@ uint64_t register_read(Engine *e, int reg);
 void register_write(Engine *e, int reg, uint64_t value);
 int register_pc(const Engine *e);
 int register_sp(const Engine *e);
+
+/* exits.c */
+bool exits_leave_out(Engine *e);
 
 /* ticker.c */
 void ticker_free(Engine *e);

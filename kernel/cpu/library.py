@@ -38,6 +38,8 @@ W_SWITCHES: Final = 35
 W_CODE_DROPS: Final = 36
 W_ROOT_LOADED: Final = 37
 W_REBUILDS: Final = 38
+W_EXIT_CHECKS: Final = 39
+"""1: Unicorn looks for a stop request after every memory access; programs run slower."""
 W_REGISTERS: Final = 64
 WORDS: Final = 256
 

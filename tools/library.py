@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from kernel.abi.errors import BY_NAME
+from kernel.machine.snapshot import TaskSnapshot, take_snapshot
 from kernel.vfs.dentry import display_path
 from tools.boot.capture import connect_captured
 from tools.boot.files import mount_volume
@@ -185,9 +186,19 @@ class Machine:
         return process
 
     def run(self, until: Callable[[], bool] | None = None) -> None:
-        """Run until every spawned program has ended, or ``until()`` says so."""
+        """Run until every spawned program has ended, or ``until()`` says so.
+
+        ``kernel.machine.deadlock.Deadlock``: all tasks wait for each other.
+        """
         done = until or (lambda: all(p.status is not None for p in self._processes.values()))
         self._session.machine.run(done)
+
+    def snapshot(self) -> list[TaskSnapshot]:
+        """Every task with its state, its system call, what it waits for, and its program counter.
+
+        ``str`` of one is the line that SIGQUIT prints.
+        """
+        return take_snapshot(self._session.machine)
 
     def on(self, name: str, hook: Hook) -> None:
         """Call ``hook`` with a ``Call`` before every system call ``name``."""

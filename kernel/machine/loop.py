@@ -26,6 +26,7 @@ from kernel.cpu.base import (
     TRAP_PAGE_FAULT,
     TRAP_SYSCALL,
 )
+from kernel.machine.deadlock import check_deadlock
 from kernel.machine.dispatch import Counts, ObservedEntries
 from kernel.machine.faults import report_exception, report_fault
 from kernel.mm.fault import FAULT_BUS
@@ -106,7 +107,10 @@ class Machine:
     # -- the loop ----------------------------------------------------------------------------
 
     def run(self, until: Callable[[], bool]) -> None:
-        """Run tasks until ``until()`` is true; it is asked whenever a turn has ended."""
+        """Run tasks until ``until()`` is true; it is asked whenever a turn has ended.
+
+        Deadlock: everybody waits for somebody else, and nothing outside can change that.
+        """
         scheduler = self.system.scheduler
         self.pace.begin()
         try:
@@ -123,13 +127,19 @@ class Machine:
 
     def _idle(self) -> None:
         """Nobody can run: let time pass until a timer is due or the host has something."""
-        self.pace.idle(self.system.timers.next_deadline())
+        timers = self.system.timers
+        self.system.scheduler.sample_load(0)
+        if timers.barren:
+            check_deadlock(self)
+        self.pace.idle(timers.next_deadline())
+        self.system.scheduler.sample_load(0)
         self._attend()
 
     def _attend(self) -> None:
         """Look at everything that may have happened outside: timers, host, signals."""
         system = self.system
         self.pace.synchronize()
+        system.scheduler.sample_load(system.scheduler.runnable + 1)
         system.timers.expire(system.clock.monotonic())
         self.poller.wait(0)
         for callback in self.on_attention:
@@ -206,7 +216,7 @@ class Machine:
                 task.involuntary_switches += 1
                 if not task.dead:
                     disturbed(task)
-                    scheduler.enqueue(task)
+                    scheduler.turn_over(task)
                 return
 
     # -- system calls ------------------------------------------------------------------------

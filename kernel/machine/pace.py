@@ -22,6 +22,10 @@ TICK_US: Final = 10_000
 class Poller(Protocol):
     """The machine's selector (kernel.fs.hostpoller): waits for the host."""
 
+    @property
+    def watching(self) -> bool:
+        """Does anybody wait for the host?"""
+
     def wait(self, timeout_ns: int | None) -> None:
         """Wait until a watched descriptor is ready or the time is over; wake the queues."""
 

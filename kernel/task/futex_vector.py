@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kernel.abi.errors import EAGAIN, ETIMEDOUT
 from kernel.task.futex import MATCH_ANY
-from kernel.wait import Entry, Sleep, WaitQueue
+from kernel.wait import Entry, Interrupted, Sleep, WaitQueue
 
 if TYPE_CHECKING:
     from kernel.task.futex import Bucket, FutexTable, Key
@@ -79,6 +79,9 @@ def _sleep(
         vector.places.append(_Place(vector, index, futexes.bucket(key, word.address)))
     try:
         yield Sleep((vector.queue,), deadline)
+    except Interrupted:
+        if vector.index is None:  # else it was woken after the signal came, and that counts
+            raise
     finally:
         vector.leave()
     if vector.index is None:

@@ -143,6 +143,7 @@ class JumpingPoller:
         self._selector = selector
         self._waits = 0
         self.declarations = 0
+        self.watching = True  # nobody is stuck for ever: ``wait`` pokes somebody
 
     def wait(self, timeout_ns: int | None) -> None:
         """See kernel.machine.loop.Poller."""

@@ -5,6 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kernel.abi.memory import MAP_ANONYMOUS, MAP_PRIVATE, MAP_SHARED, PROT_READ, PROT_WRITE
+from kernel.abi.process import (
+    CLONE_FILES,
+    CLONE_FS,
+    CLONE_SIGHAND,
+    CLONE_SYSVSEM,
+    CLONE_THREAD,
+    CLONE_VM,
+)
 from kernel.arch import get_arch
 from kernel.clock.clock import ManualClock
 from kernel.clock.timers import Timers
@@ -26,12 +34,16 @@ if TYPE_CHECKING:
     from kernel.wait import WaitQueue
 
 SIGCHLD = 17
+THREAD = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM
 
 
 class NoFs:
     """Stands for a FsContext where nobody walks a path."""
 
     def copy(self) -> NoFs:
+        return self
+
+    def share(self) -> NoFs:
         return self
 
     def release(self) -> None:
@@ -100,6 +112,12 @@ class World:
         pid = clone.clone(parent, clone.Request(flags, SIGCHLD))
         assert isinstance(pid, int)
         return self.kernel.tasks[pid]
+
+    def thread(self, of: Task | None = None, flags: int = 0) -> Task:
+        """A thread of a process, as pthread_create makes it."""
+        tid = clone.clone(of or self.program, clone.Request(THREAD | flags, 0))
+        assert isinstance(tid, int)
+        return self.kernel.tasks[tid]
 
     def call(self, task: Task, result: Any) -> int | None:
         """What the machine does with a handler's outcome: an int, or a generator to begin."""

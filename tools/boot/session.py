@@ -20,6 +20,8 @@ from kernel.abi.signals import SIGINT
 from kernel.cpu.library import CpuUnavailable
 from kernel.cred import Credentials
 from kernel.fs.inherited import hold_closed
+from kernel.machine.deadlock import Deadlock
+from kernel.machine.snapshot import snapshot_lines, take_snapshot
 from kernel.task.execve import spawn
 from kernel.task.init import create_init, create_program, hang_up_all, kill_all, living_processes
 from kernel.task.siginfo import SigInfo
@@ -37,7 +39,7 @@ from tools.boot.program import Program, check_volumes, cpus_for, resolve, search
 from tools.boot.watch import Watchers
 from tools.busybox import find_busybox
 from tools.config import DEFAULT_PATH, RunConfig
-from tools.errors import EXIT_TIMEOUT, CannotRun, DioramaError, ProgramNotFound
+from tools.errors import EXIT_TIMEOUT, EXIT_USAGE, CannotRun, DioramaError, ProgramNotFound
 
 if TYPE_CHECKING:
     from kernel.machine.loop import Machine
@@ -50,6 +52,7 @@ SCRIPT_HINT: Final = " (--busybox puts BusyBox into /bin, --rootfs brings other 
 INTERRUPTS_TO_LEAVE_NS: Final = 2_000_000_000
 HANDLED: Final = (
     signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGWINCH, signal.SIGCONT,
+    signal.SIGQUIT,
 )  # fmt: skip
 
 
@@ -210,13 +213,14 @@ class Session:
         self.machine.on_attention.append(self._attend)
         if self.config.timeout is not None:
             deadline = self.system.clock.monotonic() + int(self.config.timeout * 1e9)
-            self.system.timers.add(deadline, self._timed_out)
+            self.system.timers.add(deadline, self._timed_out).watchdog = True
         if self.console is not None:
             self.console.on_leave = lambda: self._end(128 + signal.SIGQUIT)
+            self.console.on_snapshot = self._show_snapshot
             self.console.on_suspend = lambda: os.kill(os.getpid(), signal.SIGSTOP)
             self.console.start()
         try:
-            self.machine.run(self._over)
+            self._run_program()
             self._end_the_rest()
         finally:
             if self.console is not None:
@@ -230,6 +234,18 @@ class Session:
         if self._leave is not None:
             return self._leave
         return exit_code(self.status or 0)
+
+    def _run_program(self) -> None:
+        """To its end, or until everybody waits for ever."""
+        try:
+            self.machine.run(self._over)
+        except Deadlock as report:
+            _say(f"deadlock: {report}")
+            self._leave = EXIT_USAGE
+
+    def _show_snapshot(self) -> None:
+        """SIGQUIT, or Ctrl-\\ twice at the terminal: what everybody is doing."""
+        _say("\n".join(snapshot_lines(take_snapshot(self.machine))))
 
     def run_captured(self, program: Program, args: tuple[bytes, ...]) -> bytes:
         """Run one program without the host's streams; returns its stdout."""
@@ -302,6 +318,8 @@ class Session:
             elif number == signal.SIGCONT:
                 if self.console is not None:
                     self.console.continued()
+            elif number == signal.SIGQUIT:
+                self._show_snapshot()
             elif number in (signal.SIGTERM, signal.SIGHUP):
                 self._end(128 + number)
 

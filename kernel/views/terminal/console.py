@@ -33,6 +33,7 @@ LIMIT: Final = 4096
 
 _LEAVE_KEY: Final = 0x1C  # Ctrl-\
 _LEAVE_COUNT: Final = 3
+_SNAPSHOT_COUNT: Final = 2
 
 
 def _nothing() -> None:
@@ -66,11 +67,20 @@ class Console(Terminal):
     """Invariants: output in ``outgoing`` waits for an armed ``_writer``; keys are watched for
     (``_reader`` armed) while the terminal is ours, there is room, and it has not hung up.
 
-    ``on_leave``: called for Ctrl-\\ three times.  ``on_suspend``: stop diorama; it returns when
-    the caller has continued us.  Both are set by the machine.
+    ``on_leave``: called for Ctrl-\\ three times, ``on_snapshot`` for two.  ``on_suspend``: stop
+    diorama; it returns when the caller has continued us.  All are set by the machine.
     """
 
-    __slots__ = ("_leave_keys", "_reader", "_writer", "host", "on_leave", "on_suspend", "outgoing")
+    __slots__ = (
+        "_leave_keys",
+        "_reader",
+        "_writer",
+        "host",
+        "on_leave",
+        "on_snapshot",
+        "on_suspend",
+        "outgoing",
+    )
 
     def __init__(self, kernel: System, host: HostTerminal) -> None:
         super().__init__(kernel, "console", CONSOLE_DEVICE, Settings())
@@ -78,6 +88,7 @@ class Console(Terminal):
         self.window = host.window()
         self.outgoing = bytearray()
         self.on_leave: Callable[[], None] = _nothing
+        self.on_snapshot: Callable[[], None] = _nothing
         self.on_suspend: Callable[[], None] = _nothing
         self._leave_keys = 0
         self._reader = Pump("host keyboard", self._keys_ready)
@@ -150,7 +161,9 @@ class Console(Terminal):
     def _count_leave_keys(self, data: bytes) -> None:
         for key in data:
             self._leave_keys = self._leave_keys + 1 if key == _LEAVE_KEY else 0
-            if self._leave_keys == _LEAVE_COUNT:
+            if self._leave_keys == _SNAPSHOT_COUNT:
+                self.on_snapshot()
+            elif self._leave_keys == _LEAVE_COUNT:
                 self._leave_keys = 0
                 self.on_leave()
 

@@ -50,7 +50,7 @@ class Traffic:
 class Network:
     """One machine's network.
 
-    ``abstract``: abstract UNIX name -> socket.  ``places``: inode of a path name -> socket.
+    ``abstract``: abstract UNIX name and type -> socket.  ``places``: inode of a path name -> socket.
     ``unix``: every UNIX socket.  ``tcp``, ``udp``: who has bound which port.  ``falling``:
     attachments being released (see ``inflight``); ``files_in_flight`` counts sockets on their way.
     """
@@ -62,7 +62,7 @@ class Network:
         self.timers: Timers = kernel.timers
         self.random: Random = kernel.random
         self.poller: HostPoller = kernel.host_poller
-        self.abstract: dict[bytes, SocketFile] = {}
+        self.abstract: dict[tuple[bytes, int], SocketFile] = {}
         self.places: dict[Inode, SocketFile] = {}
         self.unix: dict[SocketFile, None] = {}
         self.tcp: PortTable[TcpSocket] = PortTable(self.random, self.clock)

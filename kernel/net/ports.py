@@ -50,14 +50,15 @@ class PortTable(Generic[B]):
     """Bound sockets by port.
 
     Invariants: a socket is in the list of its local port and in no other; no list is empty;
-    ``waiting`` is ordered by deadline and ``waiting_ports`` counts its entries by local port.
+    ``waiting``, (deadline, SO_REUSEADDR) by both addresses, is ordered by deadline, and
+    ``waiting_ports`` counts its entries by local port.
     """
 
     def __init__(self, random: Random, clock: Clock) -> None:
         self.random = random
         self.clock = clock
         self.by_port: dict[int, list[B]] = {}
-        self.waiting: dict[tuple[Endpoint, Endpoint], int] = {}
+        self.waiting: dict[tuple[Endpoint, Endpoint], tuple[int, int]] = {}
         self.waiting_ports: dict[int, int] = {}
 
     # -- claiming --------------------------------------------------------------------------------
@@ -116,13 +117,19 @@ class PortTable(Generic[B]):
 
     def _conflict(self, socket: B, endpoint: Endpoint) -> bool:
         self.expire()
-        if endpoint.port in self.waiting_ports and not socket.options.reuseaddr:
+        if endpoint.port in self.waiting_ports and not self._reusable(socket, endpoint.port):
             return True
         return any(
             other is not socket
             and _overlap(endpoint.ip, socket.v6only, other.local.ip, other.v6only)
             and not _share(socket, other)
             for other in self.by_port.get(endpoint.port, ())
+        )
+
+    def _reusable(self, socket: B, port: int) -> bool:
+        """TIME_WAIT is no hindrance if both the old socket and the new one have SO_REUSEADDR."""
+        return bool(socket.options.reuseaddr) and all(
+            reuse for (local, _), (_, reuse) in self.waiting.items() if local.port == port
         )
 
     # -- finding ---------------------------------------------------------------------------------
@@ -139,14 +146,14 @@ class PortTable(Generic[B]):
 
     # -- TIME_WAIT -------------------------------------------------------------------------------
 
-    def linger(self, local: Endpoint, remote: Endpoint) -> None:
-        """A connection enters TIME_WAIT."""
+    def linger(self, local: Endpoint, remote: Endpoint, reuse: int) -> None:
+        """A connection enters TIME_WAIT; ``reuse`` is its SO_REUSEADDR."""
         self.expire()
         key = (local, remote)
         if key not in self.waiting:
             self.waiting_ports[local.port] = self.waiting_ports.get(local.port, 0) + 1
         self.waiting.pop(key, None)
-        self.waiting[key] = self.clock.monotonic() + TIME_WAIT_NS
+        self.waiting[key] = (self.clock.monotonic() + TIME_WAIT_NS, reuse)
         if len(self.waiting) > MOST_WAITING:
             self._forget(next(iter(self.waiting)))
 
@@ -155,7 +162,7 @@ class PortTable(Generic[B]):
         now = self.clock.monotonic() if self.waiting else 0
         while self.waiting:
             key = next(iter(self.waiting))
-            if self.waiting[key] > now:
+            if self.waiting[key][0] > now:
                 return
             self._forget(key)
 

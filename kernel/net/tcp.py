@@ -381,9 +381,14 @@ class TcpSocket(TcpLooks, InetNames, ConnectionSocket):
         """Both directions have ended: TIME_WAIT for who began it, nothing is left of the other."""
         self.state = TCP_CLOSE
         self.shut = SHUT_BOTH
-        if self.fin_first and self.remote is not None:
-            self.net.tcp.linger(self.local, self.remote)
+        if self.fin_first:
+            self._wait()
         self.queue.wake()
+
+    def _wait(self) -> None:
+        """TIME_WAIT."""
+        if self.remote is not None:
+            self.net.tcp.linger(self.local, self.remote, self.options.reuseaddr)
 
     def close_socket(self) -> None:
         self.closed = True
@@ -395,8 +400,8 @@ class TcpSocket(TcpLooks, InetNames, ConnectionSocket):
                 self._reset_peer()
             else:
                 self._send_fin()
-                if self.state != TCP_CLOSE and self.remote is not None:
-                    self.net.tcp.linger(self.local, self.remote)  # FIN_WAIT2 without an owner
+                if self.state != TCP_CLOSE:
+                    self._wait()  # FIN_WAIT2 without an owner
         self.state = TCP_CLOSE
         self.shut = SHUT_BOTH
         self.incoming.clear()

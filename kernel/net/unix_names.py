@@ -2,7 +2,7 @@
 
 A path is a file of type socket; the file leads to the socket that made it for as long as that is
 open, and stays when it is not.  Abstract names begin with NUL, are no files, and go with the
-socket.  Linux: ``unix_bind``, ``unix_find_other``.
+socket; each type of socket has names of its own.  Linux: ``unix_bind``, ``unix_find_other``.
 """
 
 from __future__ import annotations
@@ -14,11 +14,9 @@ from kernel.abi.errors import (
     ECONNREFUSED,
     EEXIST,
     EINVAL,
-    EPERM,
     EPROTOTYPE,
 )
 from kernel.abi.files import AT_FDCWD, MAY_WRITE, S_IFMT, S_IFSOCK
-from kernel.abi.sockets import AF_UNIX
 from kernel.net.address import pack_unix, parse_unix
 from kernel.net.message import Ancillary, Outgoing, Ucred
 from kernel.net.socketfile import SocketFile
@@ -59,9 +57,9 @@ class UnixNames:
         if self.bound:
             raise EINVAL("it has a name already")
         if name[0] == 0:
-            if name in self.net.abstract:
+            if (name, self.type) in self.net.abstract:
                 raise EADDRINUSE("that abstract name is taken")
-            self.net.abstract[name] = self
+            self.net.abstract[name, self.type] = self
         else:
             try:
                 path = mknod_at(task, AT_FDCWD, name, S_IFSOCK | 0o777, 0)
@@ -76,10 +74,10 @@ class UnixNames:
         assert isinstance(self, SocketFile)
         start = self.net.random.below(_AUTOBIND_TRIES)
         name = b"\0%05x" % start
-        while name in self.net.abstract:
+        while (name, self.type) in self.net.abstract:
             start = (start + 1) % _AUTOBIND_TRIES
             name = b"\0%05x" % start
-        self.net.abstract[name] = self
+        self.net.abstract[name, self.type] = self
         self.bound = name
 
     def drop_name(self) -> None:
@@ -87,7 +85,7 @@ class UnixNames:
         if self.place is not None:
             self.net.places.pop(self.place, None)
         elif self.bound:
-            self.net.abstract.pop(self.bound, None)
+            self.net.abstract.pop((self.bound, self.type), None)
 
     def shown_name(self) -> bytes:
         """getsockname(2)."""
@@ -100,7 +98,7 @@ def find(task: Task, net: Network, address: bytes, type_: int) -> SocketFile:
     if not name:
         raise EINVAL("an empty name")
     if name[0] == 0:
-        found = net.abstract.get(name)
+        found = net.abstract.get((name, type_))
     else:
         path = walk(task, AT_FDCWD, name)
         check_access(task.cred, path, MAY_WRITE)
@@ -140,9 +138,3 @@ def remember_partner(socket: SocketFile, caller: Caller) -> None:
     """SO_PEERCRED and SO_PEERGROUPS of ``socket`` from now on."""
     socket.peer_cred = credentials_of(caller)
     socket.peer_groups = tuple(caller.cred.groups)
-
-
-def check_family(domain: int) -> None:
-    """Only AF_UNIX sockets come here."""
-    if domain != AF_UNIX:
-        raise EPERM("not a UNIX socket")

@@ -135,7 +135,7 @@ class UnixStream(UnixNames, ConnectionSocket):
 
     def drop_name(self) -> None:
         """An accepted socket shows its listener's name but does not own it."""
-        if self.net.abstract.get(self.bound) is self or self.place is not None:
+        if self.net.abstract.get((self.bound, self.type)) is self or self.place is not None:
             super().drop_name()
 
     # -- data ------------------------------------------------------------------------------------

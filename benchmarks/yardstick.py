@@ -15,6 +15,7 @@ import os
 import platform
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -79,22 +80,30 @@ def build(yardstick: Path, programs: Path) -> None:
 
 def measure(yardstick: Path, programs: Path) -> dict[str, Figures]:
     """{peer: {row: µs}} for us on both CPUs, the host, qemu-user and the engine's limit."""
-    us = f"{shlex.quote(sys.executable)} -m diorama run -q -v {programs}:{programs}"
+    root = REPORT.parents[1]
+    us = f"env PYTHONPATH={root} {sys.executable} -m diorama run -q -v {programs}:{programs}"
     limit = f"{sys.executable} {Path(__file__).parent / 'limit.py'} {yardstick}/src/ucrun.py"
     command = [
-        sys.executable, str(yardstick / "run.py"), "--peers", "native,qemu-x86,qemu-arm",
+        sys.executable, str(yardstick / "run.py"), *others(),
         "--peer", f"us-x86:x86={us}", "--peer", f"us-arm:arm={us}",
         "--peer", f"limit-x86:x86={limit} vtlbgrow", "--peer", f"limit-arm:arm={limit} vtlbgrow",
         *shlex.split(os.environ.get("BENCH_ARGS", "")),
     ]  # fmt: skip
-    environment = {
-        **os.environ,
-        "BENCH_DIR": str(programs),
-        "PYTHONPATH": str(REPORT.parents[1]),
-    }
+    environment = {**os.environ, "BENCH_DIR": str(programs)}
     done = subprocess.run(command, check=True, env=environment, stdout=subprocess.PIPE)
     found: dict[str, Figures] = json.loads(done.stdout)
     return found
+
+
+def others() -> list[str]:
+    """The host itself, and qemu-user as far as it is installed."""
+    names, more = ["native"], []
+    for cpu, short in CPUS.items():
+        if Path(f"/usr/bin/qemu-{cpu}").exists():  # the yardstick's own peer, which can exec too
+            names.append(f"qemu-{short}")
+        elif qemu := shutil.which(f"qemu-{cpu}-static"):
+            more += ["--peer", f"qemu-{short}:{short}={qemu}"]
+    return ["--peers", ",".join(names), *more]
 
 
 def tables(text: str) -> dict[str, Figures]:
@@ -132,12 +141,13 @@ def report(measured: dict[str, Figures], published: dict[str, Figures]) -> str:
     host = f"CPython {platform.python_version()} on {platform.machine()}"
     parts = [INTRODUCTION.format(host=host)]
     for arch, short in CPUS.items():
-        us = measured.get(f"us-{short}", {})
+        ours = measured.get(f"us-{short}", {})
         qemu = measured.get(f"qemu-{short}", {})
-        limit = measured.get(f"limit-{short}", {})
+        bare = published.get(f"ucgrow-{short}", {})  # rows that bare Unicorn can run: no kernel
+        limit = {row: us for row, us in measured.get(f"limit-{short}", {}).items() if row in bare}
         ql = {row: scaled(published, f"ql-{short}", row, native.get(row)) for row in rows}
         parts.append(f"\n## {arch}\n\n")
-        parts.append(table(rows, native, us, qemu, limit, ql))
+        parts.append(table(rows, native, ours, qemu, limit, ql))
     return "".join(parts)
 
 

@@ -93,9 +93,9 @@ _IPV6: Final = {
 class InetNames:
     """The addressing half of an Internet socket.
 
-    ``local``, ``remote``: port 0 means none yet.  ``chosen``: bind(2) named the port or address,
-    so a disconnect keeps it.  ``ip_options``: (level, option) -> number, where it was set.
-    Without slots, since it is mixed into classes of different layouts.
+    ``local``, ``remote``: port 0 means none yet.  ``chosen``: bind(2) named the port, so a
+    disconnect keeps it; ``bound_ip``: the address it named.  ``ip_options``: (level, option) ->
+    number, where it was set.  Without slots, since it is mixed into classes of different layouts.
     """
 
     domain: int
@@ -106,6 +106,7 @@ class InetNames:
     remote: Endpoint | None
     v6only: int
     chosen: bool
+    bound_ip: bytes
     ip_options: dict[tuple[int, int], int]
 
     def begin(self) -> None:
@@ -114,6 +115,7 @@ class InetNames:
         self.remote = None
         self.v6only = 0
         self.chosen = False
+        self.bound_ip = self.local.ip
         self.ip_options = {}
 
     @property
@@ -135,6 +137,11 @@ class InetNames:
         if 0 < wanted.port < PORT_FIRST_FREE and not task.cred.capable(CAP_NET_BIND_SERVICE):
             raise EACCES("ports below 1024 need CAP_NET_BIND_SERVICE")
         return wanted
+
+    def keep(self, wanted: Endpoint) -> None:
+        """What bind(2) named outlives a connection."""
+        self.chosen = bool(wanted.port)
+        self.bound_ip = wanted.ip
 
     def _mine(self, ip: bytes) -> bool:
         if is_multicast(ip) and len(ip) == 4:
@@ -192,6 +199,8 @@ class InetNames:
             return
         if name in ((IP_ADD_MEMBERSHIP, IP_DROP_MEMBERSHIP) if level == SOL_IP else
                     (IPV6_ADD_MEMBERSHIP, IPV6_DROP_MEMBERSHIP)):  # fmt: skip
+            if len(value) < (8 if level == SOL_IP else 20):
+                raise EINVAL("no struct ip_mreq")
             raise ENODEV("lo does no multicast")
         table = _IP if level == SOL_IP else _IPV6
         if name not in table:

@@ -50,7 +50,7 @@ class Traffic:
 class Network:
     """One machine's network.
 
-    ``abstract``: abstract UNIX name and type -> socket.  ``places``: inode of a path name -> socket.
+    ``abstract``: abstract UNIX name and type -> socket.  ``places``: inode of a name -> socket.
     ``unix``: every UNIX socket.  ``tcp``, ``udp``: who has bound which port.  ``falling``:
     attachments being released (see ``inflight``); ``files_in_flight`` counts sockets on their way.
     """

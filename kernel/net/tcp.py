@@ -47,7 +47,7 @@ from kernel.abi.sockets import (
     SOL_IPV6,
     SOL_TCP,
 )
-from kernel.net.address import ANY4, ANY6, Endpoint, family_of, is_multicast
+from kernel.net.address import Endpoint, family_of, is_multicast
 from kernel.net.connection import ConnectionSocket
 from kernel.net.inet import InetNames
 from kernel.net.message import Ancillary, Outgoing
@@ -111,7 +111,7 @@ class TcpSocket(TcpLooks, InetNames, ConnectionSocket):
             raise EINVAL("connected or listening")
         endpoint = self.address_to_bind(task, address)
         self.net.tcp.claim(self, endpoint)
-        self.chosen = True
+        self.keep(endpoint)
 
     def listen(self, task: Task, backlog: int) -> None:
         if self.state not in (TCP_CLOSE, TCP_LISTEN) or self.connecting:
@@ -248,7 +248,7 @@ class TcpSocket(TcpLooks, InetNames, ConnectionSocket):
     def _unclaim(self) -> None:
         if self.local.port and not self.chosen:
             self.net.tcp.release(self)
-            self.local = Endpoint(ANY4 if self.domain == AF_INET else ANY6, 0)
+            self.local = Endpoint(self.bound_ip, 0)
 
     def _disconnect(self) -> int:
         """connect(AF_UNSPEC): a reset for the partner, and a fresh start.  See connect(2)."""

@@ -58,7 +58,7 @@ from kernel.abi.sockets import (
     SOL_UDP,
 )
 from kernel.abi.structs import TIMESPEC, TIMEVAL
-from kernel.net.address import ANY4, ANY6, Endpoint, family_of
+from kernel.net.address import Endpoint, family_of
 from kernel.net.inet import InetNames, mapped
 from kernel.net.interfaces import INDEX
 from kernel.net.message import Incoming, Outgoing
@@ -100,8 +100,9 @@ class UdpSocket(InetNames, SocketFile):
     # -- names -----------------------------------------------------------------------------------
 
     def bind(self, task: Task, address: bytes) -> None:
-        self.net.udp.claim(self, self.address_to_bind(task, address))
-        self.chosen = True
+        endpoint = self.address_to_bind(task, address)
+        self.net.udp.claim(self, endpoint)
+        self.keep(endpoint)
 
     def connect(self, task: Task, address: bytes, nonblock: bool) -> int:
         if len(address) < 2:
@@ -109,6 +110,7 @@ class UdpSocket(InetNames, SocketFile):
         if family_of(address) == AF_UNSPEC:
             return self._disconnect()
         target = self.destination(address)
+        self._check_broadcast(address)
         ip = self.source_for(target)
         if not self.local.port:
             self.net.udp.claim(self, Endpoint(self.local.ip, 0))
@@ -120,7 +122,7 @@ class UdpSocket(InetNames, SocketFile):
         self.remote = None
         if not self.chosen and self.local.port:
             self.net.udp.release(self)
-            self.local = Endpoint(ANY4 if self.domain == AF_INET else ANY6, 0)
+            self.local = Endpoint(self.bound_ip, 0)
         return 0
 
     # -- sending ---------------------------------------------------------------------------------

@@ -44,6 +44,7 @@ FAMILIES = (
     "pidfd",
     "pipes",
     "poll",
+    "posix_timers",
     "prctl",
     "process",
     "rseq",

@@ -21,6 +21,7 @@ TIMESPEC: Final = Struct("<qq")  # tv_sec, tv_nsec
 TIMEVAL: Final = Struct("<qq")  # tv_sec, tv_usec
 TIMEZONE: Final = Struct("<ii")  # tz_minuteswest, tz_dsttime
 ITIMERSPEC: Final = Struct("<qqqq")  # interval sec, nsec; value sec, nsec
+SIGEVENT: Final = Struct("<Qiii44x")  # timer_create(2): value, signo, notify, thread id
 ITIMERVAL: Final = Struct("<qqqq")  # interval sec, usec; value sec, usec
 TMS: Final = Struct("<qqqq")  # utime, stime, cutime, cstime (clock ticks)
 UTIMBUF: Final = Struct("<qq")  # actime, modtime

@@ -50,7 +50,8 @@ class Alarm:
         """Will it fire without being touched?"""
         return self._timer is not None
 
-    def _now(self) -> int:
+    def now(self) -> int:
+        """What the clock of the deadline shows."""
         return self._clock.realtime() if self.wall else self._clock.monotonic()
 
     def set(self, value: int, interval: int, absolute: bool) -> None:
@@ -63,7 +64,7 @@ class Alarm:
         if not value:
             return
         self.wall = absolute and self.clock_id in (CLOCK_REALTIME, CLOCK_REALTIME_ALARM)
-        self.deadline = min(value if absolute else self._now() + value, FOREVER)
+        self.deadline = min(value if absolute else self.now() + value, FOREVER)
         self._start()
 
     def cancel(self) -> None:
@@ -77,17 +78,17 @@ class Alarm:
 
     def left(self) -> int:
         """Nanoseconds until it fires, at least 1; 0 if it rests."""
-        return max(self.deadline - self._now(), 1) if self._timer is not None else 0
+        return max(self.deadline - self.now(), 1) if self._timer is not None else 0
 
     def check(self) -> None:
         """Fire at once if it is due: time has passed since the machine last looked."""
-        if self._timer is not None and self._now() >= self.deadline:
+        if self._timer is not None and self.now() >= self.deadline:
             self._timers.cancel(self._timer)
             self._due()
 
     def forward(self) -> int:
         """Start the next period of an alarm that fired; how many periods are over."""
-        late = self._now() - self.deadline
+        late = self.now() - self.deadline
         periods = late // self.interval + 1 if late >= 0 else 0
         self.deadline += periods * self.interval
         self._start()

@@ -26,6 +26,7 @@ from kernel.cred import (
 from kernel.task.credentials import after_exec
 from kernel.task.executable import drop_executable, set_executable
 from kernel.task.exit import forget, release_space
+from kernel.task.posix_timer import delete_timers
 from kernel.task.program import (
     BinaryFormat,
     Image,
@@ -297,6 +298,7 @@ def _change_identity(task: Task, program: Program, setid: bool) -> None:
     task.kernel.change_user(old.ruid, program.cred.ruid)
     task.cred = program.cred
     task.group.did_exec = True
+    delete_timers(task.group)
     task.group.dumpable = 0 if setid else 1
     if setid:
         task.parent_death_signal = 0

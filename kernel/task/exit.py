@@ -18,6 +18,7 @@ from kernel.task.executable import drop_executable
 from kernel.task.futex_pi import release_pi_locks
 from kernel.task.itimer import cancel_timers
 from kernel.task.jobs import hang_up_orphans, leave_group, session_leader_exits
+from kernel.task.posix_timer import delete_timers
 from kernel.task.robust import release_robust_futexes
 from kernel.task.siginfo import SigInfo
 from kernel.task.signals import end_group, report_stop, retarget, send_to_group
@@ -48,6 +49,7 @@ def exit_task(task: Task, status: int) -> None:
     group.usage.add(of_task(task))
     if last:
         cancel_timers(kernel, group)
+        delete_timers(group)
     release_space(task)
     task.fds.release()
     task.fs.release()

@@ -118,8 +118,10 @@ def cancel_timers(kernel: System, group: ThreadGroup) -> None:
 def account(kernel: System, group: ThreadGroup) -> None:
     """A turn of the process has ended: are its processor-time timers or limits due?"""
     soft, hard = group.limits.values[RLIMIT_CPU]
-    if not group.cpu_timers and soft == RLIM_INFINITY:
+    if not group.cpu_timers and not group.cpu_alarms and soft == RLIM_INFINITY:
         return
+    for alarm in list(group.cpu_alarms):
+        alarm.check()
     utime, stime = cpu_times(group)
     for armed in list(group.cpu_timers):
         now = utime if armed.which == ITIMER_VIRTUAL else utime + stime

@@ -60,7 +60,22 @@ class PendingSet:
             return SigInfo.user(signo, 0, 0)
         info, user = self.queue.pop(places[0])
         self._uncharge(user)
+        info.taken()
         return info
+
+    def holds(self, info: SigInfo) -> bool:
+        """Is this very signal pending here?"""
+        return any(queued is info for queued, _ in self.queue)
+
+    def remove(self, info: SigInfo) -> None:
+        """Withdraw a signal (of a timer that is set anew)."""
+        for place, (queued, user) in enumerate(self.queue):
+            if queued is info:
+                del self.queue[place]
+                self._uncharge(user)
+                if not any(other.signo == info.signo for other, _ in self.queue):
+                    self.bits &= ~(1 << (info.signo - 1))
+                return
 
     def discard(self, mask: int) -> None:
         """Drop all signals of a mask (SIGCONT against stops, ignored signals, death)."""

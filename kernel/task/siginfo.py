@@ -157,6 +157,9 @@ class SigInfo:
         """si_fd."""
         return self._member("<i", 8)
 
+    def taken(self) -> None:
+        """It leaves the queue to be delivered; the signals of timers have something to do then."""
+
     @property
     def from_kernel(self) -> bool:
         """Was it the kernel that sent it (code > 0), not another process?"""

@@ -14,6 +14,7 @@ from kernel.wait import WaitQueue
 
 if TYPE_CHECKING:
     from kernel.task.itimer import IntervalTimer
+    from kernel.task.posix_timer import CpuAlarm, PosixTimer
     from kernel.task.session import ProcessGroup, Session
     from kernel.task.task import Task
 
@@ -41,6 +42,7 @@ class ThreadGroup:
         "child_wait",
         "children",
         "continued",
+        "cpu_alarms",
         "cpu_timers",
         "cpu_warnings",
         "did_exec",
@@ -51,12 +53,14 @@ class ThreadGroup:
         "exiting",
         "leader",
         "limits",
+        "next_timer",
         "no_terminal",
         "oom_score_adj",
         "parent",
         "pending",
         "pgrp",
         "pid",
+        "posix_timers",
         "real_timer",
         "reaped",
         "siblings_gone",
@@ -108,6 +112,9 @@ class ThreadGroup:
         self.child_usage = Usage()
         self.real_timer: IntervalTimer | None = None
         self.cpu_timers: list[IntervalTimer] = []
+        self.cpu_alarms: list[CpuAlarm] = []
+        self.posix_timers: dict[int, PosixTimer] = {}
+        self.next_timer = 0
         self.cpu_warnings = 0  # SIGXCPU sent so far
 
     @property

@@ -306,6 +306,7 @@ CONSTANTS: Final[dict[str, Constants]] = {
     ),
     "sighow": Constants(members(signals, "SIG_BLOCK SIG_UNBLOCK SIG_SETMASK"), "SIG_???"),
     "clock": Constants(prefixed(clocks, "CLOCK_"), "CLOCK_???"),
+    "sigev": Constants(prefixed(clocks, "SIGEV_"), "SIGEV_???"),
     "itimer": Constants(prefixed(clocks, "ITIMER_"), "ITIMER_???"),
     "tcflush": Constants(members(ioctls, "TCIFLUSH TCOFLUSH TCIOFLUSH"), "TC???"),
     "tcflow": Constants(members(ioctls, "TCOOFF TCOON TCIOFF TCION"), "TC???"),

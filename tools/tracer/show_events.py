@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from kernel.abi.clocks import SIGEV_NONE, SIGEV_THREAD_ID
+from kernel.abi.structs import SIGEVENT
 from kernel.fs.epoll import ALIGNED_EVENT, PACKED_EVENT
-from tools.tracer.names import FLAGS
+from tools.tracer.names import CONSTANTS, FLAGS
+from tools.tracer.show_signals import name as signal_text
 from tools.tracer.shows import shows
 from tools.tracer.text import address, fields, sequence
 
@@ -48,3 +51,21 @@ def epoll_events(call: Call, i: int) -> str:
             return sequence([*shown, "..."]) if shown else address(where)
         shown.append(text)
     return sequence([*shown, "..."] if count > ARRAY_LIMIT else shown)
+
+
+@shows("*sigevent")
+def sigevent(call: Call, i: int) -> str:
+    """How a timer or message queue tells."""
+    found = call.unpack(SIGEVENT, call.values[i])
+    if found is None:
+        return address(call.values[i])
+    value, signo, notify, tid = found
+    number = value & 0xFFFFFFFF
+    number -= (number & 0x80000000) << 1
+    shown = fields((("sival_int", str(number)), ("sival_ptr", address(value))))
+    signal = signal_text(signo) if notify != SIGEV_NONE else str(signo)
+    pairs = [("sigev_value", shown), ("sigev_signo", signal)]
+    pairs.append(("sigev_notify", CONSTANTS["sigev"].text(notify)))
+    if notify == SIGEV_THREAD_ID:
+        pairs.append(("sigev_notify_thread_id", str(tid)))
+    return fields(pairs)

@@ -11,9 +11,13 @@ happen while guest code runs or within a microsecond is C, without Python.h:
 * ``engine.c``  the state, one struct that Python sees as a memoryview; contexts and the run loop
 * ``mmu.c``     the page-table walk behind a TLB miss; TLB flushes; dropping translated code
 * ``trap.c``    hooks: system calls, exceptions, the block counter that ends time slices
-* ``x86.c``, ``arm64.c``  what differs: entering user mode, instructions to hide or to forbid
+* ``x86.c``, ``arm64.c``  what differs: entering user mode, instructions to answer or to forbid
+* ``x86_decode.c``  finding what must not run (AVX, port input, iret) before it does
+* ``registers.c``  register images of any context
 * ``ranges.c``  page-table operations over ranges (fork, unmap, protect)
-* ``ticker.c``  the thread that asks for attention
+* ``ticker.c``  the thread that asks for attention, and host signals that do
+* ``guard.c``   Unicorn's own abort() becomes an illegal instruction of the guest
+* ``exits.c``   leaving out a check of Unicorn's that costs a third and is of no use here
 
 Every decision is Python's: C reports, it never resolves a fault or interprets a system call.
 

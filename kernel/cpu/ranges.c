@@ -228,9 +228,9 @@ static int64_t drop_leaf(Ranges *r, const Leaf *leaf)
 PUBLIC int64_t ranges_unmap(Ranges *r, uint64_t root, uint64_t vpn, uint64_t count)
 {
     enum { BATCH = 64 };
-    int64_t dropped = 0;
     uint64_t end = vpn + count;
     Leaf batch[BATCH], leaf;
+    int64_t dropped = 0;
     size_t total = 0;
     for (uint64_t at = vpn; next_leaf(&r->m, root, &at, end, &leaf);)
         total++;
@@ -255,11 +255,9 @@ PUBLIC int64_t ranges_protect(Ranges *r, uint64_t root, uint64_t vpn, uint64_t c
     uint64_t rights = flags & PTE_RIGHTS, end = vpn + count;
     for (Leaf leaf; next_leaf(&r->m, root, &vpn, end, &leaf);)
         for (uint64_t *slot = leaf.slot; slot < leaf.slot + leaf.count; slot++) {
-            if (!*slot)
-                continue;
-            if (rights & PTE_EXEC)
+            if (*slot && rights & PTE_EXEC)
                 r->m.flags[*slot >> 12] |= FRAME_X_MAPPED;
-            if ((*slot & PTE_RIGHTS) == rights)
+            if (!*slot || (*slot & PTE_RIGHTS) == rights)
                 continue;
             *slot = (*slot & ~(uint64_t)PTE_RIGHTS) | rights;
             changed++;

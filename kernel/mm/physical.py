@@ -39,6 +39,7 @@ X_MAPPED: Final = 2
 """Mapped executable somewhere since it was taken: a writable alias needs care (CPU.md 1.8)."""
 NEEDS_ZERO: Final = 4
 """May hold old content: zero it before anybody sees it."""
+# Bits 6 and 7 are the processor's own (kernel/cpu/engine.h); taking a frame clears them.
 
 # Indices of the control words.
 FREE_TOP: Final = 0

@@ -17,6 +17,7 @@ from kernel.abi import structs
 from kernel.abi.errors import KernelError
 from syscalls.declare import Declaration
 from syscalls.kinds import Kind
+from tools.tracer import calls  # noqa: F401  # registers every table of names
 from tools.tracer.names import CONSTANTS, FLAGS
 
 if TYPE_CHECKING:

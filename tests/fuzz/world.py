@@ -51,6 +51,7 @@ FAMILY = 6
 """At most so many processes at a time: fork bombs are somebody else's test."""
 STEERING = 0.2
 """The share of calls that are chosen among those that have not worked yet."""
+CENTURY = 100 * 365 * 86_400 * 1_000_000_000
 PATIENCE = 100
 """Jumps in time with no call made, before somebody is poked."""
 CHECK_EVERY = 10
@@ -142,18 +143,19 @@ class JumpingPoller:
         self._world = world
         self._selector = selector
         self._waits = 0
-        self.declarations = 0
+        self._calls = 0
         self.watching = True  # nobody is stuck for ever: ``wait`` pokes somebody
 
     def wait(self, timeout_ns: int | None) -> None:
         """See kernel.machine.loop.Poller."""
-        if self.declarations != self._world.cpu.calls:
-            self.declarations = self._world.cpu.calls
+        if self._calls != self._world.cpu.calls:
+            self._calls = self._world.cpu.calls
             self._waits = 0
         self._waits += timeout_ns != 0
-        if timeout_ns is None or self._waits > PATIENCE:  # a timer may tick for ever
+        for_ever = timeout_ns is None or self._world.clock.now + timeout_ns > CENTURY
+        if for_ever or self._waits > PATIENCE:  # a timer may tick for ever
             self._world.poke()
-        elif timeout_ns:
+        elif timeout_ns is not None:
             self._world.clock.advance(timeout_ns)
 
 

@@ -40,6 +40,14 @@ PATHS = (
     b"/tmp/fifo", b"/dev/tty", b"/dev/shm/x", b"/proc", b"/tmp/t", b"/dev/ptmx",
 )  # fmt: skip
 BAD_PATHS = (b"", b"/nonexistent/x", b"/tmp/a/", b"/etc/passwd/x", b"x" * 256, b"/" + b"y/" * 2100)
+FILES_OF = {
+    "sockets": "sock",
+    "messages": "sock",
+    "epoll": "epoll",
+    "timerfd": "timer",
+    "pidfd": "pidf",
+}
+"""Family of calls to a part of the name of the class of files it works on."""
 NAMES = (b"user.a", b"user.a", b"user.a", b"user.b", b"name", b"trusted.x", b"security.y", b"bogus")
 
 
@@ -59,12 +67,14 @@ class Values:
         self.task = task
         self._slot = 0
         self._hint: int | None = None
+        self._family = ""
 
     def arguments(self, declaration: Declaration) -> list[int]:
         """One value per parameter."""
         mood = self.random.random()
         chance = 1.0 if mood < 0.6 else 0.75 if mood < 0.9 else 0.0
         self._slot = 0
+        self._family = declaration.family
         values = []
         for _, kind in declaration.parameters:
             good = self.random.random() < chance
@@ -82,6 +92,7 @@ class Values:
     def with_bad_pointer(self, declaration: Declaration, index: int, address: int) -> list[int]:
         """Good arguments, but for one pointer."""
         self._slot = 0
+        self._family = declaration.family
         values = []
         for position, (_, kind) in enumerate(declaration.parameters):
             hint, self._hint = self._hint, None
@@ -137,9 +148,16 @@ class Values:
     # -- makers ----------------------------------------------------------------------------------
 
     def fd(self) -> int:
-        """Usually an open descriptor."""
-        fds = [fd for fd, *_ in self.task.fds.items()]
-        return self.random.choice(fds) if fds else 0
+        """Usually an open descriptor, of the kind this family of calls is about."""
+        wanted = FILES_OF.get(self._family, "")
+        everything, fitting = [], []
+        for fd, file, *_ in self.task.fds.items():
+            everything.append(fd)
+            if wanted and wanted in type(file).__name__.lower():
+                fitting.append(fd)
+        if fitting and self.random.random() < 0.8:
+            return self.random.choice(fitting)
+        return self.random.choice(everything) if everything else 0
 
     def dirfd(self) -> int:
         """AT_FDCWD more often than not."""

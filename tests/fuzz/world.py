@@ -38,12 +38,14 @@ from kernel.vfs.open import OpenHow, open_at
 from kernel.vfs.openfile import OpenFile
 from loader.formats import formats_for
 from syscalls.table import SyscallTable
-from tests.fuzz.values import ARENA, END, READ_ONLY, draw, registers
+from tests.fuzz import values_net
+from tests.fuzz.values import ARENA, END, MAKERS, READ_ONLY, Values, draw, registers
 from tests.support.elf_files import MACHINES, plain
 from tools.boot import Session
 from tools.boot.hardware import Hardware
 from tools.config import RunConfig
 
+MAKERS |= values_net.MAKERS
 MEMORY = 64 << 20
 LIFETIME = 300
 """Calls after which a process is ended, so that what it broke for itself does not last."""
@@ -230,6 +232,14 @@ class World:
         cpu: Any = self.hardware.machine.cpu
         assert isinstance(cpu, RandomCpu)
         return cpu
+
+    def begin_with_a_connection(self) -> None:
+        """Let the first process make two sockets meet before it does anything else."""
+        steps = values_net.connection(self.table.numbers, len(FIRST_FILES))
+        self.script.extend(
+            lambda task, make=make: make(Values(self.random, task))  # type: ignore[misc]
+            for make in steps
+        )
 
     # -- what runs -------------------------------------------------------------------------------
 

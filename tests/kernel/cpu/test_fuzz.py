@@ -9,6 +9,7 @@ import pytest
 from kernel.cpu.base import EXCEPTION_STUCK, T_EXCEPTION, TRAP_EXCEPTION
 from kernel.cpu.sanitize import EFLAGS_FIXED, EFLAGS_USER
 from tests.kernel.cpu.rig import CODE, DATA, RX, Rig
+from tests.support.counts import scaled
 
 pytestmark = pytest.mark.row("K2", "K12")
 
@@ -79,9 +80,7 @@ def test_random_code(machine: Rig, seed: int) -> None:
     wander(machine, random.Random(seed), 3000)
 
 
-@pytest.mark.stress
-@pytest.mark.parametrize("seed", range(10, 14))
-def test_a_lot_of_random_code(machine: Rig, seed: int) -> None:
+def test_a_lot_of_random_code(machine: Rig) -> None:
     machine.map(CODE, CODE_PAGES, RX)
     machine.map(DATA, DATA_PAGES)
-    wander(machine, random.Random(seed), 300_000)
+    wander(machine, random.Random(3), scaled(500_000))

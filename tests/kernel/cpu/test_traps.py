@@ -24,6 +24,7 @@ from kernel.cpu.base import (
     TRAP_SYSCALL,
 )
 from tests.kernel.cpu.rig import CODE, DATA, Rig
+from tests.support.counts import scaled
 
 pytestmark = pytest.mark.row("K2")
 
@@ -129,7 +130,7 @@ def test_attention_before_a_run_ends_it_at_once(machine: Rig) -> None:
     assert machine.run(100) == TRAP_SLICE
 
 
-def attention_requests(machine: Rig, requests: int) -> None:
+def test_attention_requests_are_all_seen(machine: Rig) -> None:
     """Each request of the ticker thread is seen; nothing is executed twice or lost."""
     machine.map(DATA)
     machine.code(COUNT[machine.arch.name])
@@ -139,20 +140,11 @@ def attention_requests(machine: Rig, requests: int) -> None:
     )
     machine.engine.start_ticker(50)
     counter = "rcx" if machine.arch.name == "x86_64" else "x2"
-    for _ in range(requests):
+    for _ in range(scaled(10_000)):
         assert machine.run(1 << 40) == TRAP_ATTENTION
         done = rounds - machine.regs.get(counter)
         assert machine.word(DATA) - done in (0, 1)
     machine.engine.stop_ticker()
-
-
-def test_attention_requests_are_all_seen(machine: Rig) -> None:
-    attention_requests(machine, 1000)
-
-
-@pytest.mark.stress
-def test_ten_thousand_attention_requests(machine: Rig) -> None:
-    attention_requests(machine, 10_000)
 
 
 def test_other_python_threads_run_while_the_guest_spins(machine: Rig) -> None:

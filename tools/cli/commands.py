@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from tools.cli.help import command_help
+from tools.cli.inspect_command import INSPECT_OPTIONS, inspect
 from tools.cli.messages import show
 from tools.cli.options import Option, Parser, UsageError
 from tools.cli.run_options import RUN_OPTIONS, RunDraft
@@ -69,6 +70,7 @@ def print_help(command: str) -> int:
     tables: dict[str, Sequence[Option[Any]]] = {  # Any: the commands' drafts differ
         "trace": TRACE_OPTIONS,
         "syscalls": SYSCALLS_OPTIONS,
+        "inspect": INSPECT_OPTIONS,
     }
     return show(command_help(command, tables.get(command, RUN_OPTIONS)))
 
@@ -78,10 +80,16 @@ def _syscalls(words: Sequence[str], _execute: Execute) -> int:
     return syscalls(words)
 
 
+def _inspect(words: Sequence[str], _execute: Execute) -> int:
+    """``diorama inspect``: nothing runs."""
+    return inspect(words)
+
+
 COMMANDS: Final[dict[str, Callable[[Sequence[str], Execute], int]]] = {
     "run": run,
     "trace": trace,
     "stats": stats,
     "shell": shell,
     "syscalls": _syscalls,
+    "inspect": _inspect,
 }

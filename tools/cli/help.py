@@ -17,6 +17,7 @@ Runs unmodified Linux programs on a working model of the Linux kernel.
   stats     count its system calls   diorama stats busybox find /
   shell     a shell inside           diorama shell -v "$PWD:/work" -w /work
   syscalls  what is supported        diorama syscalls --arch aarch64
+  inspect   what is in a binary      diorama inspect /bin/busybox
 
 `diorama COMMAND --help` shows a command's options; `diorama --version` the version.
 """
@@ -46,6 +47,11 @@ USAGE: Final = {
         "syscalls [--arch CPU] [--json]",
         "Lists the supported system calls, from their declarations.",
         "diorama syscalls --json",
+    ),
+    "inspect": (
+        "inspect [--json] [-d WHERE] ELF",
+        "Shows what is in a binary and whether it can run here; nothing is executed.",
+        "diorama inspect -d main ./program",
     ),
 }
 

@@ -1,0 +1,16 @@
+"""What is in a binary, said before anyone runs it: ``diorama inspect ELF``.
+
+Nothing is executed here and no machine is booted.  pyelftools reads headers, sections, notes and
+symbols; capstone reads instructions; both are imported by this package only, because loading them
+takes longer than starting BusyBox.
+
+- ``image``: the file opened: segments, sections, symbols, bytes by address.
+- ``facts``: headers, notes, the dynamic section, as plain values ready for JSON.
+- ``guess``: which language, and which of the linker's hardening options.
+- ``code``: instructions: disassembly, system calls and their numbers, AVX.
+- ``report``: all of it as one document, and the text for people.
+
+The oracle is binutils: tests compare with what ``readelf`` says where it is installed.
+"""
+
+from __future__ import annotations

@@ -12,6 +12,7 @@ from kernel.vfs.directory import DirectoryFile
 from kernel.vfs.inode import DirEntry, Inode, SuperBlock
 from kernel.views.procfs import process_files, process_memory, process_status
 from kernel.views.procfs.access import check_look
+from kernel.views.procfs.network_files import network_directory
 from kernel.views.procfs.nodes import TextNode, entry_of
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ _COMMON: dict[bytes, TaskFactory] = {
     b"root": process_files.root,
     b"exe": process_files.exe,
     b"mounts": _text(process_files.mounts),
+    b"net": network_directory,
     b"mountinfo": _text(process_files.mountinfo),
     b"wchan": _text(process_status.wchan),
     b"oom_score": _text(process_status.oom_score),
@@ -86,7 +88,7 @@ _COMMON: dict[bytes, TaskFactory] = {
 _TASK_FILES: dict[bytes, TaskFactory] = {**_COMMON, b"stat": _text(_task_stat)}
 
 
-_DIRECTORIES = (b"task", b"fd", b"fdinfo")
+_DIRECTORIES = (b"task", b"fd", b"fdinfo", b"net")
 
 
 class TaskDirectory(Inode):

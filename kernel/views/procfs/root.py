@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from kernel.abi.files import PROC_SUPER_MAGIC
 from kernel.vfs.inode import DirEntry, Inode
 from kernel.views.procfs import machine_files
+from kernel.views.procfs.ipc_files import sysvipc_directory
 from kernel.views.procfs.nodes import DirNode, Factory, ViewSuperBlock, entry_of, link, text
 from kernel.views.procfs.process import TaskDirectory, process_directory
 from kernel.views.procfs.sysctl import sysctl_directory
@@ -38,10 +39,12 @@ def _names(boot_id: bytes) -> dict[bytes, Factory]:
         b"loadavg": text(machine_files.loadavg),
         b"meminfo": text(machine_files.meminfo),
         b"mounts": link(lambda task: b"self/mounts"),
+        b"net": link(lambda task: b"self/net"),
         b"self": link(_self),
         b"stat": text(machine_files.stat),
         b"swaps": text(machine_files.swaps),
         b"sys": sysctl_directory(boot_id),
+        b"sysvipc": sysvipc_directory(),
         b"thread-self": link(_thread_self),
         b"uptime": text(machine_files.uptime),
         b"version": text(machine_files.version),

@@ -8,6 +8,8 @@ from kernel.abi.errors import EINVAL, EPERM
 from kernel.cred import CAP_LAST, CAP_SYS_ADMIN
 from kernel.mm.space import MAX_MAP_COUNT, MMAP_MIN_ADDR
 from kernel.vfs.fdtable import NR_OPEN
+from kernel.views.procfs.ipc_files import ipc_limits
+from kernel.views.procfs.network_files import sysctl_net
 from kernel.views.procfs.nodes import Factory, Show, directory, text
 
 if TYPE_CHECKING:
@@ -88,6 +90,7 @@ def _random(boot_id: bytes) -> dict[bytes, Factory]:
 
 def _kernel(boot_id: bytes) -> dict[bytes, Factory]:
     return {
+        **ipc_limits(),
         b"cap_last_cap": _number(CAP_LAST),
         b"domainname": text(_domainname, _set_domainname),
         b"hostname": text(_hostname, _set_hostname),
@@ -129,6 +132,7 @@ def sysctl_directory(boot_id: bytes) -> Factory:
         {
             b"fs": directory(_fs()),
             b"kernel": directory(_kernel(boot_id)),
+            b"net": directory(sysctl_net()),
             b"vm": directory(_vm()),
         }
     )

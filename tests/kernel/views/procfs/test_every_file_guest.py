@@ -51,6 +51,11 @@ PROBES = {
     "PID/mem": ("heap | grep -c 'needle[.]found'", "x=needle y=found; z=$x.$y"),
     "PID/mounts": ("wc -l < /proc/$$/mounts", "mount -t tmpfs none /mnt"),
     "PID/mountinfo": ("wc -l < /proc/$$/mountinfo", "mount -t tmpfs none /mnt"),
+    "net": ("cat /proc/net/tcp6", "nc -l -p 77 & until grep -q :004D /proc/net/tcp6; do :; done"),
+    "PID/net": (
+        "cat /proc/$$/net/tcp6",
+        "nc -l -p 78 & until grep -q :004E /proc/net/tcp6; do :; done",
+    ),
     "PID/oom_score": ("cat /proc/$$/oom_score", "echo 500 > /proc/$$/oom_score_adj"),
     "PID/oom_score_adj": ("cat /proc/$$/oom_score_adj", "echo 6 > /proc/$$/oom_score_adj"),
     "PID/root": (

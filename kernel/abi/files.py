@@ -381,6 +381,8 @@ IN_MASK_CREATE: Final = 0x10000000
 IN_MASK_ADD: Final = 0x20000000
 IN_ISDIR: Final = 0x40000000
 IN_ONESHOT: Final = 0x80000000
+IN_CLOEXEC: Final = 0o2000000
+IN_NONBLOCK: Final = 0o4000
 
 # ioctl(2) that any file may get; the rest is in ioctls
 FIONREAD: Final = 0x541B

@@ -182,6 +182,8 @@ class Arch:
     user_top: int = USER_TOP
     page_size: int = PAGE_SIZE
     stat_size: int
+    semid_ds_padded: bool = False
+    """Does ``struct semid64_ds`` have a spare word behind each time (x86_64)?"""
     epoll_event_packed: bool = False
     """Is ``struct epoll_event`` 12 bytes (x86_64) or 16 (all others)?"""
 

@@ -82,6 +82,7 @@ class _X86_64(Arch):  # noqa: N801 - the CPU's own name
     minsigstksz = 1040  # frame 440, FXSAVE image 512, the padding of both, to 16
     stat_size = 144
     epoll_event_packed = True
+    semid_ds_padded = True
 
     def pack_stat(self, st: StatFields) -> bytes:
         """``struct stat`` of 144 bytes: nlink before mode, 8 bytes wide."""

@@ -57,6 +57,11 @@ class SharedAnonymous:
         """One area less; the last one ends the memory."""
         del self._areas[vma]
         if not self._areas:
+            self._end()
+
+    def _end(self) -> None:
+        """Give everything back."""
+        if self._pages or self._charged:
             for frame in self._pages.values():
                 self._frames.put(frame)
             self._pages.clear()

@@ -22,6 +22,7 @@ from kernel.task.posix_timer import delete_timers
 from kernel.task.robust import release_robust_futexes
 from kernel.task.siginfo import SigInfo
 from kernel.task.signals import end_group, report_stop, retarget, send_to_group
+from kernel.task.sysv.sem import undo_semaphores
 from kernel.task.task import DEAD, ZOMBIE
 from kernel.task.usage import keep_memory_usage, of_task
 
@@ -50,6 +51,7 @@ def exit_task(task: Task, status: int) -> None:
     if last:
         cancel_timers(kernel, group)
         delete_timers(group)
+        undo_semaphores(group)
     release_space(task)
     task.fds.release()
     task.fs.release()

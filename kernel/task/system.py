@@ -13,6 +13,7 @@ from kernel.mm.address_space import AddressSpace
 from kernel.task.futex import FutexTable
 from kernel.task.pids import Pids
 from kernel.task.scheduler import Scheduler
+from kernel.task.sysv.space import IpcSpace
 from kernel.wait import WaitQueue
 
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ class System:
         self.pids = Pids()
         self.futexes = FutexTable()
         self.counters = Counters()
+        self.ipc = IpcSpace()
         self.signal_came = WaitQueue("signal")  # for signalfd: something is pending for somebody
         self.boot_time = clock.realtime()
         self.tasks: dict[int, Task] = {}

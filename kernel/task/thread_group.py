@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kernel.task.itimer import IntervalTimer
     from kernel.task.posix_timer import CpuAlarm, PosixTimer
     from kernel.task.session import ProcessGroup, Session
+    from kernel.task.sysv.sem import SemaphoreSet
     from kernel.task.task import Task
 
 
@@ -63,6 +64,7 @@ class ThreadGroup:
         "posix_timers",
         "real_timer",
         "reaped",
+        "sem_undo",
         "siblings_gone",
         "status",
         "stop_report",
@@ -115,6 +117,7 @@ class ThreadGroup:
         self.cpu_alarms: list[CpuAlarm] = []
         self.posix_timers: dict[int, PosixTimer] = {}
         self.next_timer = 0
+        self.sem_undo: dict[SemaphoreSet, None] = {}
         self.cpu_warnings = 0  # SIGXCPU sent so far
 
     @property

@@ -18,7 +18,14 @@ from kernel.abi.process import (
     CLONE_PIDFD,
     CLONE_SETTLS,
 )
-from tools.tracer import show_basic, show_events, show_files, show_net, show_terminal
+from tools.tracer import (
+    show_basic,
+    show_events,
+    show_files,
+    show_ipc,
+    show_net,
+    show_terminal,
+)
 from tools.tracer.results import DECODED_ON_EXIT
 from tools.tracer.show_process import clone_flags_text, futex_rest
 from tools.tracer.show_signals import mask_text
@@ -34,6 +41,7 @@ __all__ = [
     "exit_text",
     "show_basic",
     "show_events",
+    "show_ipc",
     "show_net",
     "show_terminal",
 ]

@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Final
 
 from kernel import cred
-from kernel.abi import clocks, files, ioctls, memory, process, signals
+from kernel.abi import clocks, files, ioctls, ipc, memory, process, signals
 
 WORD: Final = 0xFFFFFFFFFFFFFFFF
 HALF: Final = 0xFFFFFFFF
@@ -142,6 +142,21 @@ FLAGS: Final[dict[str, Flags]] = {
     "memfd": Flags(members(files, "MFD_CLOEXEC MFD_ALLOW_SEALING MFD_HUGETLB"), "MFD_???"),
     "close_range": Flags(prefixed(files, "CLOSE_RANGE_"), "CLOSE_RANGE_???"),
     "eventfd": Flags(prefixed(files, "EFD_"), "EFD_???"),
+    "ipc_get": Flags(members(ipc, "IPC_CREAT IPC_EXCL IPC_NOWAIT"), ""),
+    "shmat": Flags(members(ipc, "SHM_RDONLY SHM_RND SHM_REMAP SHM_EXEC"), "SHM_???"),
+    "msgop": Flags(members(ipc, "MSG_NOERROR MSG_EXCEPT MSG_COPY IPC_NOWAIT"), "MSG_???"),
+    "semop": Flags(members(ipc, "SEM_UNDO IPC_NOWAIT"), "SEM_???"),
+    "inotify_init": Flags(members(files, "IN_NONBLOCK IN_CLOEXEC"), "IN_???"),
+    "inotify": Flags(
+        {
+            **members(files, "IN_ACCESS IN_MODIFY IN_ATTRIB IN_CLOSE_WRITE IN_CLOSE_NOWRITE"),
+            **members(files, "IN_OPEN IN_MOVED_FROM IN_MOVED_TO IN_CREATE IN_DELETE"),
+            **members(files, "IN_DELETE_SELF IN_MOVE_SELF IN_UNMOUNT IN_Q_OVERFLOW IN_IGNORED"),
+            **members(files, "IN_ONLYDIR IN_DONT_FOLLOW IN_EXCL_UNLINK IN_MASK_CREATE"),
+            **members(files, "IN_MASK_ADD IN_ISDIR IN_ONESHOT"),
+        },
+        "IN_???",
+    ),
     "signalfd": Flags(prefixed(files, "SFD_"), "SFD_???"),
     "pidfd": Flags(members(process, "PIDFD_NONBLOCK"), "PIDFD_???"),
     "epoll_create": Flags(members(files, "EPOLL_CLOEXEC"), "EPOLL_???"),
@@ -306,6 +321,24 @@ CONSTANTS: Final[dict[str, Constants]] = {
     ),
     "sighow": Constants(members(signals, "SIG_BLOCK SIG_UNBLOCK SIG_SETMASK"), "SIG_???"),
     "clock": Constants(prefixed(clocks, "CLOCK_"), "CLOCK_???"),
+    "shmctl": Constants(
+        {
+            **members(ipc, "IPC_RMID IPC_SET IPC_STAT IPC_INFO SHM_LOCK SHM_UNLOCK SHM_STAT"),
+            **members(ipc, "SHM_INFO SHM_STAT_ANY"),
+        },
+        "SHM_???",
+    ),
+    "semctl": Constants(
+        {
+            **members(ipc, "IPC_RMID IPC_SET IPC_STAT IPC_INFO GETPID GETVAL GETALL GETNCNT"),
+            **members(ipc, "GETZCNT SETVAL SETALL SEM_STAT SEM_INFO SEM_STAT_ANY"),
+        },
+        "SEM_???",
+    ),
+    "msgctl": Constants(
+        members(ipc, "IPC_RMID IPC_SET IPC_STAT IPC_INFO MSG_STAT MSG_INFO MSG_STAT_ANY"),
+        "MSG_???",
+    ),
     "sigev": Constants(prefixed(clocks, "SIGEV_"), "SIGEV_???"),
     "itimer": Constants(prefixed(clocks, "ITIMER_"), "ITIMER_???"),
     "tcflush": Constants(members(ioctls, "TCIFLUSH TCOFLUSH TCIOFLUSH"), "TC???"),

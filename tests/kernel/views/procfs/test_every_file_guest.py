@@ -77,6 +77,7 @@ CONSTANT = {
     "version": "shows what uname(2) does",
     "PID/loginuid": "nobody logs in",
     "sys": "a directory",
+    "sysvipc": "no applet makes such objects; userland/c/sysvipc.c looks",
 }
 BEFORE = """
 auxv=/proc/self/auxv; pid=$$

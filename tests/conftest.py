@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,12 @@ import pytest
 from tests.support import oracles
 
 ARCHES = ("x86_64", "aarch64")
+
+# Whoever started us (nohup, a background job) may ignore these, and programs inherit that: outside
+# they would then do something else than inside.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+for _number in (signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM, signal.SIGPIPE):
+    signal.signal(_number, signal.SIG_DFL if _number != signal.SIGPIPE else signal.SIG_IGN)
 
 
 @pytest.fixture(params=ARCHES)

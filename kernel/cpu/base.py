@@ -142,6 +142,12 @@ class Cpu(Protocol):
     def stop_ticker(self) -> None:
         """End the ticker thread."""
 
+    def watch_signal(self, number: int) -> None:
+        """Let host signal ``number`` end guest code; its present handler is called as before."""
+
+    def unwatch_signals(self) -> None:
+        """Give the host's signals back."""
+
     def system_ns(self, context: Any) -> int:
         """Nanoseconds the kernel has worked after traps of this context."""
 

@@ -214,6 +214,10 @@ class Engine:
         if error:
             raise OSError(error, f"host signal {number} cannot be watched")
 
+    def unwatch_signals(self) -> None:
+        """Give the host's signals back to the handlers that were there before."""
+        self._lib.engine_unwatch_signals(self._handle)
+
     def set_time_origin(self, host_ns: int) -> None:
         """What rdtsc and CNTVCT count from: the host's monotonic time when the machine booted."""
         self.words[W_TIME_BASE] = host_ns

@@ -261,6 +261,12 @@ class FakeCpu:
         """See Cpu."""
         self.ticking = 0
 
+    def watch_signal(self, number: int) -> None:
+        """See Cpu.  No signal can find it in guest code."""
+
+    def unwatch_signals(self) -> None:
+        """See Cpu."""
+
     def system_ns(self, context: FakeContext) -> int:
         """See Cpu."""
         return context.system_ns

@@ -295,10 +295,14 @@ class Session:
         def noted(number: int, frame: FrameType | None) -> None:
             self.machine.cpu.request_attention()
 
+        cpu = self.machine.cpu
         before = {number: signal.signal(number, noted) for number in HANDLED}
+        for number in HANDLED:
+            cpu.watch_signal(number)  # Python's handlers wait until guest code has ended
         wakeup = signal.set_wakeup_fd(self.hardware.poller.wakeup_fd, warn_on_full_buffer=False)
 
         def restore() -> None:
+            cpu.unwatch_signals()
             signal.set_wakeup_fd(wakeup)
             for number, handler in before.items():
                 signal.signal(number, handler)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -45,3 +46,17 @@ def test_two_runs_give_the_same_trace(arch: str, tmp_path: Path) -> None:
     assert first == second
     assert b"Mon Jan  1 00:00:00 UTC 2024\nMon Jan  1 01:00:00 UTC 2024\ndone 1\n3601." in first
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+@pytest.mark.guest
+@pytest.mark.parametrize("options", [(), ("--deterministic",)])
+def test_a_host_signal_ends_a_guest_that_makes_no_calls(options: tuple[str, ...]) -> None:
+    command = [
+        sys.executable, "-m", "diorama", "run", *options, "busybox", "sh", "-c",
+        "echo ready; while :; do :; done",
+    ]  # fmt: skip
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as run:
+        assert run.stdout is not None
+        assert run.stdout.readline() == b"ready\n"
+        run.send_signal(signal.SIGTERM)
+        assert run.wait(timeout=60) == 128 + signal.SIGTERM

@@ -24,6 +24,7 @@ PROGRAMS = build.programs()
 # that see the difference are compared on the host's own CPU only.
 NOT_UNDER_QEMU = {
     "threads_groups": "qemu-user cannot exec from a thread; /proc/thread-self is its own",
+    "threads_raw": "qemu-user has no clone3",
     "threads_locks": "qemu-user knows no robust lists",
     "memory": "qemu-user accepts unknown advice",
     "rseq": "qemu-user refuses rseq(2)",
@@ -67,6 +68,8 @@ ROWS = {
     "threads_groups": ("X3",),
     "threads_locks": ("K7", "X4"),
     "threads_sync": ("K7", "X4"),
+    "threads_raw": ("X3", "X4"),
+    "threads_cxx": ("K7", "X3"),
 }
 
 

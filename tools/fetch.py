@@ -8,6 +8,8 @@ fails the run: a test suite that quietly does less is worse than one that stops.
 
 from __future__ import annotations
 
+import hashlib
+import os
 import platform
 import shutil
 import subprocess
@@ -22,7 +24,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from tools.cache import cache_directory, install_directory, install_file
-from tools.debian import FetchFailed, fetch_packages, package_directory, package_version
+from tools.debian import (
+    VERSION_FILE,
+    FetchFailed,
+    fetch_packages,
+    package_directory,
+    package_version,
+)
 
 LIST: Final = Path(__file__).with_name("fetch.toml")
 HOST_CPU: Final = {"arm64": "aarch64", "AMD64": "x86_64"}.get(
@@ -40,6 +48,22 @@ class DebianEntry:
     program: str | None = None
     path: str = ""
     libraries: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RootEntry:
+    """Debian packages of one CPU, laid over each other: a root file system for ``--rootfs``."""
+
+    name: str
+    arch: str
+    packages: tuple[str, ...]
+    tests: str
+
+    @property
+    def place(self) -> Path:
+        """Where it is laid out; another list of packages is another place."""
+        digest = hashlib.sha256(" ".join(self.packages).encode()).hexdigest()[:8]
+        return cache_directory() / "roots" / self.arch / f"{self.name}-{digest}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +103,13 @@ def debian_entries() -> Iterator[DebianEntry]:
             )
 
 
+def root_entries() -> Iterator[RootEntry]:
+    """The roots of the list, one entry per CPU."""
+    for row in _table()["root"]:
+        for cpu in row["cpus"]:
+            yield RootEntry(row["name"], cpu, tuple(row["packages"]), row["tests"])
+
+
 def wheel_entries() -> Iterator[WheelEntry]:
     """The wheels of the list."""
     for row in _table()["wheel"]:
@@ -97,6 +128,14 @@ def package_root(package: str, arch: str) -> Path | None:
     """Where the Debian package of that name and CPU was unpacked, if it was."""
     place = package_directory(package, arch)
     return place if place.is_dir() else None
+
+
+def root_directory(name: str, arch: str) -> Path | None:
+    """Where the root of that name and CPU was laid out, if it was."""
+    for entry in root_entries():
+        if entry.name == name and entry.arch == arch and entry.place.is_dir():
+            return entry.place
+    return None
 
 
 def find_oracle(program: str) -> Path | None:
@@ -118,6 +157,10 @@ def fetch_all() -> Iterator[str]:
         if entry.program is not None:
             _wrap(entry, places)
         yield f"{entry.package} {package_version(places[entry.package])} ({entry.arch})"
+    for root in root_entries():
+        packages = fetch_packages(root.packages, root.arch)
+        install_directory(root.place, partial(_lay_out, list(packages.values())))
+        yield f"root {root.name}: {len(packages)} packages ({root.arch})"
     for wheel in wheel_entries():
         install_directory(wheel.place, partial(_fetch_wheel, wheel))
         yield f"{wheel.name} {wheel.version} ({wheel.arch})"
@@ -141,6 +184,24 @@ def _wrap(entry: DebianEntry, places: dict[str, Path]) -> None:
         command = f'{loader[entry.arch]} --library-path "{libraries}" "{program}"'
     script = f'#!/bin/sh\nexec {command} "$@"\n'
     install_file(cache_directory() / "bin" / str(entry.program), script.encode(), 0o755)
+
+
+def _lay_out(packages: list[Path], into: Path) -> None:
+    """Put the files of all packages into one tree, as hard links; what dpkg would add is little."""
+    for package in packages:
+        shutil.copytree(package, into, symlinks=True, copy_function=_link, dirs_exist_ok=True)
+    (into / VERSION_FILE).unlink()
+    for name in ("dev", "etc", "proc", "root", "sys", "tmp", "usr/bin"):
+        (into / name).mkdir(parents=True, exist_ok=True)
+    (into / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n", encoding="utf-8")
+    (into / "etc/group").write_text("root:x:0:\n", encoding="utf-8")
+
+
+def _link(source: str, target: str) -> str:
+    """A hard link; of a file that several packages have, the last one's."""
+    Path(target).unlink(missing_ok=True)
+    os.link(source, target, follow_symlinks=False)
+    return target
 
 
 def _fetch_wheel(wheel: WheelEntry, into: Path) -> None:

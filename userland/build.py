@@ -1,9 +1,10 @@
 """Build guest programs for both CPUs: ``python -m userland.build``.
 
 One compiler does it, ``zig cc`` from PyPI's ziglang: it carries musl and the kernel headers for
-both CPUs, so no cross toolchain is needed.  A result is cached under a hash of everything that
-goes into it (sources, headers, command, compiler version), so a second build takes no time, and
-a changed source can never run as its old self.
+both CPUs, so no cross toolchain is needed.  (The first C++ program builds libc++ as well: a minute
+per CPU, once.)  A result is cached under a hash of everything that goes into it (sources, headers,
+command, compiler version), so a second build takes no time, and a changed source can never run as
+its old self.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from tools.cache import cache_directory, install_file
 HERE: Final = Path(__file__).parent
 ARCHES: Final = ("x86_64", "aarch64")
 C_FLAGS: Final = ("-O2", "-g0", "-std=gnu11", "-Wall", "-Wextra", "-fno-sanitize=all", "-static")
+CPP_FLAGS: Final = tuple("-std=c++20" if flag == "-std=gnu11" else flag for flag in C_FLAGS)
 # zig's default CPU for a foreign target is the baseline; for the host it would be "native", whose
 # AVX the emulated CPU does not have.
 CPU_FLAGS: Final = {"x86_64": ("-mcpu=x86_64",), "aarch64": ("-mcpu=generic",)}
@@ -37,8 +39,9 @@ class BuildFailed(Exception):
 def programs() -> list[str]:
     """Names of every program that builds for both CPUs, sorted."""
     c = {path.stem for path in (HERE / "c").glob("*.c")}
+    cpp = {path.stem for path in (HERE / "cpp").glob("*.cpp")}
     asm = {path.name.split(".")[0] for path in (HERE / "asm").glob("*.s")}
-    return sorted(c | asm)
+    return sorted(c | cpp | asm)
 
 
 def build(name: str, arch: str) -> Path:
@@ -46,6 +49,8 @@ def build(name: str, arch: str) -> Path:
     assembly = HERE / "asm" / f"{name}.{arch}.s"
     if assembly.exists():
         return compile_program(name, arch, [assembly], ("-nostdlib", "-static"))
+    if (HERE / "cpp" / f"{name}.cpp").exists():
+        return compile_program(name, arch, [HERE / "cpp" / f"{name}.cpp"], CPP_FLAGS)
     return compile_program(name, arch, [HERE / "c" / f"{name}.c"], C_FLAGS)
 
 
@@ -77,7 +82,8 @@ def _compile(sources: Sequence[Path], options: Sequence[str]) -> bytes:
     """Run the compiler; returns the executable."""
     with tempfile.TemporaryDirectory(prefix="diorama-build-") as scratch:
         output = Path(scratch) / "program"
-        command = [*zig(), "cc", *options, "-s", "-o", str(output), *map(str, sources)]
+        compiler = "c++" if sources[0].suffix == ".cpp" else "cc"
+        command = [*zig(), compiler, *options, "-s", "-o", str(output), *map(str, sources)]
         # zig keeps what it built of musl; one place for all programs makes the second one quick.
         environment = {**os.environ, "ZIG_GLOBAL_CACHE_DIR": str(cache_directory() / "zig")}
         environment["ZIG_LOCAL_CACHE_DIR"] = scratch

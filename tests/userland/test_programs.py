@@ -64,6 +64,8 @@ ROWS = {
     "net_unix": ("K6",),
     "net_tcp": ("K6",),
     "net_udp": ("K6",),
+    "exceptions": ("K7",),
+    "library": ("K7", "X3", "X4"),
     "threads_life": ("K7", "X3"),
     "threads_groups": ("X3",),
     "threads_locks": ("K7", "X4"),

@@ -58,11 +58,14 @@ def test_killed_at_any_moment_everything_comes_back(arch: str) -> None:
                 [*system.futexes.locks],
             )  # fmt: skip
 
+        def run_for(switches: int) -> None:
+            until = system.counters.switches + switches
+            machine.run(lambda: system.counters.switches >= until)
+
         def kill_some(count: int) -> None:
             running = [machine.spawn("busy", "0") for _ in range(count)]
             for process in running:
-                until = system.counters.switches + source.randrange(400)
-                machine.run(lambda until=until: system.counters.switches >= until)
+                run_for(source.randrange(400))
                 send_to_group(process.task.group, SigInfo(SIGKILL))
             machine.run()
             machine.run(lambda: len(system.tasks) == 1)  # children that were left behind

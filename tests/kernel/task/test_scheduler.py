@@ -12,7 +12,8 @@ from kernel.abi.errors import EAGAIN, ERESTARTSYS
 from kernel.abi.signals import SIGUSR1
 from kernel.task import sleep
 from kernel.task.actions import Action
-from kernel.task.sched_policy import SCHED_FIFO, SchedulingPolicy
+from kernel.task.delivery import return_to_user
+from kernel.task.sched_policy import SCHED_FIFO, SCHED_IDLE, SCHED_RR, SchedulingPolicy
 from kernel.task.siginfo import SigInfo
 from kernel.task.signals import send_to_task
 from kernel.wait import Blocking, Interrupted, Sleep, WaitQueue
@@ -187,3 +188,78 @@ def test_queue_against_a_model(operations: list[tuple[int, str]]) -> None:
             found = scheduler.next()
             assert found is (tasks[expected.popleft()] if expected else None)
         assert scheduler.runnable == len(model[0]) + len(model[10])
+
+
+def test_a_realtime_task_that_wakes_takes_the_processor() -> None:
+    world = World()
+    scheduler = world.kernel.scheduler
+    running, urgent, other = (world.fork() for _ in range(3))
+    for task in (running, urgent, other):
+        scheduler.remove(task)
+    urgent.policy = SchedulingPolicy(SCHED_FIFO, 5)
+    scheduler.enqueue(running)
+    assert scheduler.next() is running
+    scheduler.enqueue(other)
+    assert not running.work
+    scheduler.enqueue(urgent)
+    assert running.work
+    assert not return_to_user(running)
+    assert [scheduler.next() for _ in range(4)] == [urgent, running, other, None]
+
+
+def test_fifo_keeps_its_turn_and_round_robin_gives_it_away() -> None:
+    for policy, expected in ((SCHED_FIFO, 0), (SCHED_RR, 1)):
+        world = World()
+        scheduler = world.kernel.scheduler
+        tasks = [world.fork() for _ in range(2)]
+        for task in tasks:
+            scheduler.remove(task)
+            task.policy = SchedulingPolicy(policy, 5)
+            scheduler.enqueue(task)
+        assert scheduler.next() is tasks[0]
+        scheduler.turn_over(tasks[0])
+        assert scheduler.next() is tasks[expected]
+
+
+def test_busy_realtime_tasks_leave_a_twentieth_to_the_others() -> None:
+    world = World()
+    scheduler = world.kernel.scheduler
+    greedy, ordinary = world.fork(), world.fork()
+    scheduler.remove(greedy)
+    greedy.policy = SchedulingPolicy(SCHED_FIFO, 99)
+    scheduler.enqueue(greedy)
+    turns = []
+    for _ in range(200):
+        task = scheduler.next()
+        assert task is not None
+        turns.append(task)
+        scheduler.turn_over(task)
+    assert turns.count(ordinary) == 10
+
+
+def test_nice_is_weight_and_idle_next_to_nothing() -> None:
+    world = World()
+    quantum = world.kernel.scheduler.quantum
+    task = world.program
+    assert quantum(task, 10_000) == 10_000
+    task.policy = SchedulingPolicy(nice=5)
+    assert 3_200 < quantum(task, 10_000) < 3_300
+    task.policy = SchedulingPolicy(nice=-5)
+    assert 30_000 < quantum(task, 10_000) < 31_000
+    task.policy = SchedulingPolicy(SCHED_IDLE)
+    assert quantum(task, 1_000_000) < 3_000
+
+
+def test_load_average_rises_with_work_and_decays_without() -> None:
+    world = World()
+    scheduler = world.kernel.scheduler
+    for _ in range(24):
+        world.clock.advance(5_000_000_000)
+        scheduler.sample_load(2)
+    loads = scheduler.load_average()
+    assert 1.6 < loads[0] < 1.8
+    assert loads[0] > loads[1] > loads[2] > 0
+    for _ in range(60):
+        world.clock.advance(5_000_000_000)
+        scheduler.sample_load(0)
+    assert scheduler.load_average()[0] < 0.2

@@ -181,12 +181,12 @@ def restart_syscall(task: Task) -> Size | Blocking[Size]:
 def kill(task: Task, pid: PidT, sig: Signal) -> Zero:
     """Send a signal to a process, a group, or everybody.  See kill(2)."""
     if pid > 0:
-        group = task.kernel.groups.get(pid)
-        if group is None:
+        target = task.kernel.tasks.get(pid)  # any of its threads names the process, as in Linux
+        if target is None:
             raise ESRCH(f"there is no process {pid}")
-        check_permission(task, group, sig)
+        check_permission(task, target.group, sig)
         if sig:
-            send_to_group(group, SigInfo.user(sig, task.tgid, task.cred.ruid))
+            send_to_group(target.group, SigInfo.user(sig, task.tgid, task.cred.ruid))
     elif pid == -1:
         kill_all_processes(task, sig)
     elif pid == -(1 << 31):

@@ -80,8 +80,8 @@ def kill_largest(task: Task) -> None:
     largest, size = task.group, -1
     for pid in sorted(kernel.groups):
         group = kernel.groups[pid]
-        leader = group.leader
-        if leader.mm is not None and leader.mm.rss > size:
-            largest, size = group, leader.mm.rss
+        space = next((task.mm for task in group.tasks.values()), None)
+        if space is not None and space.rss > size:
+            largest, size = group, space.rss
     kernel.log(f"out of memory: killed pid {largest.pid} ({size * 4} KiB resident)")
     send_to_group(largest, SigInfo(SIGKILL))

@@ -61,7 +61,10 @@ def _timeval(ns: int) -> tuple[int, int]:
 
 
 def of_task(task: Task) -> Usage:
-    """What one live task has used.  Faults are counted by the space, which vfork may share."""
+    """What one live task has used.  Faults are counted by the space, which others may share.
+
+    Differs from Linux: the faults of a thread among several are known for its process only.
+    """
     space = task.mm
     mine = space if space is not None and space.users == 1 else None
     return Usage(
@@ -90,7 +93,17 @@ def of_group(group: ThreadGroup) -> Usage:
     total.add(group.usage)
     for task in group.tasks.values():
         total.add(of_task(task))
+    if len(group.tasks) > 1:
+        _add_shared_faults(total, group)
     return total
+
+
+def _add_shared_faults(total: Usage, group: ThreadGroup) -> None:
+    """Threads count their faults together, in the address space that they share."""
+    space = next(iter(group.tasks.values())).mm
+    if space is not None and space.users == len(group.tasks):
+        total.minor_faults += space.min_flt
+        total.major_faults += space.maj_flt
 
 
 def cpu_times(group: ThreadGroup) -> tuple[int, int]:

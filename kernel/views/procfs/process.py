@@ -154,10 +154,12 @@ class ThreadsDirectory(Inode):
 
     def refresh(self) -> None:
         """A link from each task's directory, as everywhere."""
-        self.nlink = 2 + max(1, len(self.group.tasks))
+        self.nlink = 2 + len(self._tasks())
 
     def _tasks(self) -> dict[int, Task]:
-        return self.group.tasks or {self.group.pid: self.group.leader}
+        """The living ones, and the leader until it is reaped."""
+        leader = self.group.leader
+        return {leader.tid: leader, **self.group.tasks}
 
     def lookup(self, name: bytes) -> Inode | None:
         """A task of this process."""

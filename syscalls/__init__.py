@@ -32,6 +32,7 @@ FAMILIES = (
     "files",
     "futex",
     "identity",
+    "inotify",
     "itimers",
     "jobs",
     "limits",

@@ -9,6 +9,7 @@ from kernel.abi.files import (
     FALLOC_FL_KEEP_SIZE,
     FALLOC_FL_PUNCH_HOLE,
     FALLOC_FL_ZERO_RANGE,
+    IN_MODIFY,
     MAX_OFFSET,
     POSIX_FADV_NOREUSE,
     S_IFDIR,
@@ -22,6 +23,7 @@ from kernel.abi.files import (
 )
 from kernel.cred import RLIMIT_FSIZE
 from kernel.vfs.attributes import limit_growth, truncate_at
+from kernel.vfs.notify import notify_file
 from kernel.vfs.permissions import clear_setid
 from syscalls.declare import syscall
 from syscalls.kinds import (
@@ -65,6 +67,7 @@ def ftruncate(task: Task, fd: Fd, length: Offset) -> Zero:
     file.truncate(task, length)
     if inode.mode & 0o6000:
         clear_setid(task.cred, inode)
+    notify_file(file.path.dentry, IN_MODIFY)
     return 0
 
 
@@ -93,6 +96,7 @@ def fallocate(task: Task, fd: Fd, mode: FallocMode, offset: Offset, length: Offs
     if not mode & FALLOC_FL_KEEP_SIZE and end > limit and end > file.inode.size:
         raise EFBIG(f"limit of {limit} bytes", signal=SIGXFSZ)
     file.fallocate(task, mode, offset, length)
+    notify_file(file.path.dentry, IN_MODIFY)
     return 0
 
 

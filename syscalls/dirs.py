@@ -6,11 +6,12 @@ from struct import Struct
 from typing import TYPE_CHECKING, Final
 
 from kernel.abi.errors import EINVAL, ENOENT, EPERM, ERANGE
-from kernel.abi.files import AT_FDCWD, MAY_EXEC
+from kernel.abi.files import AT_FDCWD, IN_ACCESS, MAY_EXEC
 from kernel.abi.structs import DIRENT64
 from kernel.cred import CAP_SYS_CHROOT
 from kernel.vfs.create import mkdir_at
 from kernel.vfs.dentry import path_from
+from kernel.vfs.notify import notify_file
 from kernel.vfs.open import must_be_directory
 from kernel.vfs.openfile import OpenFile
 from kernel.vfs.permissions import check
@@ -79,11 +80,13 @@ def _store(
     if not records:
         if more:
             raise EINVAL("the buffer is too small for one entry")
+        notify_file(file.path.dentry, IN_ACCESS)
         return 0
     data = b"".join(records)
     task.mem.write(address, data)
     file.pos = position
     touch_atime(file.inode)
+    notify_file(file.path.dentry, IN_ACCESS)
     return len(data)
 
 

@@ -10,6 +10,8 @@ from typing import Final
 
 from kernel.abi.errors import EACCES, EFBIG, EINVAL, EISDIR, EPERM, EROFS, ETXTBSY
 from kernel.abi.files import (
+    IN_ATTRIB,
+    IN_MODIFY,
     MAX_OFFSET,
     MAY_EXEC,
     MAY_WRITE,
@@ -30,6 +32,7 @@ from kernel.cred import CAP_CHOWN, CAP_FOWNER, CAP_FSETID, RLIMIT_FSIZE, Credent
 from kernel.vfs.caller import Caller
 from kernel.vfs.dentry import Path
 from kernel.vfs.inode import Inode, StatFs
+from kernel.vfs.notify import notify_file
 from kernel.vfs.permissions import (
     check,
     check_owner,
@@ -90,6 +93,7 @@ def chmod(caller: Caller, path: Path, mode: int) -> None:
     if mode & S_ISGID and not cred.in_group(inode.gid) and not cred.capable(CAP_FSETID):
         mode &= ~S_ISGID
     inode.set_mode(mode)
+    notify_file(path.dentry, IN_ATTRIB)
 
 
 def chown(caller: Caller, path: Path, uid: int, gid: int) -> None:
@@ -112,6 +116,7 @@ def chown(caller: Caller, path: Path, uid: int, gid: int) -> None:
         if mode != inode.mode & 0o7777:
             check_owner(cred, inode)
     inode.set_owner(new_uid, new_gid, mode)
+    notify_file(path.dentry, IN_ATTRIB)
 
 
 Times = tuple[tuple[int, int], tuple[int, int]]
@@ -142,6 +147,7 @@ def utimes(caller: Caller, path: Path, times: Times | None) -> None:
         inode.set_times(now, now)
     else:
         inode.set_times(_time(times[0], now), _time(times[1], now))
+    notify_file(path.dentry, IN_ATTRIB)
 
 
 def _time(value: tuple[int, int], now: int) -> int | None:
@@ -167,6 +173,7 @@ def truncate_at(caller: Caller, path: bytes, size: int) -> None:
     if inode.writers < 0:
         raise ETXTBSY("a running program")
     resize(caller, inode, size)
+    notify_file(place.dentry, IN_MODIFY)
 
 
 def resize(caller: Caller, inode: Inode, size: int) -> None:

@@ -30,6 +30,7 @@ from kernel.cred import CAP_DAC_READ_SEARCH, CAP_MKNOD
 from kernel.vfs.caller import Caller
 from kernel.vfs.dentry import Path
 from kernel.vfs.inode import Inode
+from kernel.vfs.notify import notify_created, notify_linked
 from kernel.vfs.open import create_in, may_create
 from kernel.vfs.permissions import is_owner, may, new_owner
 from kernel.vfs.walk import EMPTY, FOLLOW, walk, walk_parent
@@ -61,6 +62,7 @@ def _made(parent: Path, name: bytes, inode: Inode) -> Path:
     dentry = parent.dentry.children.get(name)
     if dentry is None or dentry.inode is not inode:
         dentry = parent.dentry.add(name, inode)
+    notify_created(parent.dentry.inode, name, inode)
     return Path(parent.mount, dentry)
 
 
@@ -128,6 +130,7 @@ def link_at(
         raise EMLINK
     directory.link(name, inode)
     parent.dentry.add(name, inode)
+    notify_linked(directory, name, inode)
 
 
 def _check_hardlink(caller: Caller, inode: Inode) -> None:

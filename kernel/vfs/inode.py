@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from kernel.vfs.caller import Caller
     from kernel.vfs.dentry import Path
     from kernel.vfs.locks import LockTable
+    from kernel.vfs.notify import Mark
     from kernel.vfs.openfile import OpenFile
 
 BLOCK_SIZE = 4096
@@ -63,10 +64,12 @@ class SuperBlock:
     """One instance of a file system: its device number, its inode numbers, its clock.
 
     ``volatile``: names may change behind our back (host directories, /proc), so the walk asks
-    the inode on each lookup instead of trusting the dentry.  Linux: ``struct super_block``.
+    the inode on each lookup instead of trusting the dentry.  ``watched``: who wants to know what
+    happens to which inode (kernel.vfs.notify); mostly empty.  Linux: ``struct super_block``.
     """
 
-    __slots__ = ("dev", "fstype", "magic", "next_ino", "now", "options", "root", "source")
+    __slots__ = ("dev", "fstype", "magic", "moves", "next_ino", "now", "options", "root", "source",
+                 "watched")  # fmt: skip
 
     volatile = False
     atime = True  # does reading update access times (memory file systems: yes, /proc: no)
@@ -81,6 +84,8 @@ class SuperBlock:
         self.next_ino = 1
         self.source = fstype
         self.options = b""
+        self.watched: dict[Inode, list[Mark]] = {}
+        self.moves = 0  # renames somebody may have been told of
         self.root: Inode
 
     def new_ino(self) -> int:

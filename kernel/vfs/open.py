@@ -19,6 +19,8 @@ from kernel.abi.errors import (
     ETXTBSY,
 )
 from kernel.abi.files import (
+    IN_MODIFY,
+    IN_OPEN,
     MAY_EXEC,
     MAY_READ,
     MAY_WRITE,
@@ -54,6 +56,7 @@ from kernel.abi.files import (
 from kernel.vfs.caller import Caller
 from kernel.vfs.dentry import Dentry, Path
 from kernel.vfs.inode import Inode
+from kernel.vfs.notify import notify_created, notify_file
 from kernel.vfs.openfile import OpenFile, PathFile
 from kernel.vfs.permissions import (
     check,
@@ -147,14 +150,20 @@ def open_existing(caller: Caller, path: Path, flags: int) -> OpenFile | Blocking
             raise EISDIR("O_CREAT on a directory")
     _may_open(caller, path, inode, flags)
     if not flags & (O_TRUNC | O_ACCMODE):
-        return inode.open(caller, path, flags & _FORGOTTEN)
+        file = inode.open(caller, path, flags & _FORGOTTEN)
+        if inode.sb.watched:
+            notify_file(path.dentry, IN_OPEN)
+        return file
     if flags & O_ACCMODE and inode.writers < 0:
         raise ETXTBSY("a running program")
     file = inode.open(caller, path, flags & _FORGOTTEN)
+    if inode.sb.watched:
+        notify_file(path.dentry, IN_OPEN)
     if flags & O_TRUNC and inode.mode & S_IFMT == S_IFREG:
         inode.truncate(0)
         if inode.mode & 0o6000:
             clear_setid(caller.cred, inode)
+        notify_file(path.dentry, IN_MODIFY)
     return file
 
 
@@ -180,7 +189,11 @@ def _create(caller: Caller, last: Last, how: OpenHow) -> OpenFile | Blocking[Ope
     parent, name = last.parent, last.name
     inode = create_in(caller, parent, name, S_IFREG | how.mode & ~caller.fs.umask)
     child = parent.dentry.children.get(name) or parent.dentry.add(name, inode)
-    return inode.open(caller, Path(parent.mount, child), how.flags & _FORGOTTEN)
+    file = inode.open(caller, Path(parent.mount, child), how.flags & _FORGOTTEN)
+    if inode.sb.watched:
+        notify_created(parent.dentry.inode, name, inode)
+        notify_file(child, IN_OPEN)
+    return file
 
 
 def create_in(caller: Caller, parent: Path, name: bytes, mode: int) -> Inode:

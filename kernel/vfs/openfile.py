@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from kernel.abi.errors import EBADF, EINVAL, ENOTDIR, ENOTTY, EOPNOTSUPP, EOVERFLOW, ESPIPE
 from kernel.abi.files import (
+    IN_CLOSE_NOWRITE,
+    IN_CLOSE_WRITE,
     MAX_OFFSET,
     O_ACCMODE,
     O_APPEND,
@@ -37,6 +39,7 @@ from kernel.abi.files import (
     SEEK_SET,
 )
 from kernel.vfs.dentry import display_path
+from kernel.vfs.notify import notify_file, notify_gone
 from kernel.wait import Blocking, WaitQueue
 
 if TYPE_CHECKING:
@@ -189,6 +192,8 @@ class OpenFile:
     def close(self) -> None:
         """The last reference is gone."""
         inode = self.inode
+        if inode.sb.watched and not self.is_path:
+            notify_file(self.path.dentry, IN_CLOSE_WRITE if self.writable else IN_CLOSE_NOWRITE)
         if self.writable:
             inode.writers -= 1
             self.path.mount.writers -= 1
@@ -203,6 +208,7 @@ class OpenFile:
         self.path.mount.opens -= 1
         inode.opens -= 1
         if not inode.opens and not inode.nlink:
+            notify_gone(inode)
             inode.evict()
 
     def release(self) -> None:

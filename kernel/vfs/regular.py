@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from kernel.abi.files import MS_NOATIME, MS_RDONLY, O_APPEND, O_NOATIME
+from kernel.abi.files import IN_ACCESS, IN_MODIFY, MS_NOATIME, MS_RDONLY, O_APPEND, O_NOATIME
 from kernel.cred import RLIMIT_FSIZE
 from kernel.mm.buffer import Buffer
 from kernel.vfs.attributes import write_room
 from kernel.vfs.caller import Caller
 from kernel.vfs.dentry import Path
 from kernel.vfs.inode import Inode
+from kernel.vfs.notify import notify_file
 from kernel.vfs.openfile import SeekableFile
 from kernel.vfs.permissions import clear_setid
 
@@ -64,6 +65,8 @@ class RegularFile(SeekableFile):
             count = self._contents.read_at(pos, buf)
         if not self._keeps_atime:
             touch_atime(self.inode)
+        if count and self.inode.sb.watched:
+            notify_file(self.path.dentry, IN_ACCESS)
         return count
 
     def write(self, caller: Caller, buf: Buffer, pos: int | None) -> int:
@@ -82,6 +85,8 @@ class RegularFile(SeekableFile):
         written = inode.write_at(at, buf, count)
         if pos is None:
             self.pos = at + written
+        if inode.sb.watched:
+            notify_file(self.path.dentry, IN_MODIFY)
         return written
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 
 from kernel.abi.errors import EBUSY, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY
-from kernel.abi.files import MAY_EXEC, MAY_WRITE, S_IFDIR, S_IFMT
+from kernel.abi.files import IN_ATTRIB, MAY_EXEC, MAY_WRITE, S_IFDIR, S_IFMT
 from kernel.vfs.caller import Caller
 from kernel.vfs.create import check_name
 from kernel.vfs.dentry import Dentry, Path
+from kernel.vfs.notify import notify_gone, notify_inode, notify_removed
 from kernel.vfs.permissions import check, check_sticky, check_writable_mount
 from kernel.vfs.walk import walk_parent
 
@@ -31,7 +32,10 @@ def unlink_at(caller: Caller, dirfd: int, path: bytes) -> None:
     directory = parent.dentry
     directory.inode.unlink(name, inode)
     directory.forget(name)
+    if inode.sb.watched:
+        notify_inode(inode, IN_ATTRIB)  # its link count
     drop_if_unused(dentry)
+    notify_removed(directory.inode, name, inode)
 
 
 def rmdir_at(caller: Caller, dirfd: int, path: bytes) -> None:
@@ -53,6 +57,7 @@ def rmdir_at(caller: Caller, dirfd: int, path: bytes) -> None:
     parent.dentry.inode.rmdir(name, inode)
     parent.dentry.forget(name)
     drop_if_unused(dentry)
+    notify_removed(parent.dentry.inode, name, inode)
 
 
 def existing(parent: Path, name: bytes) -> Dentry:
@@ -84,4 +89,5 @@ def drop_if_unused(dentry: Dentry) -> None:
     """Give the storage of a file back if that was its last name and nobody has it open."""
     inode = dentry.inode
     if not inode.nlink and not inode.opens:
+        notify_gone(inode)
         inode.evict()

@@ -16,6 +16,7 @@ from kernel.abi.files import (
 from kernel.vfs.caller import Caller
 from kernel.vfs.create import check_name
 from kernel.vfs.dentry import Dentry
+from kernel.vfs.notify import notify_moved
 from kernel.vfs.open import may_create
 from kernel.vfs.permissions import check, check_writable_mount
 from kernel.vfs.remove import check_not_mounted, drop_if_unused, existing, may_delete
@@ -109,6 +110,11 @@ def _move_dentries(
     source: Last, moved: Dentry, to: Last, target: Dentry | None, exchange: bool
 ) -> None:
     old_parent, new_parent = source.parent.dentry, to.parent.dentry
+    replaced = target.inode if target is not None and not exchange else None
+    old, new = (old_parent.inode, source.name), (new_parent.inode, to.name)
+    notify_moved(old, new, moved.inode, replaced)
+    if exchange and target is not None:
+        notify_moved(new, old, target.inode, None)
     old_parent.children.pop(source.name, None)
     new_parent.children.pop(to.name, None)
     if target is not None:

@@ -31,6 +31,7 @@ from tools.debian import (
     package_directory,
     package_version,
 )
+from tools.npm import NpmEntry, fetch_package
 
 LIST: Final = Path(__file__).with_name("fetch.toml")
 HOST_CPU: Final = {"arm64": "aarch64", "AMD64": "x86_64"}.get(
@@ -116,6 +117,20 @@ def wheel_entries() -> Iterator[WheelEntry]:
         yield WheelEntry(**row)
 
 
+def npm_entries() -> Iterator[NpmEntry]:
+    """The npm packages of the list."""
+    for row in _table()["npm"]:
+        yield NpmEntry(**row)
+
+
+def npm_directory(name: str, arch: str) -> Path | None:
+    """Where the npm package of that name and CPU was unpacked, if it was."""
+    for entry in npm_entries():
+        if entry.name == name and entry.arch == arch and entry.place.is_dir():
+            return entry.place
+    return None
+
+
 def wheel_directory(name: str, arch: str) -> Path | None:
     """Where the wheel of that name and CPU was unpacked, if it was."""
     for entry in wheel_entries():
@@ -164,6 +179,9 @@ def fetch_all() -> Iterator[str]:
     for wheel in wheel_entries():
         install_directory(wheel.place, partial(_fetch_wheel, wheel))
         yield f"{wheel.name} {wheel.version} ({wheel.arch})"
+    for package in npm_entries():
+        install_directory(package.place, partial(fetch_package, package))
+        yield f"{package.package} {package.version} ({package.arch})"
 
 
 def _wrap(entry: DebianEntry, places: dict[str, Path]) -> None:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
-from tools.fetch import HOST_CPU, debian_entries, root_entries, wheel_entries
+import pytest
+
+from tools.debian import FetchFailed
+from tools.fetch import HOST_CPU, debian_entries, npm_entries, root_entries, wheel_entries
+from tools.npm import fetch_package
 
 
 def test_wheels_are_pinned_by_version_and_hash() -> None:
@@ -33,3 +38,24 @@ def test_roots_name_each_package_once_and_come_for_both_cpus() -> None:
         assert len(set(root.packages)) == len(root.packages)
         assert root.tests
     assert len({root.place for root in roots}) == len(roots)
+
+
+def test_npm_packages_are_pinned_and_come_for_both_cpus() -> None:
+    packages = list(npm_entries())
+    assert {(package.name, package.arch) for package in packages} >= {
+        ("esbuild", "x86_64"),
+        ("esbuild", "aarch64"),
+    }
+    for package in packages:
+        assert re.fullmatch(r"[0-9a-f]{64}", package.sha256)
+        assert package.tests
+
+
+def test_a_package_with_another_hash_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tools.npm.shutil.which", lambda name: None)
+    monkeypatch.setattr("tools.npm._with_https", lambda entry: b"something else")
+    with pytest.raises(FetchFailed, match="sha256"):
+        fetch_package(next(npm_entries()), tmp_path)
+    assert list(tmp_path.iterdir()) == []

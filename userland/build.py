@@ -27,6 +27,7 @@ HERE: Final = Path(__file__).parent
 ARCHES: Final = ("x86_64", "aarch64")
 C_FLAGS: Final = ("-O2", "-g0", "-std=gnu11", "-Wall", "-Wextra", "-fno-sanitize=all", "-static")
 CPP_FLAGS: Final = tuple("-std=c++20" if flag == "-std=gnu11" else flag for flag in C_FLAGS)
+LIBRARY_FLAGS: Final = ("-O2", "-g0", "-fno-sanitize=all", "-fPIC", "-shared", "-nostdlib")
 # zig's default CPU for a foreign target is the baseline; for the host it would be "native", whose
 # AVX the emulated CPU does not have.
 CPU_FLAGS: Final = {"x86_64": ("-mcpu=x86_64",), "aarch64": ("-mcpu=generic",)}
@@ -61,6 +62,11 @@ def build_source(name: str, arch: str, source: str, flags: Sequence[str] = C_FLA
     return compile_program(name, arch, [file], flags)
 
 
+def build_shared_library(name: str, arch: str, source: str) -> Path:
+    """A shared library linked with nothing: what it needs is there where it is loaded."""
+    return build_source(name, arch, source, LIBRARY_FLAGS)
+
+
 def compile_program(name: str, arch: str, sources: Sequence[Path], flags: Sequence[str]) -> Path:
     """Compile and link ``sources``, unless the same was built before."""
     options = ["-target", f"{arch}-linux-musl", *CPU_FLAGS[arch], *flags, f"-I{HERE / 'c'}"]
@@ -83,7 +89,8 @@ def _compile(sources: Sequence[Path], options: Sequence[str]) -> bytes:
     with tempfile.TemporaryDirectory(prefix="diorama-build-") as scratch:
         output = Path(scratch) / "program"
         compiler = "c++" if sources[0].suffix == ".cpp" else "cc"
-        command = [*zig(), compiler, *options, "-s", "-o", str(output), *map(str, sources)]
+        strip = () if "-g" in options else ("-s",)  # -g: a test wants the symbols
+        command = [*zig(), compiler, *options, *strip, "-o", str(output), *map(str, sources)]
         # zig keeps what it built of musl; one place for all programs makes the second one quick.
         environment = {**os.environ, "ZIG_GLOBAL_CACHE_DIR": str(cache_directory() / "zig")}
         environment["ZIG_LOCAL_CACHE_DIR"] = scratch

@@ -1,0 +1,166 @@
+"""Debian's programs on Debian's C library: tools, shells, interpreters, a database, a compiler."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.debian import SCRIPTS, in_debian
+from tools.config import Volume
+from userland.build import build_shared_library
+
+PYTHON = "/usr/bin/python3.11"
+PYTHON_STAGES = "threads subprocesses forks signals events polling files sockets foreign"
+PERL_STAGES = "files processes signals sockets computing"
+LUA = 'Lua 5.4\t9223372036854775807\ttrue\t3.142    42|"a\\\n"\n'
+DATABASE = """delete
+delete-a|30|465
+delete-b|30|465
+delete-c|30|465
+90
+ok
+wal
+delete-a|30|465
+delete-b|30|465
+delete-c|30|465
+wal-a|30|465
+wal-b|30|465
+wal-c|30|465
+180
+ok
+180
+QUERY PLAN
+`--SEARCH t USING INDEX by_n (n=?)
+ok
+959790
+181
+db
+"""
+C_PROGRAM = r"""
+#include <errno.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+static int own = 5;
+static void *length(void *text) { own++; return (void *)(strlen(text) + own); }
+static int compare(const void *a, const void *b) { return *(int *)a - *(int *)b; }
+int main(int argc, char **argv)
+{
+    int numbers[] = {3, 1, 2};
+    long double third = 1;
+    void *result = 0;
+    pthread_t thread;
+    qsort(numbers, 3, sizeof *numbers, compare);
+#ifdef THREADS
+    if (pthread_create(&thread, 0, length, argv[1]) || pthread_join(thread, &result))
+        return 1;
+#else
+    result = length(argv[1]);
+#endif
+    printf("%s %ld %d%d%d %.6f\n", argv[1], (long)result, numbers[0], numbers[1], numbers[2],
+           (double)(third / 3));
+    return 3;
+}
+"""
+PRELOADED = r"""
+/* Built without a C library and for any: what it needs is found where it is loaded. */
+typedef long time_type;
+struct timespec { time_type seconds, nanoseconds; };
+void *dlsym(void *, const char *);
+static int prepared;
+__attribute__((constructor)) static void before(void) { prepared = 1; }
+unsigned geteuid(void) { return prepared ? 1234 : 5; }
+int clock_gettime(int clock, struct timespec *now)
+{
+    int (*next)(int, struct timespec *) = dlsym((void *)-1L, "clock_gettime"); /* RTLD_NEXT */
+    int result = next(clock, now);
+    if (clock == 0)
+        now->seconds = 86400;
+    return result;
+}
+"""
+
+
+def lines(words: str) -> str:
+    """Each word on a line of its own."""
+    return "".join(f"{word}\n" for word in words.split())
+
+
+@pytest.mark.guest
+@pytest.mark.row("K7", "X5", "X6")
+def test_gnu_tools_and_shells(arch: str) -> None:
+    """The text is what the same root prints in a chroot on the host."""
+    result = in_debian(arch, "/bin/sh", "/scripts/tools.sh")
+    assert result.text == (SCRIPTS / "tools.expected").read_text(encoding="utf-8")
+    assert result.status == 0
+
+
+@pytest.mark.guest
+@pytest.mark.slow
+@pytest.mark.row("K6", "K7", "X2", "X3", "X5", "X6")
+def test_python(arch: str) -> None:
+    result = in_debian(arch, PYTHON, "-S", "/scripts/stages.py")
+    assert (result.text, result.status) == (lines(PYTHON_STAGES), 0)
+
+
+@pytest.mark.guest
+@pytest.mark.row("K6", "K7", "X2", "X6")
+def test_perl(arch: str) -> None:
+    result = in_debian(arch, "/usr/bin/perl", "/scripts/stages.pl")
+    assert (result.text, result.status) == (lines(PERL_STAGES), 0)
+
+
+@pytest.mark.guest
+@pytest.mark.row("K7", "X6")
+def test_lua(arch: str) -> None:
+    result = in_debian(arch, "/usr/bin/lua5.4", "/scripts/stages.lua")
+    assert (result.text, result.status) == (LUA, 0)
+
+
+@pytest.mark.guest
+@pytest.mark.row("K6", "K7")
+def test_three_writers_on_one_database(arch: str) -> None:
+    result = in_debian(arch, "/bin/sh", "/scripts/database.sh")
+    assert (result.text, result.stderr, result.status) == (DATABASE, b"", 0)
+
+
+@pytest.mark.guest
+@pytest.mark.row("R11")
+def test_a_compiler_makes_a_program_that_runs(arch: str, tmp_path: Path) -> None:
+    (tmp_path / "hello.c").write_text(C_PROGRAM, encoding="utf-8")
+    script = "tcc -o hello /src/hello.c && ./hello whole; echo $?; tcc -c /src/hello.c && "
+    script += "tcc -o two hello.o && ./two linked; echo $?; ls"
+    sources = (Volume(str(tmp_path), b"/src", read_only=True),)
+    result = in_debian(arch, "/bin/sh", "-c", script, volumes=sources)
+    assert result.stderr == b""
+    assert result.text == (
+        "whole 11 123 0.333333\n3\nlinked 12 123 0.333333\n3\nhello\nhello.o\ntwo\n"
+    )
+
+
+@pytest.mark.guest
+@pytest.mark.row("R11", "X6")
+def test_compiled_in_memory_needs_the_exception_from_w_xor_x(arch: str, tmp_path: Path) -> None:
+    (tmp_path / "hello.c").write_text(C_PROGRAM, encoding="utf-8")
+    command = ("/usr/bin/tcc", "-DTHREADS", "-lpthread", "-run", "/src/hello.c", "now")
+    sources = (Volume(str(tmp_path), b"/src", read_only=True),)
+    refused = in_debian(arch, *command, volumes=sources)
+    assert (refused.text, refused.status) == ("", 1)
+    assert b"mprotect failed" in refused.stderr
+    allowed = in_debian(arch, *command, volumes=sources, allow_wx=True)
+    assert (allowed.text, allowed.stderr, allowed.status) == ("now 9 123 0.333333\n", b"", 3)
+
+
+@pytest.mark.guest
+@pytest.mark.row("R10", "X6")
+def test_an_interposer_preloaded_under_glibc(arch: str, tmp_path: Path) -> None:
+    library = build_shared_library("preloaded", arch, PRELOADED)
+    (tmp_path / "preloaded.so").write_bytes(library.read_bytes())
+    volumes = (Volume(str(tmp_path), b"/lib/own", read_only=True),)
+    environment = {b"LD_PRELOAD": b"/lib/own/preloaded.so", b"LC_ALL": b"C"}
+    script = "id -u; date -u +%F; sh -c 'id -u'"
+    result = in_debian(arch, "/bin/sh", "-c", script, volumes=volumes, environment=environment)
+    assert (result.text, result.stderr, result.status) == ("1234\n1970-01-02\n1234\n", b"", 0)

@@ -41,6 +41,9 @@ class Observer(Generic[TaskT]):
     def switch(self, previous: TaskT | None, task: TaskT) -> None:
         """The CPU goes to another task."""
 
+    def woken(self, task: TaskT) -> None:
+        """A wake-up ended a task's sleep; it is runnable again."""
+
     def task_start(self, task: TaskT, parent: TaskT | None) -> None:
         """A task exists from now on."""
 

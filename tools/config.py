@@ -60,6 +60,19 @@ class StatsOptions:
     output: str | None = None
 
 
+    json: str | None = None  # --json: one object per event; - is stdout
+    timeline: str | None = None  # --timeline: Trace Event JSON
+    folded: str | None = None  # --folded: user stacks for flame graphs
+    stacks: bool = False  # -k
+    injections: tuple[str, ...] = ()  # --inject, strace's grammar
+
+    @property
+    def text(self) -> bool:
+        """Is there a text trace?  Other forms take its place unless ``-o`` asks for it."""
+        if self.summary_only:
+            return False
+        others = self.json or self.timeline or self.folded
+        return self.output is not None or not others
 @dataclass(frozen=True, slots=True)
 class RunConfig:
     """One run.  ``program`` None opens a BusyBox shell (``diorama shell``)."""

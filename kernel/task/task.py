@@ -220,6 +220,8 @@ class Task:
     def wake_up(self) -> None:
         """A wait queue woke it (kernel.wait.Sleeper)."""
         self.kernel.scheduler.wake(self)
+        for observer in self.kernel.events:
+            observer.woken(self)
 
     def __repr__(self) -> str:
         return f"<Task {self.tid} {self.comm!r} {self.state}>"

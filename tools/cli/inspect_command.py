@@ -86,8 +86,8 @@ def _open(path: str, flags: int) -> int:
 
 
 def _listing(image: Image, where: str, *, as_json: bool) -> str:
-    from tools.elfview.code import listing
     from tools.elfview.image import named_errors
+    from tools.elfview.instructions import listing
     from tools.elfview.report import listing_plain, listing_text
 
     with named_errors(image.name):

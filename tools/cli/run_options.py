@@ -207,6 +207,24 @@ RUN_OPTIONS: Final = (
     Option(("-e", "--env"), "K=V", "set a variable; K alone copies the caller's", _env),
     Option(("--env-file",), "FILE", "variables from a file, a line each", _env_file),
     Option(("-w", "--workdir"), "DIR", "the directory to start in (/)", _workdir),
+def _trace_json(draft: RunDraft, value: str) -> None:
+    draft.trace = replace(draft.trace or TraceOptions(), json=_file(value))
+
+
+def _timeline(draft: RunDraft, value: str) -> None:
+    draft.trace = replace(draft.trace or TraceOptions(), timeline=_file(value))
+
+
+def _folded(draft: RunDraft, value: str) -> None:
+    draft.trace = replace(draft.trace or TraceOptions(), folded=_file(value))
+
+
+def _file(value: str) -> str:
+    if not value:
+        raise ValueError("the file's name is empty")
+    return value
+
+
     Option(("-u", "--user"), "UID[:GID]", "who starts the program (0:0)", _user),
     Option(("-h", "--hostname"), "NAME", "the host name inside (diorama)", _hostname),
     Option(("--read-only",), "", "mount the root read-only", _read_only),
@@ -225,3 +243,6 @@ RUN_OPTIONS: Final = (
     Option(("-t", "--tty"), "", "accepted for docker habit", _habit),
     Option(("--rm",), "", "accepted for docker habit", _habit),
 )
+    Option(("--json",), "FILE", "one JSON object per event; - is stdout", _trace_json),
+    Option(("--timeline",), "FILE", "the run as Trace Event JSON, for Perfetto", _timeline),
+    Option(("--folded",), "FILE", "user stacks at system calls, for flame graphs", _folded),

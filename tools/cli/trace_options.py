@@ -78,6 +78,10 @@ def _paths(draft: TraceDraft, _: str) -> None:
     draft.trace = replace(draft.shown, descriptors=1)
 
 
+def _user_stacks(draft: TraceDraft, _: str) -> None:
+    draft.trace = replace(draft.shown, stacks=True)
+
+
 STRACE_OPTIONS: Final[tuple[Option[TraceDraft], ...]] = (
     Option(("-f",), "", "follow the program's children", _follow),
     Option(("-ff",), "", "the same; with -o FILE, one FILE.PID per task", _separate),
@@ -92,6 +96,7 @@ STRACE_OPTIONS: Final[tuple[Option[TraceDraft], ...]] = (
     Option(("-ttt",), "", "in seconds since the epoch", lambda d, _: _stamp(d, "ttt")),
     Option(("-r",), "", "the time since the line before", lambda d, _: _stamp(d, "r")),
     Option(("-y",), "", "the path behind each descriptor", _paths),
+    Option(("-k",), "", "the user's call stack after each call", _user_stacks),
 )
 
 _LONG_ONLY: Final = tuple(

@@ -7,7 +7,7 @@ takes longer than starting BusyBox.
 - ``image``: the file opened: segments, sections, symbols, bytes by address.
 - ``facts``: headers, notes, the dynamic section, as plain values ready for JSON.
 - ``guess``: which language, and which of the linker's hardening options.
-- ``code``: instructions: disassembly, system calls and their numbers, AVX.
+- ``instructions``: disassembly, system calls and their numbers, AVX.
 - ``report``: all of it as one document, and the text for people.
 
 The oracle is binutils: tests compare with what ``readelf`` says where it is installed.

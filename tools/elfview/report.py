@@ -16,9 +16,10 @@ from loader.elf import parse
 from syscalls import load_families
 from syscalls.declare import DECLARATIONS
 from syscalls.numbers import NUMBERS
-from tools.elfview import code, facts, guess
+from tools.elfview import facts, guess
 from tools.elfview.facts import Plain
 from tools.elfview.image import Image, named_errors
+from tools.elfview.instructions import Avx, Instruction, Site, avx, system_calls
 
 FORMAT: Final = 1
 MANY: Final = 40
@@ -30,8 +31,8 @@ def report(image: Image) -> Plain:
     with named_errors(image.name):
         notes = facts.notes(image)
         dynamic = facts.dynamic(image)
-        calls = code.system_calls(image)
-        vector = code.avx(image)
+        calls = system_calls(image)
+        vector = avx(image)
         return {
             "format": FORMAT,
             "file": image.name,
@@ -56,7 +57,7 @@ def report(image: Image) -> Plain:
         }
 
 
-def _calls(image: Image, sites: Iterable[code.Site]) -> Plain:
+def _calls(image: Image, sites: Iterable[Site]) -> Plain:
     """Grouped by number."""
     names = {number: name for name, number in NUMBERS.get(image.machine, {}).items()}
     grouped: dict[int, list[int]] = {}
@@ -87,7 +88,7 @@ def _support(arch: str, name: str | None) -> str:
     return "partial" if declaration.partial else "yes"
 
 
-def _verdict(image: Image, sites: Iterable[code.Site], vector: code.Avx) -> Plain:
+def _verdict(image: Image, sites: Iterable[Site], vector: Avx) -> Plain:
     """Whether the machine would start it, why not, and what may go wrong later."""
     refusal = _refusal(image)
     warnings = []
@@ -210,10 +211,10 @@ def _system_calls(calls: Plain) -> Iterator[str]:
         yield f"         with a computed number: {len(calls['computed'])} places ({first} ...)"
 
 
-def listing_text(image: Image, instructions: Iterable[code.Instruction]) -> str:
+def listing_text(image: Image, rows: Iterable[Instruction]) -> str:
     """``address  bytes  mnemonic operands``, functions headed by their names."""
     lines: list[str] = []
-    for i in instructions:
+    for i in rows:
         name = image.where(i.address)
         if name and "+" not in name:
             lines.append(f"{name}:")
@@ -223,7 +224,7 @@ def listing_text(image: Image, instructions: Iterable[code.Instruction]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def listing_plain(image: Image, instructions: Iterable[code.Instruction]) -> list[dict[str, Any]]:
+def listing_plain(image: Image, rows: Iterable[Instruction]) -> list[dict[str, Any]]:
     """The same for JSON."""
     return [
         {
@@ -232,5 +233,5 @@ def listing_plain(image: Image, instructions: Iterable[code.Instruction]) -> lis
             "text": f"{i.mnemonic} {i.operands}".rstrip(),
             "where": image.where(i.address) or None,
         }
-        for i in instructions
+        for i in rows
     ]

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
 
 from tools.errors import DioramaError
 from tools.tracer.filters import Filter, FilterError
+from tools.tracer.inject import Marks
+from tools.tracer.json_lines import JsonTracer
 from tools.tracer.raw import RawTracer
+from tools.tracer.stacks import Stacks
 from tools.tracer.strace import Options, StraceTracer
 from tools.tracer.summary import Summary
+from tools.tracer.timeline import Folded, Timeline
 from tools.tracer.view import Detail
 
 if TYPE_CHECKING:
@@ -74,6 +78,7 @@ class Tracing:
     summary: Summary | None = None
     output: Output = field(default_factory=lambda: Output(sys.stderr))
     files: list[Output] = field(default_factory=list)
+    closers: list[Callable[[], None]] = field(default_factory=list)
 
     def finish(self) -> None:
         """Print the summary, if there is one, and close the files.  DioramaError: see Output."""
@@ -82,6 +87,8 @@ class Tracing:
                 observer.detach()
         if self.summary is not None:
             self.output.write(self.summary.table_text())
+        for close in self.closers:
+            close()
         for output in [*self.files, self.output]:
             output.close()
 
@@ -97,24 +104,64 @@ def set_up(options: TraceOptions, table: SyscallTable, tasks: Iterable[Task] = (
     except FilterError as error:
         raise DioramaError(str(error)) from None
     tracing = Tracing()
+    marks = Marks()
     if options.output is not None and not options.separate_files:
         tracing.output = _create(options.output)
         tracing.output.check()
     if options.summary:
         tracing.summary = Summary(table, filters, follow=options.follow)
         tracing.observers.append(tracing.summary)
-    if not options.summary_only:
-        printer = _printer(options, table, filters, tracing)
-        tracing.observers.append(printer)
-        if isinstance(printer, StraceTracer):
+    if options.text:
+        tracing.observers.append(_printer(options, table, filters, tracing, marks))
+    _add_files(options, table, filters, tracing, marks)
+    for printer in tracing.observers:
+        if isinstance(printer, StraceTracer | JsonTracer):
             for task in tasks:
                 if task.comm:
                     printer.follow(task)
     return tracing
 
 
+def _add_files(
+    options: TraceOptions, table: SyscallTable, filters: Filter, tracing: Tracing, marks: Marks
+) -> None:
+    """``--json``, ``--timeline``, ``--folded``: each with a file of its own."""
+    if options.json is not None:
+        sink = _extra_output(options.json, tracing)
+        stacks = _stacks(options)
+        detail = Detail(options.string_limit, options.descriptors)
+        shown = Options(follow=options.follow, detail=detail)
+        tracing.observers.append(
+            JsonTracer(table, sink, shown, filters, stacks=stacks, marks=marks)
+        )
+    if options.timeline is not None:
+        timeline = Timeline(table, _extra_output(options.timeline, tracing), filters)
+        tracing.observers.append(timeline)
+        tracing.closers.append(timeline.close)
+    if options.folded is not None:
+        sink = _extra_output(options.folded, tracing)
+        folded = Folded(table, sink, filters, follow=options.follow)
+        tracing.observers.append(folded)
+        tracing.closers.append(folded.close)
+
+
+def _extra_output(path: str, tracing: Tracing) -> Output:
+    """A file that must be writable, or, for ``-``, stdout."""
+    if path == "-":
+        output = Output(sys.stdout, failure=None if sys.stdout else OSError(9, "stdout is closed"))
+    else:
+        output = _create(path)
+    output.check()
+    tracing.files.append(output)
+    return output
+
+
+def _stacks(options: TraceOptions) -> Stacks | None:
+    return Stacks() if options.stacks else None
+
+
 def _printer(
-    options: TraceOptions, table: SyscallTable, filters: Filter, tracing: Tracing
+    options: TraceOptions, table: SyscallTable, filters: Filter, tracing: Tracing, marks: Marks
 ) -> Observer[Task]:
     if options.format == "raw":
         return RawTracer(table, tracing.output, filters, follow=options.follow)
@@ -133,7 +180,8 @@ def _printer(
         durations=options.durations,
         stamp=options.timestamp,
     )
-    return StraceTracer(table, open_sink, shown, filters)
+    stacks = _stacks(options)
+    return StraceTracer(table, open_sink, shown, filters, stacks=stacks, marks=marks)
 
 
 def _create(path: str) -> Output:

@@ -57,6 +57,15 @@ def identity(call: Call, i: int) -> str:
     return "-1" if value == 0xFFFFFFFF else str(value)
 
 
+def path_of_descriptor(call: Call, fd: int) -> str | None:
+    """What a descriptor refers to, whatever ``-y`` says; None if it is not open."""
+    try:
+        where = call.task.fs.cwd if fd == AT_FDCWD else call.task.fds.get(fd).path
+    except KernelError:
+        return None
+    return path_text(call, where)
+
+
 def describe_fd(call: Call, fd: int) -> str:
     """A descriptor, with its path under ``-y``."""
     if call.detail.paths and fd >= 0:

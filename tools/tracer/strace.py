@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from kernel.task.siginfo import SigInfo
     from kernel.task.task import Task
     from syscalls.table import SyscallTable
+    from tools.tracer.inject import Marks
+    from tools.tracer.stacks import Stacks
 
 NS = 1_000_000_000
 ARGV_LIMIT = 32
@@ -49,6 +51,7 @@ class _Open:
     call: Call
     started: int
     printed: bool
+    stack: tuple[str, ...] = ()
     after: list[str] = field(default_factory=list)
 
 
@@ -65,11 +68,16 @@ class StraceTracer(Observer["Task"]):
         open_sink: Callable[[int], Sink],
         options: Options | None = None,
         filters: Filter | None = None,
+        *,
+        stacks: Stacks | None = None,
+        marks: Marks | None = None,
     ) -> None:
         self.table = table
         self.options = options or Options()
         self.filter = filters or Filter()
         self.traced: dict[int, None] = {}
+        self._stacks = stacks
+        self._marks = marks
         self._open_sink = open_sink
         self._open: dict[int, _Open] = {}
         self._last_name: dict[int, str] = {}
@@ -160,7 +168,8 @@ class StraceTracer(Observer["Task"]):
             lines.write(text)
         else:
             call.notes = text
-        self._open[tid] = _Open(call, self._monotonic(), printed)
+        stack = tuple(map(str, self._stacks.of(task))) if self._stacks is not None else ()
+        self._open[tid] = _Open(call, self._monotonic(), printed, stack)
 
     def _call(self, task: Task, number: int, args: tuple[int, ...]) -> Call:
         declaration = self.table.declaration(number)
@@ -189,7 +198,7 @@ class StraceTracer(Observer["Task"]):
         call = entered.call
         call.result = result
         if call.name == "rt_sigreturn":
-            call.result = _signed(task.kernel.cpu.registers(task.context).result)
+            call.result = signed(task.kernel.cpu.registers(task.context).result)
         if not self.filter.status(call.failed):
             return
         lines = self._of(tid)
@@ -199,7 +208,11 @@ class StraceTracer(Observer["Task"]):
             lines.begin(tid)
             lines.write(call.notes)
         lines.write(exit_text(call))
-        lines.result(result_text(call) + self._duration(entered.started))
+        mark = self._marks.of(tid) if self._marks is not None else ""
+        ending = f" ({mark})" if mark else ""
+        lines.result(result_text(call) + ending + self._duration(entered.started))
+        for frame in entered.stack:
+            lines.note(f" > {frame}")
         for line in entered.after:
             lines.line(tid, line)
 
@@ -231,6 +244,8 @@ class StraceTracer(Observer["Task"]):
         if not complete_on_entry(entered.call):
             lines.write(" <unfinished ...>")
         lines.result("?")
+        for frame in entered.stack:
+            lines.note(f" > {frame}")
 
     def _duration(self, started: int) -> str:
         if not self.options.durations:
@@ -260,7 +275,7 @@ class StraceTracer(Observer["Task"]):
             self._of(task.tid).line(task.tid, f"--- stopped by {signal_text(signal)} ---")
 
 
-def _signed(value: int) -> int:
+def signed(value: int) -> int:
     return value - (value >> 63 << 64)
 
 

@@ -1,0 +1,336 @@
+"""``--json``: one JSON object per line and event.  docs/tracing.md lists the keys.
+
+Keys are in a fixed order.  ``order`` numbers what happened: a call has two, its entry and its end,
+so that the interleaving of several tasks, and with it strace's text, can be made again from the
+file (``tools.tracejson``).  A call is written when it ends; an object is never changed later.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from kernel.abi.errors import BY_NUMBER
+from kernel.abi.signals import SIGKILL
+from kernel.events import Observer
+from tools.tracer.calls import complete_on_entry, entry_text, exit_text
+from tools.tracer.filters import Filter
+from tools.tracer.results import interruption, result_text
+from tools.tracer.show_basic import path_of_descriptor
+from tools.tracer.show_signals import name as signal_text
+from tools.tracer.show_signals import siginfo_text
+from tools.tracer.shows import show_for
+from tools.tracer.strace import Options, end_text, first_exec_text, signed
+from tools.tracer.text import address
+from tools.tracer.view import Call
+
+if TYPE_CHECKING:
+    from kernel.task.siginfo import SigInfo
+    from kernel.task.task import Task
+    from syscalls.table import SyscallTable
+    from tools.tracer.inject import Marks
+    from tools.tracer.lines import Sink
+    from tools.tracer.stacks import Stacks
+
+VERSION: Final = 1
+FORMAT: Final = "diorama-trace"
+FAILED_FAULTS: Final = ("minor", "major", "cow")
+"""Faults that the kernel served; only the others are events."""
+
+Plain = dict[str, Any]  # Any: what JSON can hold
+
+
+@dataclass(slots=True)
+class _Open:
+    """A call that has been entered."""
+
+    call: Call
+    number: int
+    raw: tuple[int, ...]
+    order: int
+    time: int
+    started: int
+    entry: str
+    texts: list[str | None]
+    paths: list[str | None]
+    stack: list[str] | None
+    signals: int = field(default=0)
+
+
+class JsonTracer(Observer["Task"]):
+    """Writes every event of the traced tasks.
+
+    ``traced`` as in StraceTracer; ``_open``: calls entered and not left, by tid.
+    """
+
+    def __init__(
+        self,
+        table: SyscallTable,
+        sink: Sink,
+        options: Options | None = None,
+        filters: Filter | None = None,
+        *,
+        stacks: Stacks | None = None,
+        marks: Marks | None = None,
+    ) -> None:
+        self.table = table
+        self.options = options or Options()
+        self.filter = filters or Filter()
+        self.traced: dict[int, None] = {}
+        self._sink = sink
+        self._stacks = stacks
+        self._marks = marks
+        self._open: dict[int, _Open] = {}
+        self._last_name: dict[int, str] = {}
+        self._order = 0
+        self._clock: Callable[[], int] = lambda: 0
+        self._write({"event": "start", "format": FORMAT, "version": VERSION, "arch": table.arch})
+
+    def _write(self, event: Plain) -> None:
+        self._sink.write(json.dumps(event, separators=(",", ":")) + "\n")
+
+    def _next(self) -> int:
+        self._order += 1
+        return self._order
+
+    def _head(self, kind: str, task: Task, time: int | None = None) -> Plain:
+        """The keys every event of a task begins with."""
+        return {
+            "event": kind,
+            "time": self._clock() if time is None else time,
+            "pid": task.tgid,
+            "tid": task.tid,
+            "comm": task.comm.decode(errors="replace"),
+        }
+
+    # -- tasks -----------------------------------------------------------------------------------
+
+    def follow(self, task: Task) -> None:
+        """Write this task's events from now on."""
+        self._clock = task.kernel.clock.realtime
+        self.traced[task.tid] = None
+
+    def task_start(self, task: Task, parent: Task | None) -> None:
+        """A child is followed with ``-f``."""
+        if parent is None or parent.tid not in self.traced or not self.options.follow:
+            return
+        self.follow(task)
+        event = self._head("start_task", task)
+        self._write({**event, "parent": parent.tid, "order": self._next()})
+
+    def task_end(self, task: Task, status: int) -> None:
+        """The last event of a task."""
+        if task.tid not in self.traced:
+            return
+        self._abandon(task)
+        killed = status & 0x7F
+        event = self._head("exit", task)
+        event["status"] = None if killed else status >> 8 & 0xFF
+        event["signal"] = signal_text(killed) if killed else None
+        event["core_dumped"] = bool(status & 0x80)
+        self._write({**event, "text": end_text(status), "order": self._next()})
+        del self.traced[task.tid]
+
+    def renumbered(self, task: Task, old: int, new: int) -> None:
+        """A thread that executes gets its leader's number."""
+        if old in self.traced:
+            self.traced[new] = self.traced.pop(old)
+        if old in self._open:
+            self._open[new] = self._open.pop(old)
+
+    def exec(self, task: Task, path: bytes, argv: tuple[bytes, ...]) -> None:
+        """A new program; ``first`` is the one the machine started, without a call."""
+        first = not self.traced
+        if first:
+            self.follow(task)
+        if task.tid not in self.traced:
+            return
+        event = self._head("exec", task)
+        event["path"] = path.decode(errors="surrogateescape")
+        event["argv"] = [arg.decode(errors="surrogateescape") for arg in argv]
+        event["first"] = first
+        shown = first and self.filter.call("execve") and self.filter.status(failed=False)
+        event["text"] = first_exec_text(task, path, argv, self.options.detail) if shown else None
+        self._write({**event, "order": self._next()})
+
+    # -- calls -----------------------------------------------------------------------------------
+
+    def syscall_enter(self, task: Task, number: int, args: tuple[int, ...]) -> None:
+        """Keep what is known before the kernel acts."""
+        if task.tid not in self.traced:
+            return
+        name = self.table.name(number)
+        if not self.filter.call(name):
+            self._last_name[task.tid] = name or ""
+            return
+        self._open[task.tid] = self._entered(task, number, args)
+
+    def _entered(self, task: Task, number: int, args: tuple[int, ...]) -> _Open:
+        declaration = self.table.declaration(number)
+        name = self.table.name(number) or f"syscall_{number:#x}"
+        values = self.table.decode(number, args)
+        call = Call(task, name, declaration, values, self.options.detail)
+        if name == "restart_syscall":
+            call.memo = self._last_name.get(task.tid)
+        self._last_name[task.tid] = name
+        return _Open(
+            call,
+            number,
+            args,
+            self._next(),
+            self._clock(),
+            task.kernel.clock.monotonic(),
+            entry_text(call),
+            [_text(call, i, late=False) for i in range(len(values))],
+            [_path(call, i) for i in range(len(values))],
+            [str(f) for f in self._stacks.of(task)] if self._stacks is not None else None,
+        )
+
+    def syscall_exit(
+        self, task: Task, number: int, args: tuple[int, ...], result: int, reason: str
+    ) -> None:
+        """Write the call."""
+        if task.tid not in self.traced or not self.filter.call(self.table.name(number)):
+            return
+        entered = self._open.get(task.tid)
+        if task.group.exiting and not (entered is not None and entered.signals):
+            self._abandon(task)
+            return
+        self._open.pop(task.tid, None)
+        late = entered is None
+        if entered is None:
+            entered = self._entered(task, number, args)
+        call = entered.call
+        call.result = result
+        if call.name == "rt_sigreturn":
+            call.result = signed(task.kernel.cpu.registers(task.context).result)
+        if self.filter.status(call.failed):
+            rest = exit_text(call)
+            self._write(self._call(entered, rest, result_text(call), reason, late=late))
+
+    def no_return(self, task: Task, number: int, args: tuple[int, ...]) -> None:
+        """exit, or death in a call."""
+        if task.tid in self.traced:
+            self._abandon(task)
+
+    def _abandon(self, task: Task) -> None:
+        """The open call of a task, if there is one, never returns."""
+        entered = self._open.get(task.tid)
+        if entered is None:
+            return
+        if entered.signals:  # a signal ended the sleep: interrupted first, then killed
+            self.syscall_exit(task, entered.number, entered.raw, -interruption(entered.call), "")
+            return
+        del self._open[task.tid]
+        if self.filter.unfinished:
+            rest = "" if complete_on_entry(entered.call) else " <unfinished ...>"
+            self._write(self._call(entered, rest, "?", "", late=False))
+
+    def _call(self, entered: _Open, rest: str, result: str, reason: str, *, late: bool) -> Plain:
+        call, task = entered.call, entered.call.task
+        number = -call.result if call.failed and call.result is not None else None
+        error = BY_NUMBER.get(number) if number is not None else None
+        event = self._head("call", task, entered.time)
+        event["number"] = entered.number
+        event["name"] = call.name
+        event["arguments"] = _arguments(entered)
+        event["raw"] = list(entered.raw)
+        event["return"] = call.result
+        event["errno"] = number
+        event["error"] = error.__name__ if error is not None else None
+        event["reason"] = reason or None
+        event["duration"] = task.kernel.clock.monotonic() - entered.started
+        event["return_path"] = _returned_path(call)
+        mark = self._marks.of(task.tid) if self._marks is not None else ""
+        event["injected"] = mark or None
+        event["stack"] = entered.stack
+        event["text"] = {
+            "entry": None if late else entered.entry,
+            "exit": rest,
+            "result": result,
+            "shown_on_entry": self.filter.statuses is None and call.declaration is not None,
+        }
+        event["order"] = [entered.order, self._next()]
+        return event
+
+    # -- signals and faults ----------------------------------------------------------------------
+
+    def signal(self, task: Task, info: object, action: str) -> None:
+        """A signal is delivered."""
+        signal: SigInfo = info  # type: ignore[assignment]
+        if task.tid not in self.traced or not self.filter.signal(signal.signo):
+            return
+        if task.tid in self._open and signal.signo != SIGKILL:
+            self._open[task.tid].signals += 1
+        event = self._head("signal", task)
+        event["signal"] = signal_text(signal.signo)
+        event["number"] = signal.signo
+        event["code"] = signal.code
+        event["action"] = action
+        event["text"] = siginfo_text(signal.pack())
+        self._write({**event, "order": self._next()})
+
+    def stopped(self, task: Task, signal: int) -> None:
+        """Stopped by a signal (or, signal null, continued)."""
+        if task.tid in self.traced and self.filter.signal(signal):
+            event = self._head("stop" if signal else "continue", task)
+            event["signal"] = signal_text(signal) if signal else None
+            self._write({**event, "order": self._next()})
+
+    def fault(self, task: Task, address: int, access: int, kind: str) -> None:
+        """A fault that ends in a signal."""
+        if task.tid in self.traced and kind not in FAILED_FAULTS:
+            event = self._head("fault", task)
+            event["address"] = address
+            event["access"] = ("read", "write", "execute")[access] if access < 3 else None
+            event["kind"] = kind
+            self._write({**event, "order": self._next()})
+
+
+def _arguments(entered: _Open) -> list[Plain]:
+    """Name, kind, value, text, and the path behind a descriptor."""
+    call = entered.call
+    if call.declaration is None:
+        return []
+    return [
+        {
+            "name": name,
+            "kind": kind.name,
+            "value": call.values[i],
+            "text": entered.texts[i] or _text(call, i, late=True),
+            "path": entered.paths[i],
+        }
+        for i, (name, kind) in enumerate(call.declaration.parameters)
+    ]
+
+
+def _text(call: Call, i: int, *, late: bool) -> str | None:
+    """The text of one argument; None if it cannot be known yet, or is not shown."""
+    assert call.declaration is None or i < len(call.values)
+    if call.declaration is None:
+        return None
+    kind = call.declaration.parameters[i].kind
+    show = show_for(kind.show)
+    if not late and show.is_late(kind, call, i):
+        return None
+    if late and call.result is None:
+        return address(call.values[i])
+    return show.shown(kind, call, i)
+
+
+def _path(call: Call, i: int) -> str | None:
+    """What a descriptor argument refers to."""
+    if call.declaration is None or call.declaration.parameters[i].kind.show not in ("fd", "dirfd"):
+        return None
+    return path_of_descriptor(call, call.values[i])
+
+
+def _returned_path(call: Call) -> str | None:
+    """What a new descriptor refers to."""
+    if call.declaration is None or call.declaration.result != "NewFd":
+        return None
+    if call.result is None or call.failed:
+        return None
+    return path_of_descriptor(call, call.result)

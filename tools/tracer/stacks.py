@@ -1,0 +1,174 @@
+"""The user's call stack at a system call: ``-k`` and ``--folded``.
+
+Frames are found by the frame pointer (rbp, x29), which costs a few reads per frame and needs
+nothing of the program but ``-fno-omit-frame-pointer``.  The innermost caller needs care: a C
+library's wrapper has no frame of its own, so its return address is still where the call left it
+(at the stack pointer, or in the link register), and the chain alone would miss it.
+
+Names come from the symbol tables of the mapped files.  A stripped program gives addresses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from struct import Struct
+from typing import TYPE_CHECKING, Any, Final
+
+from kernel.abi.errors import KernelError
+from kernel.mm.buffer import KernelBuffer
+from kernel.mm.vm_flags import VM_EXEC
+from tools.errors import DioramaError
+
+if TYPE_CHECKING:
+    from kernel.mm.vma import Vma
+    from kernel.task.task import Task
+    from tools.elfview.image import Image
+
+REGISTERS: Final = {"x86_64": ("rbp", ""), "aarch64": ("x29", "x30")}
+"""The frame pointer, and the link register where there is one."""
+DEPTH: Final = 64
+FURTHEST: Final = 8 << 20
+"""How far apart two frames may be: no more than a stack."""
+PAIR: Final = Struct("<QQ")
+WORD: Final = Struct("<Q")
+LARGEST_FILE: Final = 256 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One level of a stack.  ``offset``: from the symbol, or, without one, in the file."""
+
+    address: int
+    file: str
+    symbol: str
+    offset: int
+    file_address: int
+
+    def __str__(self) -> str:
+        """As ``strace -k`` has it."""
+        name = f"{self.symbol}+{self.offset:#x}" if self.symbol else ""
+        return f"{self.file}({name}) [{self.file_address:#x}]"
+
+    @property
+    def label(self) -> str:
+        """As a flame graph has it: no spaces, no semicolons."""
+        text = self.symbol or f"{self.file.rpartition('/')[2]}@{self.file_address:#x}"
+        return text.replace(";", ":").replace(" ", "_")
+
+
+class Stacks:
+    """Reads stacks; keeps the symbols of each file it has seen."""
+
+    def __init__(self) -> None:
+        self._images: dict[tuple[bytes, int, int], Image | None] = {}
+
+    def of(self, task: Task) -> list[Frame]:
+        """The frames of a task that is in a system call, innermost first."""
+        return [self._frame(task, address) for address in addresses(task)]
+
+    def _frame(self, task: Task, address: int) -> Frame:
+        area = _area(task, address)
+        if area is None or area.file is None:
+            return Frame(address, "[unknown]", "", 0, address)
+        key = area.file.mapping_identity()
+        if key not in self._images:
+            self._images[key] = _image(task, area)
+        image, name = self._images[key], key[0].decode(errors="replace")
+        in_file = address - area.start + area.offset
+        if image is None:
+            return Frame(address, name, "", 0, in_file)
+        linked = _linked_address(image, in_file)
+        symbol, _, offset = image.where(linked).partition("+")
+        return Frame(address, name, symbol, int(offset or "0", 16), linked)
+
+
+def addresses(task: Task) -> list[int]:
+    """The program counter and the return addresses, innermost first."""
+    registers = task.kernel.cpu.registers(task.context)
+    pointer, link = REGISTERS[task.kernel.arch.name]
+    found = [registers.pc]
+    frame = registers.get(pointer)
+    head = _read(task, PAIR, frame) if _plausible(frame, registers.sp) else None
+    caller = _frameless_caller(task, registers, link)
+    if caller and (head is None or caller != head[1]):
+        found.append(caller)
+    while head is not None and len(found) < DEPTH:
+        following, back = head
+        if not _is_code(task, back):
+            break
+        found.append(back)
+        if not _plausible(following, frame + 1):
+            break
+        frame = following
+        head = _read(task, PAIR, frame)
+    return found
+
+
+def _frameless_caller(task: Task, registers: Any, link: str) -> int:
+    """Who called a function that made no frame; 0 if nothing says so."""
+    if link:
+        address: int = registers.get(link)
+    else:
+        word = _read(task, WORD, registers.sp)
+        address = word[0] if word is not None else 0
+    return address if _is_code(task, address) and _follows_call(task, address, link) else 0
+
+
+def _follows_call(task: Task, address: int, link: str) -> bool:
+    """Is the instruction before this address a call?  In x86 code: ``e8`` or ``ff /2``."""
+    try:
+        before = task.mem.read(address - 5, 5)
+    except KernelError:
+        return False
+    if link:  # bl or blr
+        word = int.from_bytes(before[1:5], "little")
+        return word >> 26 == 0x25 or word & 0xFFFFFC1F == 0xD63F0000
+    return before[0] == 0xE8 or (before[3] == 0xFF and before[4] & 0x38 == 0x10)
+
+
+def _plausible(frame: int, above: int) -> bool:
+    return not frame % 8 and above <= frame < above + FURTHEST
+
+
+def _read(task: Task, layout: Struct, address: int) -> tuple[int, ...] | None:
+    try:
+        return layout.unpack(task.mem.read(address, layout.size))
+    except KernelError:
+        return None
+
+
+def _area(task: Task, address: int) -> Vma | None:
+    return task.mm.vmas.find(address) if task.mm is not None else None
+
+
+def _is_code(task: Task, address: int) -> bool:
+    area = _area(task, address)
+    return area is not None and bool(area.flags & VM_EXEC)
+
+
+def _image(task: Task, area: Vma) -> Image | None:
+    """The mapped file, opened for its symbols; None if it is no ELF file that can be read."""
+    # Here and not above: only these options need pyelftools.
+    from tools.elfview.image import BROKEN, Image
+
+    file: Any = area.file  # Any: a MappedFile is an OpenFile wherever it has symbols
+    try:
+        size = file.inode.size
+        if not 0 < size <= LARGEST_FILE:
+            return None
+        content = bytearray(size)
+        file.read(task, KernelBuffer(content), 0)
+        image = Image(bytes(content), "")
+        _ = image.functions, image.segments
+    except (KernelError, DioramaError, *BROKEN):
+        return None
+    return image
+
+
+def _linked_address(image: Image, in_file: int) -> int:
+    """The address a symbol table uses for a place in the file."""
+    for segment in image.segments:
+        start = segment["p_offset"]
+        if segment["p_type"] == "PT_LOAD" and start <= in_file < start + segment["p_filesz"]:
+            return int(in_file - start + segment["p_vaddr"])
+    return in_file

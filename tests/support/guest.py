@@ -114,7 +114,7 @@ def run_cli(*words: str, stdin: bytes | BinaryIO = b"") -> GuestResult:
         # The streams that Python made at start-up may be pytest's; ours must reach 1 and 2.
         streams = sys.stdout, sys.stderr
         sys.stdout = open(1, "w", closefd=False, encoding="utf-8")
-        sys.stderr = open(2, "w", closefd=False, encoding="utf-8")
+        sys.stderr = open(2, "w", 1, closefd=False, encoding="utf-8")  # by line, as always
         try:
             status = main(words)
         finally:

@@ -17,6 +17,7 @@ from userland import build
 OUTPUT = {
     "hello": (7, "hello\n"),
     "hello_printf": (3, None),
+    "calls": (0, "ciao\n"),
     "registers": (0, ""),
 }
 PROGRAMS = build.programs()

@@ -51,15 +51,6 @@ class TraceOptions:
     descriptors: int = 0  # -y: 1, -yy: 2
     summary: bool = False  # -c, and -C
     summary_only: bool = False  # -c
-
-
-@dataclass(frozen=True, slots=True)
-class StatsOptions:
-    """``--stats[=FILE]``: the system-call table at the end; a FILE's suffix gives its format."""
-
-    output: str | None = None
-
-
     json: str | None = None  # --json: one object per event; - is stdout
     timeline: str | None = None  # --timeline: Trace Event JSON
     folded: str | None = None  # --folded: user stacks for flame graphs
@@ -73,6 +64,15 @@ class StatsOptions:
             return False
         others = self.json or self.timeline or self.folded
         return self.output is not None or not others
+
+
+@dataclass(frozen=True, slots=True)
+class StatsOptions:
+    """``--stats[=FILE]``: the system-call table at the end; a FILE's suffix gives its format."""
+
+    output: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class RunConfig:
     """One run.  ``program`` None opens a BusyBox shell (``diorama shell``)."""

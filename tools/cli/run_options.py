@@ -188,6 +188,24 @@ def _trace_format(draft: RunDraft, value: str) -> None:
     )
 
 
+def _trace_json(draft: RunDraft, value: str) -> None:
+    draft.trace = replace(draft.trace or TraceOptions(), json=_file(value))
+
+
+def _timeline(draft: RunDraft, value: str) -> None:
+    draft.trace = replace(draft.trace or TraceOptions(), timeline=_file(value))
+
+
+def _folded(draft: RunDraft, value: str) -> None:
+    draft.trace = replace(draft.trace or TraceOptions(), folded=_file(value))
+
+
+def _file(value: str) -> str:
+    if not value:
+        raise ValueError("the file's name is empty")
+    return value
+
+
 def _stats(draft: RunDraft, value: str) -> None:
     draft.stats = StatsOptions(value or None)
 
@@ -207,24 +225,6 @@ RUN_OPTIONS: Final = (
     Option(("-e", "--env"), "K=V", "set a variable; K alone copies the caller's", _env),
     Option(("--env-file",), "FILE", "variables from a file, a line each", _env_file),
     Option(("-w", "--workdir"), "DIR", "the directory to start in (/)", _workdir),
-def _trace_json(draft: RunDraft, value: str) -> None:
-    draft.trace = replace(draft.trace or TraceOptions(), json=_file(value))
-
-
-def _timeline(draft: RunDraft, value: str) -> None:
-    draft.trace = replace(draft.trace or TraceOptions(), timeline=_file(value))
-
-
-def _folded(draft: RunDraft, value: str) -> None:
-    draft.trace = replace(draft.trace or TraceOptions(), folded=_file(value))
-
-
-def _file(value: str) -> str:
-    if not value:
-        raise ValueError("the file's name is empty")
-    return value
-
-
     Option(("-u", "--user"), "UID[:GID]", "who starts the program (0:0)", _user),
     Option(("-h", "--hostname"), "NAME", "the host name inside (diorama)", _hostname),
     Option(("--read-only",), "", "mount the root read-only", _read_only),
@@ -237,12 +237,12 @@ def _file(value: str) -> str:
     Option(("--allow-wx",), "", "allow pages both writable and executable", _allow_wx),
     Option(("--trace",), "[=EXPR]", "show system calls; EXPR as strace's -e, or raw", _trace),
     Option(("--trace-format",), "strace|raw", "how they are shown", _trace_format),
+    Option(("--json",), "FILE", "one JSON object per event; - is stdout", _trace_json),
+    Option(("--timeline",), "FILE", "the run as Trace Event JSON, for Perfetto", _timeline),
+    Option(("--folded",), "FILE", "user stacks at system calls, for flame graphs", _folded),
     Option(("--stats",), "[=FILE]", "the system-call table at the end (.json, .csv)", _stats),
     Option(("-q", "--quiet"), "", "no line about calls that are not implemented", _quiet),
     Option(("-i", "--interactive"), "", "accepted for docker habit", _habit),
     Option(("-t", "--tty"), "", "accepted for docker habit", _habit),
     Option(("--rm",), "", "accepted for docker habit", _habit),
 )
-    Option(("--json",), "FILE", "one JSON object per event; - is stdout", _trace_json),
-    Option(("--timeline",), "FILE", "the run as Trace Event JSON, for Perfetto", _timeline),
-    Option(("--folded",), "FILE", "user stacks at system calls, for flame graphs", _folded),

@@ -10,6 +10,7 @@ from typing import Literal
 import pytest
 
 from tests.support.guest import run_cli, run_guest
+from tests.support.interposer import interposer
 from tests.support.oracles import cannot_run
 from tools.fetch import package_root
 from userland.build import build_source
@@ -45,6 +46,18 @@ int main(int argc, char **argv)
     printf("%s %s %s loads %d bias %lx base %d tls %d counted %d %.6f\n", argv[1], argv[2],
            environ[0], loads > 1, bias, getauxval(AT_BASE) != 0, ++local, counted, 392153.490928);
     return getauxval(AT_SECURE) || !getauxval(AT_RANDOM) || !getauxval(AT_HWCAP);
+}
+"""
+INTERPOSED = r"""
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+int main(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    printf("%u %ld\n", geteuid(), (long)now.tv_sec);
+    return 0;
 }
 """
 COMMON = ("-O1", "-g0", "-std=gnu11", "-fno-sanitize=all")
@@ -105,6 +118,19 @@ def test_a_dynamic_program_in_a_root_directory(arch: str, tmp_path: Path) -> Non
     result = run_guest("/bin/program", "one", "two", arch=arch, rootfs=str(top))
     assert result.status == 0
     assert " base 1 tls 42 " in result.text
+
+
+@pytest.mark.row("R10", "X6")
+def test_an_interposer_preloaded_under_musl(arch: str, tmp_path: Path) -> None:
+    top = tmp_path / "root"
+    lay_out(arch, build_source("interposed", arch, INTERPOSED, DYNAMIC), top)
+    shutil.copy(interposer(arch), top / "lib/own.so")
+    preload = {b"LD_PRELOAD": b"/lib/own.so"}
+    result = run_guest("/bin/program", arch=arch, rootfs=str(top), environment=preload)
+    assert (result.text, result.status) == ("1234 86400\n", 0)
+    plain = run_guest("/bin/program", arch=arch, rootfs=str(top))
+    assert plain.text.startswith("0 ")
+    assert plain.text != "0 86400\n"
 
 
 def test_a_dynamic_program_without_its_interpreter_is_126(arch: str, tmp_path: Path) -> None:

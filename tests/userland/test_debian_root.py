@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.debian import SCRIPTS, in_debian
+from tests.support.interposer import interposer
 from tools.config import Volume
-from userland.build import build_shared_library
 
 PYTHON = "/usr/bin/python3.11"
 PYTHON_STAGES = "threads subprocesses forks signals events polling files sockets foreign"
@@ -63,23 +63,6 @@ int main(int argc, char **argv)
     printf("%s %ld %d%d%d %.6f\n", argv[1], (long)result, numbers[0], numbers[1], numbers[2],
            (double)(third / 3));
     return 3;
-}
-"""
-PRELOADED = r"""
-/* Built without a C library and for any: what it needs is found where it is loaded. */
-typedef long time_type;
-struct timespec { time_type seconds, nanoseconds; };
-void *dlsym(void *, const char *);
-static int prepared;
-__attribute__((constructor)) static void before(void) { prepared = 1; }
-unsigned geteuid(void) { return prepared ? 1234 : 5; }
-int clock_gettime(int clock, struct timespec *now)
-{
-    int (*next)(int, struct timespec *) = dlsym((void *)-1L, "clock_gettime"); /* RTLD_NEXT */
-    int result = next(clock, now);
-    if (clock == 0)
-        now->seconds = 86400;
-    return result;
 }
 """
 
@@ -157,7 +140,7 @@ def test_compiled_in_memory_needs_the_exception_from_w_xor_x(arch: str, tmp_path
 @pytest.mark.guest
 @pytest.mark.row("R10", "X6")
 def test_an_interposer_preloaded_under_glibc(arch: str, tmp_path: Path) -> None:
-    library = build_shared_library("preloaded", arch, PRELOADED)
+    library = interposer(arch)
     (tmp_path / "preloaded.so").write_bytes(library.read_bytes())
     volumes = (Volume(str(tmp_path), b"/lib/own", read_only=True),)
     environment = {b"LD_PRELOAD": b"/lib/own/preloaded.so", b"LC_ALL": b"C"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -39,25 +40,22 @@ def test_our_program_passes_outside_and_inside(name: str, arch: str, tmp_path: P
     assert (inside.text, inside.status) == ("ok\n", 0)
 
 
-def ruff(arch: str) -> Path:
-    """The wheel's program."""
-    place = wheel_directory("ruff", arch)
+def of_wheel(name: str, arch: str) -> Path:
+    """The program of a wheel."""
+    place = wheel_directory(name, arch)
     if place is None:
-        cannot_run("the ruff wheel is not fetched (make fetch)")
-    (program,) = place.glob("*.data/scripts/ruff")
+        cannot_run(f"the {name} wheel is not fetched (make fetch)")
+    (program,) = place.glob(f"*.data/scripts/{name}")
     return program
 
 
-def run_ruff(
-    arch: str, work: Path, *args: str
+def run_both(
+    name: str, arch: str, work: Path, *args: str, environment: Mapping[str, str] | None = None
 ) -> tuple[GuestResult, subprocess.CompletedProcess[bytes]]:
-    """The same command inside and outside.
-
-    The source comes from stdin: for files that it has to find, ruff starts threads.
-    """
-    environment = {"RAYON_NUM_THREADS": "1", "HOME": "/root", "RUFF_NO_CACHE": "true"}
+    """The same command inside and outside, with as many threads as it likes."""
+    environment = {"HOME": "/root", "RUFF_NO_CACHE": "true", **(environment or {})}
     inside = run_guest(
-        ruff(arch),
+        of_wheel(name, arch),
         *args,
         arch=arch,
         stdin=SOURCE.encode(),
@@ -67,7 +65,7 @@ def run_ruff(
         timeout=120.0,
     )
     outside = subprocess.run(
-        [*native_prefix(arch), str(ruff(arch)), *args],
+        [*native_prefix(arch), str(of_wheel(name, arch)), *args],
         cwd=work,
         env=environment,
         input=SOURCE.encode(),
@@ -91,6 +89,40 @@ def run_ruff(
     ids=["version", "check", "format"],
 )
 def test_ruff_does_its_work(arch: str, tmp_path: Path, args: list[str]) -> None:
-    inside, outside = run_ruff(arch, tmp_path, *args)
+    inside, outside = run_both("ruff", arch, tmp_path, *args)
     assert inside.stdout == outside.stdout
     assert inside.status == outside.returncode
+
+
+@pytest.mark.guest
+@pytest.mark.native
+@pytest.mark.slow
+@pytest.mark.row("K7", "X3", "X4", "X5")
+@pytest.mark.parametrize("threads", ["", "6"], ids=["as-it-likes", "six-threads"])
+@pytest.mark.parametrize("command", ["check --statistics", "format --diff", "format"])
+def test_ruff_on_300_files(arch: str, tmp_path: Path, command: str, threads: str) -> None:
+    """The files are its own to find; ``format`` writes them through the volume."""
+    for i in range(300):
+        (tmp_path / f"module{i}.py").write_text(SOURCE.replace("1", str(i)), encoding="utf-8")
+    environment = {"RAYON_NUM_THREADS": threads} if threads else {}
+    inside, outside = run_both(
+        "ruff", arch, tmp_path, *command.split(), "--isolated", ".", environment=environment
+    )
+    assert inside.status == outside.returncode == (command != "format")
+    if command == "format":  # who comes second finds the work done
+        assert inside.text == "300 files reformatted\n"
+        assert outside.stdout == b"300 files left unchanged\n"
+    else:
+        assert inside.stdout == outside.stdout
+    if threads:
+        assert inside.calls.get("clone", 0) + inside.calls.get("clone3", 0) >= int(threads)
+
+
+@pytest.mark.guest
+@pytest.mark.native
+@pytest.mark.row("K7", "X5")
+@pytest.mark.parametrize("args", [["--version"], ["venv", "--help"]], ids=["version", "venv-help"])
+def test_uv_says_what_it_says_outside(arch: str, tmp_path: Path, args: list[str]) -> None:
+    inside, outside = run_both("uv", arch, tmp_path, *args)
+    assert inside.stdout == outside.stdout
+    assert inside.status == outside.returncode == 0

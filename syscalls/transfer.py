@@ -1,33 +1,27 @@
-"""Copies inside the kernel: sendfile(2), copy_file_range(2), splice(2)."""
+"""Copies inside the kernel: sendfile(2), copy_file_range(2)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from kernel.abi.errors import EAGAIN, EBADF, EINVAL, EISDIR, EOVERFLOW, ESPIPE, EXDEV
+from kernel.abi.errors import EBADF, EINVAL, EISDIR, EOVERFLOW, ESPIPE, EXDEV
 from kernel.abi.files import (
     MAX_OFFSET,
     O_APPEND,
     S_IFDIR,
-    S_IFIFO,
     S_IFMT,
     S_IFREG,
-    SPLICE_F_GIFT,
-    SPLICE_F_MORE,
-    SPLICE_F_MOVE,
-    SPLICE_F_NONBLOCK,
 )
 from kernel.abi.limits import MAX_RW_COUNT
 from kernel.vfs.copying import copy_through
 from kernel.vfs.openfile import OpenFile
 from syscalls.declare import syscall
-from syscalls.kinds import Fd, OffsetInOutPtr, Size, SpliceFlags, UInt
+from syscalls.kinds import Fd, OffsetInOutPtr, Size, UInt
 
 if TYPE_CHECKING:
     from kernel.task.task import Task
     from kernel.wait import Blocking
 
-_SPLICE_FLAGS: Final = SPLICE_F_MOVE | SPLICE_F_NONBLOCK | SPLICE_F_MORE | SPLICE_F_GIFT
 
 
 def _ends(task: Task, fd_in: int, fd_out: int) -> tuple[OpenFile, OpenFile]:
@@ -105,28 +99,4 @@ def copy_file_range(
     if source.inode.sb.fstype != target.inode.sb.fstype:
         raise EXDEV("different kinds of file system")
     copying = copy_through(task, source, at_in, target, at_out, length)
-    return _finish(task, copying, ((off_in, at_in), (off_out, at_out)))
-
-
-@syscall("splice(2)")
-def splice(
-    task: Task, fd_in: Fd, off_in: OffsetInOutPtr, fd_out: Fd, off_out: OffsetInOutPtr, len_: Size,
-    flags: SpliceFlags,
-) -> Size | Blocking[Size]:  # fmt: skip
-    """Move bytes between a pipe and another descriptor.  See splice(2), ERRORS."""
-    if flags & ~_SPLICE_FLAGS:
-        raise EINVAL(f"flags {flags:#x}")
-    if not len_:
-        return 0
-    source, target = _ends(task, fd_in, fd_out)
-    pipes = [f for f in (source, target) if f.inode.mode & S_IFMT == S_IFIFO]
-    if not pipes:
-        raise EINVAL("neither end is a pipe")
-    at_in, at_out = _read_offset(task, off_in, source), _read_offset(task, off_out, target)
-    if source.inode is target.inode or target.flags & O_APPEND:
-        raise EINVAL("the same pipe twice, or the target is O_APPEND")
-    nonblock = bool(flags & SPLICE_F_NONBLOCK)
-    if nonblock and any(not f.poll(task, 0xFFFF) & 0x45 for f in pipes):
-        raise EAGAIN("the pipe is not ready")
-    copying = copy_through(task, source, at_in, target, at_out, min(len_, MAX_RW_COUNT), once=True)
     return _finish(task, copying, ((off_in, at_in), (off_out, at_out)))

@@ -118,6 +118,35 @@ class Pipe:
             count -= length
         self.head = count
 
+    def peek(self, count: int) -> bytes:
+        """Up to ``count`` of the next bytes, which stay (tee(2)).  The pipe is not empty."""
+        first = self.chunks[0]
+        return first[:count] if type(first) is Packet else bytes(self._gather(count))
+
+    def take(self, count: int) -> bytes:
+        """Up to ``count`` of the next bytes, which go (splice(2)).  The pipe is not empty."""
+        data = self.peek(count)
+        self._consume(len(data))
+        if self.queue.waiters:
+            self.queue.wake(1, _ROOM)
+        return data
+
+    def put_back(self, data: bytes) -> None:
+        """What was taken and nobody wanted comes first again."""
+        if self.head:
+            self.chunks[0] = self.chunks[0][self.head :]
+            self.head = 0
+        if data:
+            self.chunks.appendleft(data)
+            self.size += len(data)
+
+    def put(self, data: bytes) -> None:
+        """Add bytes; they fit."""
+        self.chunks.append(data)
+        self.size += len(data)
+        if self.queue.waiters:
+            self.queue.wake(1, _DATA)
+
     def write(self, buf: Buffer, count: int) -> int:
         """Move up to ``count`` bytes from the buffer; they fit."""
         data = buf.take(count)

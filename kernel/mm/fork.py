@@ -30,6 +30,7 @@ _LAYOUT = (
     "auxv",
     "exe",
     "allow_wx",
+    "membarrier",
     "read_implies_exec",
 )
 

@@ -83,6 +83,7 @@ class Space:
         "limits",
         "locked_vm",
         "maj_flt",
+        "membarrier",
         "min_flt",
         "mmap_base",
         "peak_rss",
@@ -134,6 +135,7 @@ class Space:
         self.auxv = b""
         self.exe: object = None
         self.allow_wx = False
+        self.membarrier = 0  # registrations, see membarrier(2)
         self.read_implies_exec = False  # personality(2), READ_IMPLIES_EXEC
         self.default_flags = 0
         """Flags every new area gets: VM_LOCKED after mlockall(MCL_FUTURE)."""

@@ -1,0 +1,130 @@
+"""process_vm_readv(2), process_vm_writev(2); membarrier(2)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from kernel.abi.errors import EINVAL, EPERM, ESRCH
+from kernel.abi.memory import (
+    MEMBARRIER_CMD_GLOBAL,
+    MEMBARRIER_CMD_GLOBAL_EXPEDITED,
+    MEMBARRIER_CMD_PRIVATE_EXPEDITED,
+    MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE,
+    MEMBARRIER_CMD_QUERY,
+    MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED,
+    MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED,
+    MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE,
+)
+from kernel.task.process_vm import copy_memory
+from kernel.views.procfs.access import may_look
+from syscalls.declare import syscall
+from syscalls.kinds import (
+    Int,
+    LongCount,
+    MembarrierCmd,
+    PidT,
+    Size,
+    UInt,
+    ULong,
+    UserAddr,
+)
+
+if TYPE_CHECKING:
+    from kernel.mm.usercopy import UserMemory
+    from kernel.task.task import Task
+
+_COMMANDS: Final = (
+    MEMBARRIER_CMD_GLOBAL
+    | MEMBARRIER_CMD_GLOBAL_EXPEDITED
+    | MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED
+    | MEMBARRIER_CMD_PRIVATE_EXPEDITED
+    | MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED
+    | MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE
+    | MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE
+)
+_NEED: Final = {
+    MEMBARRIER_CMD_PRIVATE_EXPEDITED: MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED,
+    MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE: (
+        MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE
+    ),
+}
+
+
+# --- the memory of another process ---------------------------------------------------------------
+
+
+@syscall("process_vm_readv(2)")
+def process_vm_readv(
+    task: Task, pid: PidT, local_iov: UserAddr, liovcnt: LongCount, remote_iov: UserAddr,
+    riovcnt: LongCount, flags: ULong,
+) -> Size:  # fmt: skip
+    """Copy from another process.  See process_vm_readv(2), ERRORS."""
+    local, remote = _pieces(task, local_iov, liovcnt, remote_iov, riovcnt, flags)
+    if not remote or not local:
+        return 0
+    return copy_memory(_memory_of(task, pid), remote, task.mem, local)
+
+
+@syscall("process_vm_readv(2)")
+def process_vm_writev(
+    task: Task, pid: PidT, local_iov: UserAddr, liovcnt: LongCount, remote_iov: UserAddr,
+    riovcnt: LongCount, flags: ULong,
+) -> Size:  # fmt: skip
+    """Copy to another process.  See process_vm_writev(2), ERRORS."""
+    local, remote = _pieces(task, local_iov, liovcnt, remote_iov, riovcnt, flags)
+    if not remote or not local:
+        return 0
+    return copy_memory(task.mem, local, _memory_of(task, pid), remote)
+
+
+Pieces = list[tuple[int, int]]
+
+
+def _pieces(
+    task: Task, local_iov: int, liovcnt: int, remote_iov: int, riovcnt: int, flags: int
+) -> tuple[Pieces, Pieces]:
+    if flags:
+        raise EINVAL(f"flags {flags:#x}")
+    local = [piece for piece in task.mem.read_iovec(local_iov, liovcnt) if piece[1]]
+    if not local:
+        return [], []
+    return local, task.mem.read_iovec(remote_iov, riovcnt)
+
+
+def _memory_of(task: Task, pid: int) -> UserMemory:
+    """ESRCH; EPERM unless the caller may look into the process."""
+    other = task.kernel.tasks.get(pid)
+    if other is None:
+        raise ESRCH(f"there is no process {pid}")
+    if other.mm is None:
+        raise ESRCH(f"process {pid} is dead")
+    if not may_look(task, other):
+        raise EPERM(f"process {pid} belongs to somebody else")
+    return other.mem
+
+
+# --- barriers ------------------------------------------------------------------------------------
+
+
+@syscall("membarrier(2)", partial="the RSEQ commands are EINVAL")
+def membarrier(task: Task, cmd: MembarrierCmd, flags: UInt, cpu_id: Int) -> int:
+    """Order the memory accesses of all threads.  See membarrier(2), ERRORS.
+
+    There is one processor, and only one thread of the machine runs at a time: each thread's
+    accesses have reached memory when another one runs, and translated code is dropped when a page
+    is written.  So every barrier holds by itself; what the call does is keep the registrations.
+    """
+    if flags:
+        raise EINVAL(f"flags {flags:#x}")
+    if cmd == MEMBARRIER_CMD_QUERY:
+        return _COMMANDS
+    if cmd <= 0 or cmd & (cmd - 1) or not cmd & _COMMANDS:
+        raise EINVAL(f"command {cmd:#x}")
+    space = task.mm
+    assert space is not None
+    needed = _NEED.get(cmd)
+    if needed is not None and not space.membarrier & needed:
+        raise EPERM("the process has not registered for this command")
+    if cmd in _NEED.values() or cmd == MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED:
+        space.membarrier |= cmd
+    return 0

@@ -37,6 +37,15 @@ class TmpfsMount:
 
 
 @dataclass(frozen=True, slots=True)
+class PublishedPort:
+    """``-p [IP:]HOSTPORT:GUESTPORT``: a guest's TCP port on the host."""
+
+    host: str
+    host_port: int
+    guest_port: int
+
+
+@dataclass(frozen=True, slots=True)
 class TraceOptions:
     """What ``trace`` and ``--trace`` show.  The names in comments are strace's options."""
 
@@ -87,6 +96,8 @@ class RunConfig:
     user: tuple[int, int] | None = None  # uid, gid; None: 0, 0
     hostname: bytes = DEFAULT_HOSTNAME
     read_only: bool = False  # the root is mounted read-only
+    network: str = "loopback"  # or none, host; see kernel.net.network
+    publish: tuple[PublishedPort, ...] = ()
     tmpfs: tuple[TmpfsMount, ...] = ()
     memory: int = DEFAULT_MEMORY
     timeout: float | None = None  # seconds of host time, then status 124

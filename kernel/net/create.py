@@ -25,6 +25,7 @@ from kernel.abi.sockets import (
     SOCK_SEQPACKET,
     SOCK_STREAM,
 )
+from kernel.net.host_socket import HostSocket
 from kernel.net.netlink import NETLINK_ROUTE, NetlinkSocket
 from kernel.net.network import HOST, Network, network_of
 from kernel.net.socketfile import SocketFile
@@ -71,8 +72,8 @@ def _make_unix(net: Network, task: Task, type_: int, protocol: int) -> SocketFil
 def _make_inet(net: Network, task: Task, domain: int, type_: int, protocol: int) -> SocketFile:
     if not 0 <= protocol < 256:
         raise EINVAL(f"protocol {protocol}")
-    if net.mode == HOST and net.make_host_socket is not None:
-        return net.make_host_socket(task, domain, type_, protocol)
+    if net.mode == HOST and type_ in (SOCK_STREAM, SOCK_DGRAM):
+        return HostSocket(net, task, domain, type_, protocol)
     if type_ == SOCK_STREAM:
         if protocol not in (0, IPPROTO_TCP):
             raise EPROTONOSUPPORT(f"protocol {protocol} on a stream")

@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Final
 from kernel.net.ports import PortTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from kernel.clock.clock import Clock
     from kernel.clock.timers import Timers
     from kernel.net.message import Ancillary
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
     from kernel.net.tcp import TcpSocket
     from kernel.net.udp import UdpSocket
     from kernel.task.system import Random, System
-    from kernel.task.task import Task
     from kernel.vfs.inode import Inode
     from kernel.wait import HostPoller
 
@@ -69,7 +66,6 @@ class Network:
         self.udp: PortTable[UdpSocket] = PortTable(self.random, self.clock)
         self.netlink: dict[int, SocketFile] = {}
         self.traffic = Traffic()
-        self.make_host_socket: Callable[[Task, int, int, int], SocketFile] | None = None
         self.falling: deque[Ancillary] = deque()
         self.dropping = False
         self.files_in_flight = 0

@@ -155,6 +155,12 @@ class TcpSocket(TcpLooks, InetNames, ConnectionSocket):
             raise EINPROGRESS("the handshake goes on")
         return self._connect_again(False)
 
+    def start(self, task: Task, target: Endpoint) -> bool:
+        """Connect on the kernel's own behalf (a published port); False if nobody listens."""
+        self._begin(task, target)
+        self.connecting = False
+        return self.state != TCP_CLOSE
+
     def _begin(self, task: Task, target: Endpoint) -> None:
         """Send the SYN, so to speak; the outcome is there at once unless the listener is full."""
         if is_multicast(target.ip):

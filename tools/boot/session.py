@@ -35,6 +35,7 @@ from tools.boot.applets import applet_links
 from tools.boot.capture import connect_captured
 from tools.boot.files import lay_out_files, seal_root, show_applets, show_file
 from tools.boot.hardware import Hardware, assemble
+from tools.boot.network import connect_network
 from tools.boot.program import Program, check_volumes, cpus_for, resolve, search_path
 from tools.boot.watch import Watchers
 from tools.busybox import find_busybox
@@ -43,6 +44,7 @@ from tools.errors import EXIT_TIMEOUT, EXIT_USAGE, CannotRun, DioramaError, Prog
 
 if TYPE_CHECKING:
     from kernel.machine.loop import Machine
+    from kernel.net.publish import Published
     from kernel.task.system import System
     from kernel.task.task import Task
 
@@ -125,6 +127,7 @@ class Session:
         self._leave: int | None = None  # an exit status decided by the host: timeout, SIGTERM
         self._interrupted_at: int | None = None
         self._watchers: Watchers | None = None
+        self._published: list[Published] = []
 
     # -- before the run --------------------------------------------------------------------------
 
@@ -132,6 +135,7 @@ class Session:
         """Files and pid 1; returns init."""
         init = lay_out_files(self.hardware, self.config, self.console, self._make_init)
         self.system.on_reap = self._reaped
+        self._published = connect_network(self.config, init)
         return init
 
     def _make_init(self) -> Task:
@@ -345,6 +349,8 @@ class Session:
 
     def close(self) -> None:
         """Give the host's resources back."""
+        for port in self._published:
+            port.close()
         self.hardware.close()
 
 

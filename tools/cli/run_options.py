@@ -17,6 +17,7 @@ from tools.cli.values import (
     parse_environment,
     parse_hostname,
     parse_number,
+    parse_publish,
     parse_seconds,
     parse_size,
     parse_tmpfs,
@@ -27,6 +28,7 @@ from tools.cli.values import (
 from tools.config import (
     DEFAULT_HOSTNAME,
     DEFAULT_MEMORY,
+    PublishedPort,
     RunConfig,
     StatsOptions,
     TmpfsMount,
@@ -35,6 +37,7 @@ from tools.config import (
 )
 
 ARCHES: Final = ("x86_64", "aarch64")
+NETWORKS: Final = ("loopback", "none", "host")
 LEAST_MEMORY: Final = 4 << 20
 
 
@@ -50,6 +53,8 @@ class RunDraft:
     user: tuple[int, int] | None = None
     hostname: bytes = DEFAULT_HOSTNAME
     read_only: bool = False
+    network: str = "loopback"
+    publish: list[PublishedPort] = field(default_factory=list)
     tmpfs: list[TmpfsMount] = field(default_factory=list)
     memory: int = DEFAULT_MEMORY
     timeout: float | None = None
@@ -64,6 +69,8 @@ class RunDraft:
     def finish(self, command: str, words: Sequence[str]) -> RunConfig:
         """The run that the options and the words after them describe."""
         self._check_host_files(command)
+        if self.publish and self.network != "loopback":
+            raise UsageError(f"{command}: -p needs --network loopback")
         return RunConfig(
             program=words[0] if words else None,
             args=tuple(os.fsencode(word) for word in words[1:]),
@@ -75,6 +82,8 @@ class RunDraft:
             user=self.user,
             hostname=self.hostname,
             read_only=self.read_only,
+            network=self.network,
+            publish=tuple(self.publish),
             tmpfs=tuple(self.tmpfs),
             memory=self.memory,
             timeout=self.timeout,
@@ -137,6 +146,16 @@ def _hostname(draft: RunDraft, value: str) -> None:
 
 def _read_only(draft: RunDraft, _: str) -> None:
     draft.read_only = True
+
+
+def _network(draft: RunDraft, value: str) -> None:
+    if value not in NETWORKS:
+        raise ValueError(f"{value!r} is not one of {', '.join(NETWORKS)}")
+    draft.network = value
+
+
+def _publish(draft: RunDraft, value: str) -> None:
+    draft.publish.append(parse_publish(value))
 
 
 def _tmpfs(draft: RunDraft, value: str) -> None:
@@ -228,6 +247,8 @@ RUN_OPTIONS: Final = (
     Option(("-u", "--user"), "UID[:GID]", "who starts the program (0:0)", _user),
     Option(("-h", "--hostname"), "NAME", "the host name inside (diorama)", _hostname),
     Option(("--read-only",), "", "mount the root read-only", _read_only),
+    Option(("--network",), "MODE", "loopback inside, none, or the host's (loopback)", _network),
+    Option(("-p", "--publish"), "[IP:]HOSTPORT:PORT", "a guest's TCP port on the host", _publish),
     Option(("--tmpfs",), "PATH[:size=SIZE]", "a file system in memory", _tmpfs),
     Option(("--memory",), "SIZE", "the guest's RAM: b, k, m, g (1g)", _memory),
     Option(("--timeout",), "SECONDS", "end the run after that time, with status 124", _timeout),

@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from ipaddress import ip_address
 from typing import Final
 
-from tools.config import TmpfsMount, Volume
+from tools.config import PublishedPort, TmpfsMount, Volume
 
 UNITS: Final = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 MAX_ID: Final = (1 << 32) - 2  # -1 means "unchanged" to chown(2), so it is nobody's uid
@@ -50,6 +51,34 @@ def parse_volume(text: str) -> Volume:
     if not colon or not host:
         raise ValueError(f"{text!r} is not HOST:GUEST[:ro|:rw]")
     return Volume(host, guest_path(guest), read_only=mode == "ro")
+
+
+def parse_publish(text: str) -> PublishedPort:
+    """``[IP:]HOSTPORT:GUESTPORT[/tcp]``, as docker has it; every address of the host without IP."""
+    spec, slash, protocol = text.partition("/")
+    if slash and protocol != "tcp":
+        raise ValueError(f"{text!r}: only TCP ports can be published")
+    where, colon, guest = spec.rpartition(":")
+    host, _, port = where.rpartition(":")
+    if not colon:
+        raise ValueError(f"{text!r} is not [IP:]HOSTPORT:GUESTPORT")
+    return PublishedPort(_host_address(text, host), _port(text, port), _port(text, guest))
+
+
+def _host_address(text: str, host: str) -> str:
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    if not bare:
+        return "0.0.0.0"  # docker's default, which -p asks for
+    try:
+        return str(ip_address(bare))
+    except ValueError:
+        raise ValueError(f"{text!r}: {host!r} is no address") from None
+
+
+def _port(text: str, word: str) -> int:
+    if re.fullmatch(r"[0-9]{1,5}", word, re.ASCII) is None or not 0 < int(word) < 65536:
+        raise ValueError(f"{text!r}: {word!r} is no port")
+    return int(word)
 
 
 def guest_path(text: str) -> bytes:

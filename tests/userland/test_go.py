@@ -28,13 +28,18 @@ BUNDLE = (
 )
 
 
-def esbuild(arch: str, work: Path, *args: str) -> GuestResult:
-    """Run it in a directory."""
+def program(arch: str) -> Path:
+    """The fetched program."""
     place = npm_directory("esbuild", arch)
     if place is None:
         cannot_run("esbuild is not fetched (make fetch)")
+    return place / "package" / "bin" / "esbuild"
+
+
+def esbuild(arch: str, work: Path, *args: str) -> GuestResult:
+    """Run it in a directory."""
     return run_guest(
-        place / "package" / "bin" / "esbuild",
+        program(arch),
         *args,
         arch=arch,
         volumes=(Volume(str(work), b"/work"),),
@@ -59,6 +64,25 @@ def test_it_bundles_every_time(arch: str, tmp_path: Path) -> None:
         assert result.status == 0
         assert (tmp_path / "out.js").read_text() == BUNDLE
         (tmp_path / "out.js").unlink()
+
+
+SERVE = """
+sleep 60 | /bin/esbuild main.js --bundle --minify --outdir=out --serve=127.0.0.1:8000 --servedir=. &
+until wget -q -O - http://127.0.0.1:8000/out/main.js; do sleep 0.1; done 2>/dev/null
+wget -q -O - http://127.0.0.1:8000/greet.js
+killall esbuild sleep
+"""
+
+
+@pytest.mark.row("K6", "K7", "X3", "X5")
+def test_it_serves_a_guest_on_loopback(arch: str, tmp_path: Path) -> None:
+    for name, text in PROJECT.items():
+        (tmp_path / name).write_text(text)
+    volumes = (Volume(str(tmp_path), b"/work"), Volume(str(program(arch)), b"/bin/esbuild"))
+    result = run_guest(
+        "busybox", "sh", "-c", SERVE, arch=arch, volumes=volumes, workdir=b"/work", timeout=120.0
+    )
+    assert result.text == BUNDLE + PROJECT["greet.js"]
 
 
 @pytest.mark.row("K7", "X5")

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     )
 
 _PAGE_MASK: Final = 0xFFF
+MINCORE_STEP: Final = 4096
+"""Pages that are looked at before their bytes are stored: a range may have more than fit here."""
 
 
 def _space(task: Task) -> AddressSpace:
@@ -154,7 +156,9 @@ def mincore(task: Task, addr: UserAddr, length: Size, vec: MincorePtr) -> Zero:
     pages = (length + _PAGE_MASK) >> 12
     if vec + pages > USER_TOP:
         raise EFAULT("the vector lies outside the user half")
-    task.mem.write(vec, _space(task).mincore(addr, length))
+    for done in range(0, pages, MINCORE_STEP):
+        count = min(pages - done, MINCORE_STEP)
+        task.mem.write(vec + done, _space(task).mincore(addr + (done << 12), count << 12))
     return 0
 
 

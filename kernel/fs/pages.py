@@ -15,6 +15,7 @@ from kernel.mm.buffer import Buffer
 from kernel.mm.frames import Frames
 from kernel.mm.physical import CODE, PAGE_SHIFT, PAGE_SIZE
 from kernel.mm.ranges import PTE_PRESENT
+from kernel.mm.rmap import indexes_within
 from kernel.mm.vm_flags import VM_MAYWRITE, VM_SHARED
 from kernel.mm.vma import Vma
 from kernel.vfs.inode import Inode
@@ -224,10 +225,7 @@ class FilePages:
         self._zero(start, min(first << PAGE_SHIFT, end))
         self._zero(last << PAGE_SHIFT, end)
         self._unmap(first, last, False)
-        if last - first < len(self.pages):
-            self._drop([index for index in range(first, last) if index in self.pages])
-        else:
-            self._drop([index for index in self.pages if first <= index < last])
+        self._drop(indexes_within(self.pages, range(first, last)))
 
     def allocate(self, start: int, end: int) -> None:
         """Fill holes; ENOSPC leaves nothing new behind."""
@@ -270,10 +268,11 @@ class FilePages:
             if copies:
                 space.drop_pages(start, end)
                 continue
-            for address in range(start, end, PAGE_SIZE):
+            shown = range(area.page_index(start), area.page_index(end))
+            for index in indexes_within(self.pages, shown):
+                address = area.address_of(index)
                 entry = space.ranges.walk(space.root, address >> PAGE_SHIFT)
-                frame = self.pages.get(area.page_index(address))
-                if entry & PTE_PRESENT and entry >> PAGE_SHIFT == frame:
+                if entry & PTE_PRESENT and entry >> PAGE_SHIFT == self.pages[index]:
                     space.drop_pages(address, address + PAGE_SIZE)
 
     # -- holes -------------------------------------------------------------------------------------

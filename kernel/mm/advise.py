@@ -36,7 +36,7 @@ from kernel.abi.memory import (
     MS_INVALIDATE,
     MS_SYNC,
 )
-from kernel.mm.fault import FAULT_BUS, populate
+from kernel.mm.fault import FAULT_BUS, LOW_FRAMES, populate
 from kernel.mm.page_table import leaf_index
 from kernel.mm.physical import PAGE_MASK, PAGE_SHIFT, PAGE_SIZE
 from kernel.mm.space import USER_TOP, Space, page_align
@@ -115,12 +115,18 @@ def _drop(space: Space, area: Vma, start: int, stop: int, advice: int) -> None:
 
 
 def _will_need(space: Space, area: Vma, start: int, stop: int, advice: int) -> None:
-    """Read a file's pages into the page cache."""
+    """Read a file's pages into the page cache, as long as memory is plenty.
+
+    More would only push out what was just read.  Where the frame is the file (tmpfs) nothing is to
+    be read, and a hole stays one.
+    """
     pager = area.pager
-    if pager is None:
+    if pager is None or not pager.needs_write_back:
         return
     last = min(area.page_index(stop), (pager.size + PAGE_MASK) >> PAGE_SHIFT)
     for index in range(area.page_index(start), last):
+        if space.frames.free_count < LOW_FRAMES:
+            return
         try:
             pager.get_page(index)
         except (EIO, ENOMEM):
@@ -254,10 +260,11 @@ def do_mincore(space: Space, address: int, length: int) -> bytes:
 def _residents(space: Space, area: Vma, start: int, stop: int) -> bytearray:
     words = space.physical.words
     found = bytearray((stop - start) >> PAGE_SHIFT)
-    for i, address in enumerate(range(start, stop, PAGE_SIZE)):
-        index = leaf_index(words, space.root, address >> PAGE_SHIFT)
-        if index >= 0 and words[index]:
-            found[i] = 1
+    if space.ranges.present(space.root, start >> PAGE_SHIFT, len(found)):
+        for i, address in enumerate(range(start, stop, PAGE_SIZE)):
+            index = leaf_index(words, space.root, address >> PAGE_SHIFT)
+            if index >= 0 and words[index]:
+                found[i] = 1
     if area.pager is not None:
         for i, frame in enumerate(area.pager.present_pages(area.page_index(start), len(found))):
             if frame:

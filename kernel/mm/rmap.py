@@ -21,6 +21,16 @@ def _span(area: Vma, first: int, last: int | None) -> tuple[int, int]:
     return start, end
 
 
+def indexes_within(pages: dict[int, int], span: range) -> list[int]:
+    """The pages of ``span`` that exist; looks through whichever of the two is shorter.
+
+    A program chooses the span, and may choose one of 2**50 pages.
+    """
+    if len(span) < len(pages):
+        return [index for index in span if index in pages]
+    return [index for index in pages if index in span]
+
+
 def unmap_everywhere(areas: Iterable[Vma], first: int, last: int | None) -> None:
     """Take pages [first, last) out of every mapping, private copies of them too (truncate(2))."""
     for area in list(areas):

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from kernel.mm.frames import Frames
 from kernel.mm.physical import PAGE_SHIFT
-from kernel.mm.rmap import unmap_everywhere
+from kernel.mm.rmap import indexes_within, unmap_everywhere
 from kernel.mm.vma import Vma
 
 
@@ -72,7 +72,5 @@ class SharedAnonymous:
         """Bytes start..end read as zero from now on (MADV_REMOVE)."""
         first, last = start >> PAGE_SHIFT, end >> PAGE_SHIFT
         unmap_everywhere(self._areas, first, last)
-        for index in range(first, last):
-            frame = self._pages.pop(index, 0)
-            if frame:
-                self._frames.put(frame)
+        for index in indexes_within(self._pages, range(first, last)):
+            self._frames.put(self._pages.pop(index))

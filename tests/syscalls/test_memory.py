@@ -24,6 +24,7 @@ from kernel.abi.memory import (
     MAP_FIXED_NOREPLACE,
     MAP_HUGETLB,
     MAP_LOCKED,
+    MAP_NORESERVE,
     MAP_PRIVATE,
     MAP_SHARED,
     MAP_SHARED_VALIDATE,
@@ -212,3 +213,14 @@ def test_a_hole_is_punched_into_a_file_in_memory(guest: Guest) -> None:
     assert guest("madvise", shared, PAGE, MADV_REMOVE) == 0
     assert guest.task.mem.read(shared + PAGE - 2, 4) == b"\0\0co"
     assert guest.task.contents(b"/file")[PAGE - 2 : PAGE + 2] == b"\0\0co"
+
+
+def test_mincore_of_a_huge_range_fails_at_the_end_of_the_vector(guest: Guest) -> None:
+    huge = 1 << 45
+    base = guest("mmap", 0, huge, 0, ANON | MAP_NORESERVE, -1, 0)
+    vector = guest("mmap", 0, 2 * PAGE, RW, ANON, -1, 0)
+    assert isinstance(base, int)
+    assert isinstance(vector, int)
+    with pytest.raises(EFAULT):
+        guest("mincore", base, huge, vector + PAGE)
+    assert guest("mincore", base, 6000 * PAGE, vector) == 0

@@ -100,3 +100,15 @@ def test_only_memfds_have_seals(caller: FakeCaller) -> None:
         sealable(caller.open(b"/f", O_CREAT))
     with pytest.raises(EINVAL):
         sealable(memfd(caller)).add_seals(0x80)
+
+
+def test_a_huge_hole_in_a_huge_mapping_takes_no_longer_than_its_pages(caller: FakeCaller) -> None:
+    file = memfd(caller)
+    huge = 1 << 45
+    file.truncate(caller, huge)
+    both = PROT_READ | PROT_WRITE
+    base = caller.mm.mmap(0, huge, both, MAP_SHARED, file.pager(), 0, file)
+    caller.mem.write(base + huge // 2, b"x")
+    file.fallocate(caller, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, huge)
+    assert (caller.mm.rss, file.inode.blocks) == (0, 0)
+    assert caller.mem.read(base + huge // 2, 1) == b"\0"

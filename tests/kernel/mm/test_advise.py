@@ -17,6 +17,7 @@ from kernel.abi.memory import (
     MADV_WILLNEED,
     MADV_WIPEONFORK,
     MAP_ANONYMOUS,
+    MAP_NORESERVE,
     MAP_PRIVATE,
     MAP_SHARED,
     MCL_CURRENT,
@@ -29,6 +30,7 @@ from kernel.abi.memory import (
     PROT_READ,
 )
 from kernel.cred import RLIMIT_MEMLOCK
+from kernel.mm.fault import LOW_FRAMES
 from tests.support.memory import ANON, PAGE, RW, Memory
 
 
@@ -240,3 +242,33 @@ def test_remove_punches_a_hole_into_shared_memory() -> None:
         assert one.user.read(base + PAGE - 1, 3) == b"x\0\0"
         assert one.user.read(base + 2 * PAGE, 1) == b"x"
     memory.check(space, child)
+
+
+def test_remove_of_a_huge_range_takes_no_longer_than_its_pages() -> None:
+    memory = Memory()
+    space = memory.space()
+    huge = 1 << 45
+    base = space.mmap(0, huge, RW, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE)
+    space.user.write(base + huge // 2, b"x")
+    space.madvise(base, huge, MADV_REMOVE)
+    assert (space.rss, space.user.read(base + huge // 2, 1)) == (0, b"\0")
+    memory.check(space)
+
+
+def test_willneed_stops_when_memory_is_no_longer_plenty() -> None:
+    memory = Memory(LOW_FRAMES + 64)
+    space = memory.space()
+    pager = memory.pager(bytes(256 * PAGE))
+    base = space.mmap(0, 256 * PAGE, PROT_READ, MAP_PRIVATE, pager)
+    space.madvise(base, 256 * PAGE, MADV_WILLNEED)
+    assert 0 < len(pager.pages) < 64
+    assert memory.frames.free_count == LOW_FRAMES - 1
+
+
+def test_willneed_leaves_the_holes_of_a_file_in_memory() -> None:
+    memory = Memory()
+    space = memory.space()
+    pager = memory.pager(bytes(3 * PAGE), writes_back=False)
+    base = space.mmap(0, 3 * PAGE, PROT_READ, MAP_SHARED, pager)
+    space.madvise(base, 3 * PAGE, MADV_WILLNEED)
+    assert not pager.pages

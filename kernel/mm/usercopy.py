@@ -19,8 +19,8 @@ from __future__ import annotations
 from struct import Struct
 from typing import Any, Final, Protocol
 
-from kernel.abi.errors import E2BIG, EFAULT, EINVAL, ENAMETOOLONG, ENOMEM
-from kernel.mm.fault import ACCESS_READ, ACCESS_WRITE, FAULT_OOM, VERDICT_NAMES
+from kernel.abi.errors import E2BIG, EFAULT, EINVAL, ENAMETOOLONG
+from kernel.mm.fault import ACCESS_READ, ACCESS_WRITE, VERDICT_NAMES
 from kernel.mm.page_table import FRAME_BITS, leaf_index
 from kernel.mm.physical import CODE, PAGE_MASK, PAGE_SHIFT, PAGE_SIZE, PhysicalMemory
 from kernel.mm.ranges import PTE_ACCESSED, PTE_COW, PTE_DIRTY, PTE_EXEC, PTE_READ, PTE_WRITE
@@ -53,7 +53,8 @@ class UserMemory:
     """Guest bytes of one address space: ``task.mem``.
 
     All methods raise EFAULT for addresses the program may not access that way, whole or in part;
-    reads of length 0 succeed anywhere.
+    reads of length 0 succeed anywhere.  A page that no frame is left for is EFAULT too, as in
+    Linux: callers that ignore a bad address must not fall over a full machine.
     """
 
     __slots__ = ("_bytes", "_flags", "_leaves", "_ram", "_space", "_words")
@@ -151,8 +152,6 @@ class UserMemory:
         if not _allows(entry, access):
             verdict = space.fault(address, access, True)
             if verdict:
-                if verdict == FAULT_OOM:
-                    raise ENOMEM(f"no frame left for address {address:#x}")
                 raise EFAULT(f"address {address:#x}: {VERDICT_NAMES[verdict]}")
             index = leaf_index(words, space.root, address >> PAGE_SHIFT)
             entry = words[index]

@@ -6,8 +6,10 @@ sending signals itself has to tell parents (SIGCONT).
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from kernel.abi.errors import EAGAIN
 from kernel.abi.signals import (
     CLD_CONTINUED,
     CLD_DUMPED,
@@ -68,7 +70,8 @@ def notify_exit(group: ThreadGroup, send: Send) -> bool:
             signo = 0
     if signo:
         code, status = exit_code(group.status)
-        send(parent, child_info(group, code, status, signo))
+        with suppress(EAGAIN):  # a real-time signal, and the parent's queue is full: it is lost
+            send(parent, child_info(group, code, status, signo))
     return reap
 
 

@@ -25,6 +25,7 @@ from kernel.abi.process import (
 from kernel.abi.signals import (
     CLD_EXITED,
     CLD_KILLED,
+    NSIG,
     SA_NOCLDWAIT,
     SA_RESTORER,
     SIG_IGN,
@@ -37,14 +38,14 @@ from kernel.abi.signals import (
     SIGTERM,
     SIGUSR1,
 )
-from kernel.cred import RLIMIT_CORE, RLIMIT_NPROC
+from kernel.cred import RLIMIT_CORE, RLIMIT_NPROC, RLIMIT_SIGPENDING
 from kernel.task import clone
 from kernel.task.actions import Action
 from kernel.task.exit import exit_process
 from kernel.task.jobs import set_process_group
 from kernel.task.siginfo import SigInfo
 from kernel.task.signals import force_signal, send_to_group
-from kernel.task.wait import Choice, Report, wait_for
+from kernel.task.wait import WAIT_ALL, Choice, Report, wait_for
 from tests.support.tasks import World
 
 if TYPE_CHECKING:
@@ -321,3 +322,14 @@ def test_death_in_a_sleep_is_told_before_the_end() -> None:
     world.run_all()
     assert seen == [("no return", 2), ("end", SIGTERM)]
     assert child.group.parent is world.kernel.init.group
+
+
+def test_a_full_signal_queue_of_the_parent_does_not_keep_a_child_alive() -> None:
+    world = World()
+    world.program.blocked = 1 << (NSIG - 1)
+    world.program.limits.values[RLIMIT_SIGPENDING] = (0, 0)
+    pid = clone.clone(world.program, clone.Request(0, NSIG))
+    assert isinstance(pid, int)
+    end(world.kernel.tasks[pid], 0)
+    assert not world.program.group.pending.has(NSIG)
+    assert reported(wait(world, WEXITED | WAIT_ALL)) == (pid, 0)

@@ -16,10 +16,18 @@ class Row(NamedTuple):
     path: str
     microseconds: float
     budget: float
+    """0: there is none."""
+    qemu: float | None = None
+    """The same operation under qemu-user, where that was measured."""
 
     def __str__(self) -> str:
-        verdict = "under" if self.microseconds <= self.budget else "OVER"
-        return f"{self.path:<52} {self.microseconds:9.3f} µs  budget {self.budget:8.1f}  {verdict}"
+        text = f"{self.path:<58} {self.microseconds:9.3f} µs"
+        if self.budget:
+            verdict = "under" if self.microseconds <= self.budget else "OVER"
+            text += f"  budget {self.budget:8.1f}  {verdict:<5}"
+        else:
+            text += " " * 24
+        return text if self.qemu is None else f"{text}  qemu-user {self.qemu:9.3f}"
 
 
 def measure(work: Callable[[int], object], operations: int, nothing: float = 0.0) -> float:

@@ -1,19 +1,26 @@
-/* calls NAME COUNT: do one operation COUNT times, print the nanoseconds of CPU and wall time each.
+/* calls NAME COUNT: do one operation COUNT times.
  *
- * The operations of the design's budgets; benchmarks/machine.py runs them.  CPU time is the
- * machine's own, so it is measured outside; here only the wall clock is read.
+ * The operations of the design's budgets and what programs do most; benchmarks/machine.py runs them
+ * and measures from outside.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PAGE 4096
@@ -96,7 +103,7 @@ static void execs(long n)
 static void transfers(long n)
 {
     static char block[65536];
-    int zero = open("/dev/zero", O_RDONLY), file = open("/tmp/bench", O_RDWR | O_CREAT, 0600);
+    int zero = open("/dev/zero", O_RDONLY), file = memfd_create("bench", 0);
     must(zero >= 0 && file >= 0, "open");
     while (n--) {
         must(read(zero, block, sizeof block) == sizeof block, "read");
@@ -147,6 +154,116 @@ static void futexes(long n)
     pthread_join(other, NULL);
 }
 
+static void *ends_at_once(void *argument) { return argument; }
+
+static void threads(long n)
+{
+    while (n--) {
+        pthread_t thread;
+        must(pthread_create(&thread, NULL, ends_at_once, NULL) == 0, "pthread_create");
+        pthread_join(thread, NULL);
+    }
+}
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+
+static void pass_on(int mine)
+{
+    pthread_mutex_lock(&lock);
+    while (turn != mine)
+        pthread_cond_wait(&changed, &lock);
+    turn = !mine;
+    pthread_cond_signal(&changed);
+    pthread_mutex_unlock(&lock);
+}
+
+static void *passes_back(void *count)
+{
+    for (long i = (long)count; i; i--)
+        pass_on(1);
+    return NULL;
+}
+
+static void conditions(long n)
+{
+    pthread_t other;
+    must(pthread_create(&other, NULL, passes_back, (void *)n) == 0, "pthread_create");
+    for (long i = 0; i < n; i++)
+        pass_on(0);
+    pthread_join(other, NULL);
+}
+
+/* A byte there and back through one stream whose two ends are here and in a child. */
+static void round_trips(int here, int there, long n)
+{
+    char byte = 0;
+    pid_t child = fork();
+    if (child == 0) {
+        while (n-- && read(there, &byte, 1) == 1)
+            must(write(there, &byte, 1) == 1, "write");
+        _exit(0);
+    }
+    for (long i = 0; i < n; i++)
+        must(write(here, &byte, 1) == 1 && read(here, &byte, 1) == 1, "round trip");
+    waitpid(child, NULL, 0);
+}
+
+static void socketpairs(long n)
+{
+    int pair[2];
+    must(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0, "socketpair");
+    round_trips(pair[0], pair[1], n);
+}
+
+static void tcp(long n)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t size = sizeof address;
+    int listener = socket(AF_INET, SOCK_STREAM, 0), here = socket(AF_INET, SOCK_STREAM, 0), one = 1;
+    must(bind(listener, (void *)&address, size) == 0 && listen(listener, 1) == 0, "listen");
+    must(getsockname(listener, (void *)&address, &size) == 0, "getsockname");
+    must(connect(here, (void *)&address, size) == 0, "connect");
+    int there = accept(listener, NULL, NULL);
+    must(there >= 0, "accept");
+    setsockopt(here, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    setsockopt(there, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    round_trips(here, there, n);
+}
+
+static void epolls(long n)
+{
+    int fds[64], all = epoll_create1(0);
+    for (int i = 0; i < 64; i++) {
+        struct epoll_event event = {.events = EPOLLIN, .data.fd = i};
+        fds[i] = eventfd(0, 0);
+        must(epoll_ctl(all, EPOLL_CTL_ADD, fds[i], &event) == 0, "epoll_ctl");
+    }
+    while (n--) {
+        eventfd_t value = 1;
+        struct epoll_event event;
+        must(write(fds[n & 63], &value, 8) == 8, "write");
+        must(epoll_wait(all, &event, 1, -1) == 1 && event.data.fd == (int)(n & 63), "epoll_wait");
+        must(read(fds[n & 63], &value, 8) == 8, "read");
+    }
+}
+
+static void caught(int signo) { (void)signo; }
+
+static void signals(long n)
+{
+    signal(SIGUSR1, caught);
+    for (pid_t self = getpid(); n--;)
+        kill(self, SIGUSR1);
+}
+
+static void clocks(long n)
+{
+    struct timespec time;
+    while (n--)
+        clock_gettime(CLOCK_MONOTONIC, &time);
+}
+
 static const struct {
     const char *name;
     void (*run)(long);
@@ -154,6 +271,8 @@ static const struct {
     {"nothing", nothing}, {"getpid", getpids}, {"one_page", one_page}, {"faults", faults},
     {"unmap_beside_big", unmap_beside_big}, {"fork", forks}, {"big_fork", big_forks},
     {"exec", execs}, {"transfer", transfers}, {"pipe", pipes}, {"futex", futexes},
+    {"thread", threads}, {"condition", conditions}, {"socketpair", socketpairs}, {"tcp", tcp},
+    {"epoll", epolls}, {"signal", signals}, {"clock", clocks},
 };
 
 int main(int argc, char **argv)

@@ -108,7 +108,8 @@ def root_entries() -> Iterator[RootEntry]:
     """The roots of the list, one entry per CPU."""
     for row in _table()["root"]:
         for cpu in row["cpus"]:
-            yield RootEntry(row["name"], cpu, tuple(row["packages"]), row["tests"])
+            packages = [name.format(gnu_cpu=cpu.replace("_", "-")) for name in row["packages"]]
+            yield RootEntry(row["name"], cpu, tuple(packages), row["tests"])
 
 
 def wheel_entries() -> Iterator[WheelEntry]:

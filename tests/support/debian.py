@@ -14,27 +14,32 @@ from tools.fetch import root_directory
 SCRIPTS = Path(userland.__file__).parent / "scripts"
 
 
-def debian_root(arch: str) -> Path:
-    """The root of that CPU; nobody writes to it, all tests share it."""
-    root = root_directory("debian", arch)
+def debian_root(name: str, arch: str) -> Path:
+    """The root of that name and CPU; nobody writes to it, all tests share it."""
+    root = root_directory(name, arch)
     if root is None:
-        cannot_run("the root of Debian packages is not fetched (make fetch)")
+        cannot_run(f"the root {name} of Debian packages is not fetched (make fetch)")
     return root
 
 
 def in_debian(
-    arch: str, program: str, *args: str, volumes: tuple[Volume, ...] = (), **options: Any
+    arch: str,
+    program: str,
+    *args: str,
+    root: str = "debian",
+    volumes: tuple[Volume, ...] = (),
+    **options: Any,  # Any: the fields of RunConfig, which checks them
 ) -> GuestResult:
     """Run a program of the root, read-only, with an empty /tmp; our scripts are in /scripts."""
     return run_guest(
         program,
         *args,
         arch=arch,
-        rootfs=str(debian_root(arch)),
+        rootfs=str(debian_root(root, arch)),
         read_only=True,
         tmpfs=(TmpfsMount(b"/tmp"),),
         volumes=(Volume(str(SCRIPTS), b"/scripts", read_only=True), *volumes),
         workdir=b"/tmp",
-        timeout=120.0,
+        timeout=300.0,
         **options,
     )

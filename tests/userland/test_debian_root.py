@@ -65,6 +65,24 @@ int main(int argc, char **argv)
     return 3;
 }
 """
+MAKEFILE = """all: dynamic static shared
+dynamic: hello.o
+\t$(CC) -pthread -o $@ $<
+static: hello.o
+\t$(CC) -static -pthread -o $@ $<
+shared: main.o libown.so
+\t$(CC) -o $@ $< -L. -lown '-Wl,-rpath,$$ORIGIN'
+libown.so: hello.c
+\t$(CC) $(CFLAGS) -shared -fPIC -Dmain=other -o $@ $<
+"""
+MAIN = "int other(int, char **);\nint main(int argc, char **argv) { return other(argc, argv); }\n"
+MADE = """dynamic 13 123 0.333333
+3
+static 12 123 0.333333
+3
+shared 12 123 0.333333
+3
+"""
 
 
 def lines(words: str) -> str:
@@ -135,6 +153,20 @@ def test_compiled_in_memory_needs_the_exception_from_w_xor_x(arch: str, tmp_path
     assert b"mprotect failed" in refused.stderr
     allowed = in_debian(arch, *command, volumes=sources, allow_wx=True)
     assert (allowed.text, allowed.stderr, allowed.status) == ("now 9 123 0.333333\n", b"", 3)
+
+
+@pytest.mark.guest
+@pytest.mark.slow
+@pytest.mark.row("R11")
+def test_gcc_and_make(arch: str, tmp_path: Path) -> None:
+    """The preprocessor, cc1, as, collect2, ld: four ways to the same program, in parallel."""
+    for name, text in (("hello.c", C_PROGRAM), ("main.c", MAIN), ("Makefile", MAKEFILE)):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    script = "cp /src/* . && make -s -j3 CC=gcc-12 CFLAGS='-O2 -DTHREADS -w' || exit 9; "
+    script += "for p in dynamic static shared; do ./$p $p; echo $?; done"
+    sources = (Volume(str(tmp_path), b"/src", read_only=True),)
+    result = in_debian(arch, "/bin/sh", "-c", script, root="gcc", volumes=sources)
+    assert (result.text, result.stderr, result.status) == (MADE, b"", 0)
 
 
 @pytest.mark.guest

@@ -1,0 +1,1 @@
+"""Tests of kernel.net: streams against bytes, ports against the rules, files on their way."""

@@ -269,8 +269,18 @@ class Values:
         return self.place(struct.pack("<3Q", first, first + 5, 0))
 
     def clone_flags(self) -> int:
-        """What fork and vfork ask for, and pieces of it."""
-        return self.random.choice((17, 17, 0x1200011, 0x4111, 0x4000 | 17, 0x900 | 17, 0))
+        """What fork, vfork and threads ask for, and pieces of it."""
+        forms = (17, 17, 0x1200011, 0x4111, 0x4000 | 17, 0x50F00, 0x50F00, 0x3D0F00, 0x7D0F00)
+        return self.random.choice((*forms, 0x900 | 17, 0))
+
+    def clone_args(self) -> int:
+        """clone3's structure."""
+        flags = self.random.choice((0, 0, 0x4100, 0x50F00, 0x50F00, 0x100000000, 0x900))
+        signal = 17 if not flags & 0x10000 or self.random.random() < 0.1 else 0
+        stack = self.random.choice((0, ARENA))
+        size = self.random.choice((64, 80, 88, 88))
+        fields = (flags, 0, ARENA, ARENA + 64, signal, stack, 4096 if stack else 0, 0, 0, 0, 0)
+        return self.place(structs.CLONE_ARGS.pack(*fields), size)
 
     def limit(self) -> int:
         """NULL or a limit that leaves room."""
@@ -355,6 +365,7 @@ MAKERS: dict[str, Callable[[Values], int]] = {
     "addr": Values.address,
     "map_flags": Values.map_flags,
     "clone_flags": Values.clone_flags,
+    "*clone_args": Values.clone_args,
     "*rlimit": Values.limit,
     "*offset": Values.offset_pointer,
     "*offset_inout": Values.offset_pointer,

@@ -51,6 +51,8 @@ LIFETIME = 300
 """Calls after which a process is ended, so that what it broke for itself does not last."""
 FAMILY = 6
 """At most so many processes at a time: fork bombs are somebody else's test."""
+CROWD = 20
+"""The same for tasks, threads among them."""
 STEERING = 0.2
 """The share of calls that are chosen among those that have not worked yet."""
 CENTURY = 100 * 365 * 86_400 * 1_000_000_000
@@ -315,7 +317,7 @@ class World:
         """Number and registers for the task that has this context."""
         task = next(t for t in self.system.tasks.values() if t.context is context)
         self._ages[task.tid] += 1
-        crowded = len(living_processes(self.system)) > FAMILY
+        crowded = len(living_processes(self.system)) > FAMILY or len(self.system.tasks) > CROWD
         if self._ages[task.tid] > LIFETIME or (crowded and self.random.random() < 0.3):
             self._ages[task.tid] = 0
             return self.table.numbers["exit_group"], [self.random.randrange(256), 0, 0, 0, 0, 0]

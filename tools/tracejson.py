@@ -110,8 +110,8 @@ class _Writer:
             self.lines.begin(tid)
             self.lines.write(f"{event['name']}({text['entry'] or ''}")
         self.lines.write(text["exit"])
-        mark = f" ({event['injected']})" if event["injected"] else ""
-        self.lines.result(text["result"] + mark)
+        marks = "".join(f" ({word})" for word in event["injected"] or ())
+        self.lines.result(text["result"] + marks)
         for frame in event["stack"] or ():
             self.lines.note(f" > {frame}")
         for line in self.open.pop(tid, ()):

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 Entry = Callable[["Task", memoryview], Any]
 """entry(task, trap words) -> int | NO_RETURN_VALUE | generator."""
 
-Hook = Callable[["Task", int, "tuple[int, ...]"], "int | None"]
-"""hook(task, number, args) -> None to let the call go on, or a result in its place."""
+Hook = Callable[["Task", int, "tuple[int, ...]"], Any]
+"""hook(task, number, args) -> None to let the call go on, or what an entry may give in its place: a
+result, or a generator that the call sleeps in."""
 
 
 class SyscallTable(Protocol):
@@ -103,7 +104,7 @@ class ObservedEntries:
             self.leave(task, number, args, result, "")
         return result
 
-    def _hooked(self, task: Task, number: int, args: tuple[int, ...]) -> int | None:
+    def _hooked(self, task: Task, number: int, args: tuple[int, ...]) -> Any:
         for hook in self.hooks.get(number, ()):
             result = hook(task, number, args)
             if result is not None:

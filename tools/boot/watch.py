@@ -53,11 +53,15 @@ class Watchers:
         self._tracing = set_up(options, table, sorted_tasks(self._machine))
         for observer in self._tracing.observers:
             self._machine.attach(observer)
+        if self._tracing.tampering is not None:
+            self._tracing.tampering.install(self._machine)
 
     def _detach(self) -> None:
         if self._tracing is not None:
             for observer in self._tracing.observers:
                 self._machine.detach(observer)
+            if self._tracing.tampering is not None:
+                self._tracing.tampering.active = False
             self._tracing.finish()
             self._tracing = None
 

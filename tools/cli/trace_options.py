@@ -19,6 +19,7 @@ QUALIFIERS: Final = frozenset(
 )
 # What our tracer can do of them.
 SUPPORTED_QUALIFIERS: Final = frozenset(["trace", "t", "signal", "signals", "s", "status"])
+INJECTIONS: Final = frozenset(["inject", "fault"])
 
 
 @dataclass(slots=True)
@@ -53,6 +54,9 @@ def _expression(draft: TraceDraft, value: str) -> None:
     qualifier, equals, _ = value.partition("=")
     if equals and qualifier not in QUALIFIERS:
         raise ValueError(f"{qualifier!r} is no qualifier of strace's; use --env {value}")
+    if qualifier in INJECTIONS and equals:
+        _inject(draft, value if qualifier == "fault" else value.partition("=")[2])
+        return
     if equals and qualifier not in SUPPORTED_QUALIFIERS:
         raise ValueError(f"the qualifier {qualifier!r} is not supported")
     draft.trace = replace(draft.shown, expressions=(*draft.shown.expressions, value))
@@ -82,6 +86,10 @@ def _user_stacks(draft: TraceDraft, _: str) -> None:
     draft.trace = replace(draft.shown, stacks=True)
 
 
+def _inject(draft: TraceDraft, value: str) -> None:
+    draft.trace = replace(draft.shown, injections=(*draft.shown.injections, value))
+
+
 STRACE_OPTIONS: Final[tuple[Option[TraceDraft], ...]] = (
     Option(("-f",), "", "follow the program's children", _follow),
     Option(("-ff",), "", "the same; with -o FILE, one FILE.PID per task", _separate),
@@ -96,6 +104,7 @@ STRACE_OPTIONS: Final[tuple[Option[TraceDraft], ...]] = (
     Option(("-ttt",), "", "in seconds since the epoch", lambda d, _: _stamp(d, "ttt")),
     Option(("-r",), "", "the time since the line before", lambda d, _: _stamp(d, "r")),
     Option(("-y",), "", "the path behind each descriptor", _paths),
+    Option(("--inject",), "SET:HOW", "tamper: error= retval= signal= delay_enter= when=", _inject),
     Option(("-k",), "", "the user's call stack after each call", _user_stacks),
 )
 

@@ -1,21 +1,273 @@
-"""Tampering with system calls: ``--inject``, with strace's grammar (strace(1), Tampering)."""
+"""Tampering with system calls: ``--inject``, with strace's grammar (strace(1), Tampering).
+
+``SET[:error=E|:retval=N][:signal=SIG][:delay_enter=T][:delay_exit=T][:when=FIRST[..LAST][+[STEP]]]``
+
+A call with ``error`` or ``retval`` is not made; its result is invented.  ``when`` counts the calls
+of each task separately.  Times are microseconds, or carry a unit: s, ms, us, ns.
+
+Unlike strace's, a delay is not the whole tracer's: the task sleeps and others go on.  A signal ends
+a delay early.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from kernel.abi.errors import BY_NAME, BY_NUMBER, ERESTARTNOINTR, KernelError, Restart
+from kernel.abi.results import NO_RETURN_VALUE
+from kernel.events import Observer
+from kernel.task.siginfo import SigInfo
+from kernel.task.signals import send_to_task
+from kernel.wait import Interrupted, Sleep
+from tools.tracer.filters import FilterError, parse_signals, parse_trace
+
+if TYPE_CHECKING:
+    from kernel.machine.loop import Machine
+    from kernel.task.task import Task
+    from syscalls.table import SyscallTable
+
+LARGEST_WHEN: Final = 0xFFFF
+MAX_ERRNO: Final = 4095
+TRAP_WORDS: Final = 16
+UNITS: Final = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1000, "ns": 1, "": 1000}
+INJECTED: Final = "INJECTED"
+DELAYED: Final = "DELAYED"
+
 
 class Marks:
-    """What was done to the call a task is in: ``INJECTED``, ``DELAYED``, or nothing."""
+    """What was done to the call a task is in: ``INJECTED``, ``DELAYED``, both or nothing."""
 
     def __init__(self) -> None:
-        self._marks: dict[int, str] = {}
+        self._marks: dict[int, tuple[str, ...]] = {}
 
-    def of(self, tid: int) -> str:
-        """The word that the end of the trace line carries."""
-        return self._marks.get(tid, "")
+    def of(self, tid: int) -> tuple[str, ...]:
+        """The words that the end of the trace line carries."""
+        return self._marks.get(tid, ())
 
-    def set(self, tid: int, word: str) -> None:
+    def set(self, tid: int, words: tuple[str, ...]) -> None:
         """For the call the task is entering."""
-        if word:
-            self._marks[tid] = word
+        if words:
+            self._marks[tid] = words
         else:
             self._marks.pop(tid, None)
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """Which of a task's calls: from ``first``, every ``step``-th, to ``last``."""
+
+    first: int = 1
+    last: int = 1 << 62
+    step: int = 1
+
+    def hits(self, count: int) -> bool:
+        """Is the ``count``-th call meant?  Counted from 1."""
+        return self.first <= count <= self.last and not (count - self.first) % self.step
+
+
+@dataclass(slots=True)
+class Injection:
+    """One ``--inject``.  ``counts``: calls so far by (tid, number)."""
+
+    names: frozenset[str]
+    result: int | None = None
+    signal: int | None = None
+    delay_enter: int = 0
+    delay_exit: int = 0
+    when: When = field(default_factory=When)
+    counts: dict[tuple[int, int], int] = field(default_factory=dict)
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """How a line with it ends."""
+        injected = (INJECTED,) if self.result is not None else ()
+        return (*injected, DELAYED) if self.delay_enter or self.delay_exit else injected
+
+    def hits(self, tid: int, number: int) -> bool:
+        """Count one call; is it to be tampered with?"""
+        count = self.counts.get((tid, number), 0) + 1
+        self.counts[tid, number] = count
+        return self.when.hits(count)
+
+
+def parse_injection(text: str, known: Iterable[str], *, fault: bool = False) -> Injection:
+    """From the value of ``--inject``; ``fault``: of ``-e fault``, whose error is ENOSYS if unsaid.
+
+    FilterError: strace would refuse it too.
+    """
+    names, *options = text.split(":")
+    found = Injection(parse_trace(names, known))
+    seen: set[str] = set()
+    for option in options:
+        key, _, value = option.partition("=")
+        if key in seen or (key in ("error", "retval") and seen & {"error", "retval"}):
+            raise FilterError(f"invalid inject argument {text!r}: {key!r} once too often")
+        seen.add(key)
+        if not _apply(found, key, value) or (fault and key not in ("error", "when")):
+            raise FilterError(f"invalid inject argument {text!r}: {option!r}")
+    if fault and found.result is None:
+        found.result = -BY_NAME["ENOSYS"].errno
+    if not seen - {"when"} and not fault:
+        raise FilterError(f"invalid inject argument {text!r}: it does nothing")
+    return found
+
+
+def _apply(found: Injection, key: str, value: str) -> bool:
+    """One ``key=value``; False if it cannot be meant."""
+    if key == "error":
+        error = BY_NUMBER.get(int(value)) if value.isdecimal() else BY_NAME.get(value.upper())
+        if value.isdecimal() and 0 < int(value) <= MAX_ERRNO:
+            found.result = -int(value)
+        elif error is not None and error.errno < 512:
+            found.result = -error.errno
+        else:
+            return False
+        return True
+    if key == "retval":
+        found.result = _number(value)
+        return found.result is not None
+    if key == "signal":
+        found.signal = _signal(value)
+        return found.signal is not None
+    if key in ("delay_enter", "delay_exit"):
+        delay = _delay(value)
+        setattr(found, key, delay or 0)
+        return delay is not None
+    when = _when(value) if key == "when" else None
+    found.when = when or found.when
+    return when is not None
+
+
+def _number(text: str) -> int | None:
+    """Not negative, and within a register."""
+    try:
+        value = int(text, 0)
+    except ValueError:
+        return None
+    return value if 0 <= value < 1 << 63 else None
+
+
+def _signal(text: str) -> int | None:
+    if text in ("", "all", "none") or "," in text or text.startswith("!"):
+        return None
+    try:
+        (number,) = parse_signals(text)
+    except FilterError:
+        return None
+    return number
+
+
+def _delay(text: str) -> int | None:
+    """Nanoseconds."""
+    match = re.fullmatch(r"(\d+)(s|ms|us|ns|)", text, re.ASCII)
+    return int(match[1]) * UNITS[match[2]] if match is not None else None
+
+
+def _when(text: str) -> When | None:
+    """``FIRST[..LAST][+[STEP]]``."""
+    match = re.fullmatch(r"(\d+)(?:\.\.(\d+))?(\+(\d+)?)?", text, re.ASCII)
+    if match is None:
+        return None
+    first = int(match[1])
+    last = int(match[2]) if match[2] else None
+    step = int(match[4]) if match[4] else 1
+    if not 0 < first <= LARGEST_WHEN or not 0 < step <= LARGEST_WHEN:
+        return None
+    if last is not None and not first <= last <= LARGEST_WHEN:
+        return None
+    if last is None:
+        last = 1 << 62 if match[3] else first
+    return When(first, last, step)
+
+
+class Tampering(Observer["Task"]):
+    """The injections of one run, as hooks of a machine.
+
+    ``_root``: without ``-f``, only this process is tampered with; the first that executes.
+    """
+
+    def __init__(
+        self, injections: list[Injection], table: SyscallTable, marks: Marks, *, follow: bool
+    ) -> None:
+        self.active = True
+        self._injections = injections
+        self._table = table
+        self._marks = marks
+        self._follow = follow
+        self._root: int | None = None
+
+    def install(self, machine: Machine) -> None:
+        """Stand before each call that an injection names."""
+        names = frozenset().union(*(i.names for i in self._injections))
+        for name in sorted(names):
+            machine.hook(self._table.numbers[name], self._hook)
+
+    def exec(self, task: Task, path: bytes, argv: tuple[bytes, ...]) -> None:
+        """The first is the program's."""
+        if self._root is None:
+            self._root = task.tgid
+
+    def _hook(self, task: Task, number: int, args: tuple[int, ...]) -> Any:
+        """The result in place of the call's, a generator that sleeps, or None."""
+        if not self.active or not (self._follow or task.tgid == self._root):
+            return None
+        found = self._find(task.tid, number)
+        self._marks.set(task.tid, found.marks if found is not None else ())
+        if found is None:
+            return None
+        if found.signal is not None:
+            send_to_task(task, SigInfo(found.signal))
+        if found.delay_enter or found.delay_exit:
+            return self._delayed(task, number, args, found)
+        return found.result
+
+    def _find(self, tid: int, number: int) -> Injection | None:
+        """The last of the injections that name the call: as in strace, it replaces the others."""
+        name = self._table.name(number)
+        meant = [i for i in self._injections if name in i.names]
+        return meant[-1] if meant and meant[-1].hits(tid, number) else None
+
+    def _delayed(
+        self, task: Task, number: int, args: tuple[int, ...], found: Injection
+    ) -> Generator[Sleep, bool, Any]:
+        """Sleep, make the call or invent its result, sleep."""
+        patient = True
+        if found.delay_enter:
+            patient = yield from _pause(task, found.delay_enter)
+        error: KernelError | None = None
+        result: Any = found.result
+        if result is None:
+            try:
+                result = self._call(task, number, args)
+                if result.__class__ is not int and result is not NO_RETURN_VALUE:
+                    if not patient:  # interrupted already: no other sleep is allowed
+                        result.close()
+                        raise ERESTARTNOINTR("a signal came in the delay")
+                    result = yield from result
+            except Restart:
+                raise
+            except KernelError as raised:
+                error = raised
+        if found.delay_exit and patient and not task.dead:
+            yield from _pause(task, found.delay_exit)
+        if error is not None:
+            raise error
+        return result
+
+    def _call(self, task: Task, number: int, args: tuple[int, ...]) -> Any:
+        trap = memoryview(bytearray(8 * TRAP_WORDS)).cast("Q")
+        for index, word in enumerate((number, *args)):
+            trap[index] = word
+        return self._table.entries[number](task, trap)
+
+
+def _pause(task: Task, nanoseconds: int) -> Generator[Sleep, bool, bool]:
+    """Sleep that long; False if a signal came."""
+    try:
+        yield Sleep((), task.kernel.clock.monotonic() + nanoseconds)
+    except Interrupted:
+        return False
+    return True

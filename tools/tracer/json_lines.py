@@ -243,8 +243,8 @@ class JsonTracer(Observer["Task"]):
         event["reason"] = reason or None
         event["duration"] = task.kernel.clock.monotonic() - entered.started
         event["return_path"] = _returned_path(call)
-        mark = self._marks.of(task.tid) if self._marks is not None else ""
-        event["injected"] = mark or None
+        marks = self._marks.of(task.tid) if self._marks is not None else ()
+        event["injected"] = list(marks) or None
         event["stack"] = entered.stack
         event["text"] = {
             "entry": None if late else entered.entry,

@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING
 
 from tools.errors import DioramaError
 from tools.tracer.filters import Filter, FilterError
-from tools.tracer.inject import Marks
+from tools.tracer.inject import Injection, Marks, Tampering, parse_injection
 from tools.tracer.json_lines import JsonTracer
 from tools.tracer.raw import RawTracer
 from tools.tracer.stacks import Stacks
@@ -78,6 +78,7 @@ class Tracing:
     summary: Summary | None = None
     output: Output = field(default_factory=lambda: Output(sys.stderr))
     files: list[Output] = field(default_factory=list)
+    tampering: Tampering | None = None
     closers: list[Callable[[], None]] = field(default_factory=list)
 
     def finish(self) -> None:
@@ -105,6 +106,10 @@ def set_up(options: TraceOptions, table: SyscallTable, tasks: Iterable[Task] = (
         raise DioramaError(str(error)) from None
     tracing = Tracing()
     marks = Marks()
+    injections = _injections(options, names)
+    if injections:
+        tracing.tampering = Tampering(injections, table, marks, follow=options.follow)
+        tracing.observers.append(tracing.tampering)
     if options.output is not None and not options.separate_files:
         tracing.output = _create(options.output)
         tracing.output.check()
@@ -120,6 +125,17 @@ def set_up(options: TraceOptions, table: SyscallTable, tasks: Iterable[Task] = (
                 if task.comm:
                     printer.follow(task)
     return tracing
+
+
+def _injections(options: TraceOptions, names: Iterable[str]) -> list[Injection]:
+    """``--inject`` and ``-e fault``, parsed."""
+    try:
+        return [
+            parse_injection(text.removeprefix("fault="), names, fault=text.startswith("fault="))
+            for text in options.injections
+        ]
+    except FilterError as error:
+        raise DioramaError(str(error)) from None
 
 
 def _add_files(

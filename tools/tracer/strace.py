@@ -208,8 +208,7 @@ class StraceTracer(Observer["Task"]):
             lines.begin(tid)
             lines.write(call.notes)
         lines.write(exit_text(call))
-        mark = self._marks.of(tid) if self._marks is not None else ""
-        ending = f" ({mark})" if mark else ""
+        ending = "".join(f" ({word})" for word in self._marks.of(tid)) if self._marks else ""
         lines.result(result_text(call) + ending + self._duration(entered.started))
         for frame in entered.stack:
             lines.note(f" > {frame}")

@@ -11,6 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.oracles import cannot_run
+from tools.fetch import npm_directory
+from userland import build
+
 SCRIPT = """\
 date; sleep 3600; date
 for i in 1 2 3; do (sleep $i; echo done $i; cat /proc/uptime) & done; wait
@@ -46,6 +50,47 @@ def test_two_runs_give_the_same_trace(arch: str, tmp_path: Path) -> None:
     assert first == second
     assert b"Mon Jan  1 00:00:00 UTC 2024\nMon Jan  1 01:00:00 UTC 2024\ndone 1\n3601." in first
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def twice(program: Path, tmp_path: Path, *args: str) -> None:
+    """Run a program with threads twice; the traces, with times, must be equal."""
+    traces = []
+    for seed in ("1", "2"):
+        trace = tmp_path / f"trace{seed}"
+        done = subprocess.run(
+            [sys.executable, "-m", "diorama", "trace", "-f", "-ttt", "-T", "-o", str(trace),
+             "--deterministic", "--volume", f"{tmp_path}:/work", "--workdir", "/work",
+             str(program), *args],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            timeout=120,
+            check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        traces.append((done.stdout, trace.read_bytes()))
+        trace.unlink()
+    assert traces[0] == traces[1]
+
+
+@pytest.mark.guest
+@pytest.mark.row("T3")
+@pytest.mark.parametrize("arch", ["x86_64", "aarch64"])
+def test_go_is_deterministic(arch: str, tmp_path: Path) -> None:
+    place = npm_directory("esbuild", arch)
+    if place is None:
+        cannot_run("esbuild is not fetched (make fetch)")
+    (tmp_path / "a.js").write_text("import {b} from './b.js'; console.log(b + 1);\n")
+    (tmp_path / "b.js").write_text("export const b = 41;\n")
+    program = place / "package" / "bin" / "esbuild"
+    twice(program, tmp_path, "a.js", "--bundle", "--minify", "--log-level=error")
+
+
+@pytest.mark.guest
+@pytest.mark.parametrize("arch", ["x86_64", "aarch64"])
+@pytest.mark.parametrize("name", ["threads_sync", "threads_locks", "net_tcp"])
+def test_threads_and_sockets_are_deterministic(arch: str, name: str, tmp_path: Path) -> None:
+    twice(build.build(name, arch), tmp_path)
 
 
 @pytest.mark.guest

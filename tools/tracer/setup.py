@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
 
+from kernel.views.terminal.host_terminal import line_end
 from tools.errors import DioramaError
 from tools.tracer.filters import Filter, FilterError
 from tools.tracer.inject import Injection, Marks, Tampering, parse_injection
@@ -32,7 +33,7 @@ class Output:
     first failure is kept, the rest of the trace is lost, and ``close`` says so.
     """
 
-    __slots__ = ("_failure", "_file", "_name", "_partial")
+    __slots__ = ("_failure", "_file", "_name", "_partial", "_terminal")
 
     def __init__(
         self, file: IO[str] | None, name: str = "", failure: OSError | None = None
@@ -41,11 +42,14 @@ class Output:
         self._name = name  # '' for stderr, which stays open
         self._failure = failure
         self._partial = False
+        self._terminal = file is not None and not name and file.isatty()
 
     def write(self, text: str) -> None:
         """Take some text."""
         if self._file is None or self._failure is not None:
             return
+        if self._terminal:  # raw while a guest has it
+            text = text.replace("\n", line_end(2).decode())
         try:
             self._file.write(text)
         except OSError as error:

@@ -188,3 +188,14 @@ def test_a_background_job_writes_freely() -> None:
     with person("shell", "-q") as user:
         user.prompt()
         assert b"\r\nhi\r\n" in shell(user, b"echo hi & wait")
+
+
+@pytest.mark.parametrize("words", [("trace", "-f"), ("run", "-q", "--trace=raw")])
+def test_traces_lines_begin_at_the_left(words: tuple[str, ...]) -> None:
+    """The terminal is raw meanwhile: it wants its carriage returns from us."""
+    with person(*words, "busybox", "sh", "-c", "echo one | cat; :") as user:
+        shown = user.see(b"exit_group(")
+        shown += user.see(b"exit_group(")
+        assert user.wait() == 0
+    assert shown.count(b"\n") > 20
+    assert shown.count(b"\n") == shown.count(b"\r\n")

@@ -8,7 +8,7 @@ the same one or a copy.
 
 The life of a process, and the module that tells each part:
 
-    clone.py      fork, vfork: a new task beside its parent
+    clone.py      fork, vfork, threads: a new task beside its parent
     execve.py     a new program in an old task: the point of no return
     scheduler.py  who runs next; sleep.py: how a system call waits
     signals.py    a signal is sent: pending, ignored, or a reason to wake up
@@ -17,8 +17,10 @@ The life of a process, and the module that tells each part:
     wait.py       the parent asks how it went
 
 Pid 1 is a task without user code, the kernel's own reaper.  Jobs (process groups, sessions, the
-controlling terminal) are in jobs.py; credentials.py has the rules of setuid and its family;
-futex.py is the one lock primitive user code gets.
+controlling terminal) are in jobs.py; credentials.py has the rules of setuid and its family.
+Threads are tasks of one group: clone_forms.py says which combinations of sharing there are.
+futex.py is the one lock primitive user code gets, futex_pi.py the kind that lends priority to its
+owner, robust.py what becomes of locks whose owner dies.
 
 Every task that sleeps does so as (number, raw arguments, restart block): never a host thread or a
 Python frame that could not be rebuilt.  See sleep.py.

@@ -88,6 +88,7 @@ ROWS = {
     "threads_locks": ("K7", "X4"),
     "threads_sync": ("K7", "X4"),
     "threads_raw": ("X3", "X4"),
+    "threads_misc": ("K7", "X3"),
     "threads_cxx": ("K7", "X3"),
 }
 

@@ -32,6 +32,7 @@ from kernel.clock.clockids import (
     parse_cpu_clock,
     resolution,
 )
+from kernel.clock.timers import FOREVER
 from kernel.cred import CAP_SYS_TIME
 from kernel.task.cputime import check_cpu_clock, read_cpu_clock
 from kernel.task.usage import cpu_times
@@ -59,8 +60,6 @@ if TYPE_CHECKING:
         Zero,
     )
 
-FOREVER: Final = (1 << 63) - 1
-"""KTIME_MAX: later deadlines are cut to it."""
 NS_PER_TICK: Final = NSEC_PER_SEC // USER_HZ
 STA_UNSYNC: Final = 0x40
 

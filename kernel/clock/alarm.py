@@ -9,17 +9,15 @@ same: ``hrtimer_forward``.)
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from kernel.abi.clocks import CLOCK_REALTIME, CLOCK_REALTIME_ALARM
+from kernel.clock.timers import FOREVER
 from kernel.wait import Watcher
 
 if TYPE_CHECKING:
     from kernel.clock.clock import Clock
     from kernel.clock.timers import Timer, Timers
-
-FOREVER: Final = (1 << 63) - 1
-"""KTIME_MAX: later times are cut to it."""
 
 
 class Alarm:

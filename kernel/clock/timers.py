@@ -11,6 +11,8 @@ from collections.abc import Callable
 from typing import Final
 
 _SWEEP_AT_LEAST: Final = 64
+FOREVER: Final = (1 << 63) - 1
+"""KTIME_MAX: a deadline there or later never comes.  That is 292 years after boot."""
 
 
 class Timer:
@@ -83,11 +85,11 @@ class Timers:
         return all(timer.callback is None or timer.watchdog for timer in self._heap)
 
     def next_deadline(self) -> int | None:
-        """When the next timer is due, or None if there is none."""
+        """When the next timer is due, or None if there is none, or none that ever will be."""
         heap = self._heap
         while heap:
             if heap[0].callback is not None:
-                return heap[0].deadline
+                return heap[0].deadline if heap[0].deadline < FOREVER else None
             heapq.heappop(heap)
             self._cancelled -= 1
         return None

@@ -17,6 +17,7 @@ from kernel.abi.errors import (
     ENOTDIR,
     EPERM,
     ETXTBSY,
+    KernelError,
 )
 from kernel.abi.files import (
     IN_MODIFY,
@@ -154,17 +155,27 @@ def open_existing(caller: Caller, path: Path, flags: int) -> OpenFile | Blocking
         if inode.sb.watched:
             notify_file(path.dentry, IN_OPEN)
         return file
-    if flags & O_ACCMODE and inode.writers < 0:
+    if inode.writers < 0:
         raise ETXTBSY("a running program")
     file = inode.open(caller, path, flags & _FORGOTTEN)
     if inode.sb.watched:
         notify_file(path.dentry, IN_OPEN)
-    if flags & O_TRUNC and inode.mode & S_IFMT == S_IFREG:
+    if flags & O_TRUNC and inode.mode & S_IFMT == S_IFREG and isinstance(file, OpenFile):
+        _truncate(caller, file)
+    return file
+
+
+def _truncate(caller: Caller, file: OpenFile) -> None:
+    """O_TRUNC.  Whoever refuses it (a sealed memfd, the host) undoes the opening."""
+    inode = file.inode
+    try:
         inode.truncate(0)
         if inode.mode & 0o6000:
             clear_setid(caller.cred, inode)
-        notify_file(path.dentry, IN_MODIFY)
-    return file
+    except KernelError:
+        file.close()
+        raise
+    notify_file(file.path.dentry, IN_MODIFY)
 
 
 def _may_open(caller: Caller, path: Path, inode: Inode, flags: int) -> None:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernel.clock import Timer, Timers
+from kernel.clock.timers import FOREVER
 
 
 def test_fires_in_order_of_deadline_then_of_adding() -> None:
@@ -21,6 +22,17 @@ def test_fires_in_order_of_deadline_then_of_adding() -> None:
     assert timers.expire(20) == 3
     assert fired == ["a", "b", "c"]
     assert timers.next_deadline() is None
+
+
+def test_what_is_due_after_the_end_of_time_is_never_due() -> None:
+    timers = Timers()
+    timers.add(FOREVER, lambda: None)
+    timers.add(1 << 90, lambda: None)
+    assert timers.next_deadline() is None
+    assert not timers.barren, "somebody still waits for the time"
+    assert timers.expire(FOREVER) == 0
+    timers.add(FOREVER - 1, lambda: None)
+    assert timers.next_deadline() == FOREVER - 1
 
 
 def test_cancel_is_true_once() -> None:

@@ -16,10 +16,13 @@ from kernel.abi.files import (
     MFD_ALLOW_SEALING,
     MFD_NOEXEC_SEAL,
     O_CREAT,
+    O_RDWR,
+    O_TRUNC,
 )
 from kernel.abi.memory import MAP_SHARED, PROT_READ, PROT_WRITE
 from kernel.fs.memfd import make_memfd, sealable
 from kernel.vfs.dentry import display_path
+from kernel.vfs.open import open_existing
 from kernel.vfs.openfile import OpenFile
 from tests.support.files import FakeCaller, FileWorld
 
@@ -112,3 +115,14 @@ def test_a_huge_hole_in_a_huge_mapping_takes_no_longer_than_its_pages(caller: Fa
     file.fallocate(caller, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, huge)
     assert (caller.mm.rss, file.inode.blocks) == (0, 0)
     assert caller.mem.read(base + huge // 2, 1) == b"\0"
+
+
+def test_a_refused_truncation_does_not_leave_the_file_open(caller: FakeCaller) -> None:
+    file = memfd(caller)
+    sealable(file).add_seals(F_SEAL_SHRINK)
+    opens = file.inode.opens
+    with pytest.raises(EPERM):
+        open_existing(caller, file.path, O_RDWR | O_TRUNC)
+    assert file.inode.opens == opens
+    file.drop()
+    assert not caller.kernel.frames.used_count - caller.mm.table_frames

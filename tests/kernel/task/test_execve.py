@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kernel.abi.errors import E2BIG, EACCES, EAGAIN, ELOOP, ENOENT, ENOEXEC, ENOMEM, ETXTBSY
-from kernel.abi.files import AT_FDCWD
+from kernel.abi.files import AT_FDCWD, O_RDWR, O_TRUNC, O_WRONLY
 from kernel.abi.memory import MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE
 from kernel.abi.process import CLONE_VFORK, CLONE_VM
 from kernel.abi.signals import SIG_DFL, SIG_IGN, SIGUSR1, SIGUSR2
@@ -23,6 +23,7 @@ from kernel.task.program import Image, Interpreter, Program
 from kernel.vfs.fdtable import FdTable
 from kernel.vfs.fscontext import FsContext
 from kernel.vfs.mount import MountTable
+from kernel.vfs.open import OpenHow, open_at
 from kernel.vfs.openfile import OpenFile
 from tests.support.tasks import World
 
@@ -138,6 +139,15 @@ def test_permissions_and_kinds(world: ExecWorld) -> None:
     inode.writers -= 1
     world.run(b"/busy")
     assert inode.writers == -1
+
+
+def test_a_running_program_is_not_truncated(world: ExecWorld) -> None:
+    inode = world.file(b"prog", b"GOOD")
+    world.run(b"/prog")
+    for flags in (O_TRUNC, O_WRONLY, O_RDWR | O_TRUNC):
+        with pytest.raises(ETXTBSY):
+            open_at(world.program, AT_FDCWD, b"/prog", OpenHow.from_flags(flags, 0))
+    assert inode.size == 4
 
 
 def test_the_running_program_is_given_back_when_its_last_user_ends(world: ExecWorld) -> None:

@@ -41,6 +41,7 @@ FAMILIES = (
     "memory",
     "messages",
     "mounts",
+    "mqueue",
     "ownership",
     "pidfd",
     "pipes",

@@ -27,6 +27,7 @@ from kernel.fs.root import fill_root, make_file, make_link
 from kernel.fs.tmpfs import Tmpfs, tmpfs_factory
 from kernel.vfs.create import mkdir_at, mknod_at
 from kernel.vfs.walk import DIRECTORY, FOLLOW, walk
+from kernel.views.mqueue import make_mqueue
 from kernel.views.procfs.root import make_procfs
 from kernel.views.sysfs import make_sysfs
 from kernel.views.terminal.drivers import Terminals
@@ -58,6 +59,8 @@ def lay_out_files(
     mounts.mount(make_sysfs(system, mounts), place(init, b"/sys", make=True), quiet)
     dev = place(init, b"/dev", make=True)
     mount_dev(mounts, dev, system.frames, now, terminals.devpts)
+    mqueue = place(init, b"/dev/mqueue", make=True)
+    mounts.mount(make_mqueue(system, mounts), mqueue, quiet)
     for extra in config.tmpfs:
         sb = Tmpfs(system.frames, mounts.new_dev(), now, extra.size)
         mounts.mount(sb, place(init, extra.path, make=True), MS_NOSUID | MS_NODEV)

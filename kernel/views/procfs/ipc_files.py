@@ -17,6 +17,7 @@ from kernel.abi.ipc import (
     SHMMAX,
     SHMMNI,
 )
+from kernel.views.mqueue import MSG_MAX, MSGSIZE_MAX, QUEUES_MAX
 from kernel.views.procfs.nodes import Factory, directory, text
 
 if TYPE_CHECKING:
@@ -93,6 +94,18 @@ def ipc_limits() -> dict[bytes, Factory]:
         b"shmmni": b"%d\n" % SHMMNI,
     }
     return {name: _constant(value) for name, value in limits.items()}
+
+
+def mqueue_limits() -> Factory:
+    """/proc/sys/fs/mqueue."""
+    limits = {
+        b"msg_default": MSG_MAX,
+        b"msg_max": MSG_MAX,
+        b"msgsize_default": MSGSIZE_MAX,
+        b"msgsize_max": MSGSIZE_MAX,
+        b"queues_max": QUEUES_MAX,
+    }
+    return directory({name: _constant(b"%d\n" % value) for name, value in limits.items()})
 
 
 def _constant(value: bytes) -> Factory:

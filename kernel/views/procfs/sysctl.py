@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from kernel.abi.errors import EINVAL, EPERM
 from kernel.cred import CAP_LAST, CAP_SYS_ADMIN
+from kernel.fs.inotify import MAX_QUEUED
 from kernel.mm.space import MAX_MAP_COUNT, MMAP_MIN_ADDR
 from kernel.vfs.fdtable import NR_OPEN
-from kernel.views.procfs.ipc_files import ipc_limits
+from kernel.views.procfs.ipc_files import ipc_limits, mqueue_limits
 from kernel.views.procfs.network_files import sysctl_net
 from kernel.views.procfs.nodes import Factory, Show, directory, text
 
@@ -119,6 +120,8 @@ def _vm() -> dict[bytes, Factory]:
 def _fs() -> dict[bytes, Factory]:
     return {
         b"file-max": _number(FILE_MAX),
+        b"inotify": directory({b"max_queued_events": _number(MAX_QUEUED)}),
+        b"mqueue": mqueue_limits(),
         b"nr_open": _number(NR_OPEN),
         b"overflowgid": _number(OVERFLOW_ID),
         b"overflowuid": _number(OVERFLOW_ID),

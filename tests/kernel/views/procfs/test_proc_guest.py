@@ -55,6 +55,6 @@ def test_values_change_with_the_state(arch: str) -> None:
     assert result.text.splitlines() == [
         "/tmp", "Umask:\t0022", "Umask:\t0077", "0", "1", "2", "7", "/etc/passwd", "pos:\t30",
         "Max open files            77                   77                   files     ",
-        "SigIgn:\t0000000000000204", "counted", "7", "1", "other",
+        "SigIgn:\t0000000000000204", "counted", "8", "1", "other",
         "/bin/busybox^@cat^@-A^@/proc/self/cmdline^@/proc/self/environ^@X=1^@Y=2^@",
     ]  # fmt: skip

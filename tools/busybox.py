@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from tools.cache import cache_directory
 from tools.debian import FetchFailed, fetch_packages, package_directory
 
 PACKAGE: Final = "busybox-static"
@@ -67,7 +68,11 @@ def find_busybox(arch: str) -> Path:
             "set $BUSYBOX to a static one"
         )
     print(f"diorama: fetching Debian's {PACKAGE} for {arch}", file=sys.stderr, flush=True)
-    return fetch_packages([PACKAGE], arch)[PACKAGE] / PATH_IN_PACKAGE
+    try:
+        return fetch_packages([PACKAGE], arch)[PACKAGE] / PATH_IN_PACKAGE
+    except OSError as error:
+        where = error.filename or cache_directory()
+        raise FetchFailed(f"cannot keep {PACKAGE} in {where}: {error.strerror}") from None
 
 
 def _usable(chosen: str, arch: str) -> Path:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from tools.cache import cache_directory, install_file
@@ -24,5 +25,6 @@ def applet_links(busybox: str, list_applets: Callable[[str], bytes]) -> list[byt
         listing = cached.read_bytes()
     except OSError:
         listing = list_applets(busybox)
-        install_file(cached, listing)
+        with suppress(OSError):  # a cache that cannot be written only costs time
+            install_file(cached, listing)
     return [line for line in listing.split(b"\n") if line and line != b"bin/busybox"]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from kernel.abi.errors import EAGAIN, EFAULT, EINVAL, ERESTART_RESTARTBLOCK, ERESTARTSYS
 from kernel.abi.signals import SIGUSR1
 from kernel.task.actions import Action
+from kernel.task.futex import MIN_BUCKETS
 from kernel.task.siginfo import SigInfo
 from kernel.task.signals import send_to_task
 from tests.support.tasks import World
@@ -138,3 +139,34 @@ def test_against_a_model(operations: list[tuple[str, int, int, int]]) -> None:
         world.run_all()
         assert sorted(world.results) == sorted(tasks[index].tid for index, _ in hit)
         world.kernel.futexes.check_invariants()
+
+
+@pytest.mark.row("X4")
+def test_hundreds_of_words_at_once_and_none_disturbs_another() -> None:
+    """At least 256 buckets: every word has one of its own while somebody sleeps on it."""
+    world = World()
+    count = 600
+    tasks = [world.thread() for _ in range(count)]
+    for index, task in enumerate(tasks):
+        sleep_on(world, task, world.data + 64 * index)
+    world.results.clear()
+    for index in range(0, count, 2):
+        assert (
+            world.kernel.futexes.wake(world.program, world.data + 64 * index, 9, private=True) == 1
+        )
+    world.kernel.scheduler.remove(world.program)
+    world.run_all()
+    assert sorted(world.results) == [task.tid for task in tasks[::2]]
+    world.kernel.futexes.check_invariants()
+
+
+@pytest.mark.row("X4")
+def test_words_nobody_sleeps_on_do_not_pile_up() -> None:
+    world = World()
+    for index in range(3000):
+        sleep_on(world, world.program, world.data + 4 * index)
+        assert (
+            world.kernel.futexes.wake(world.program, world.data + 4 * index, 1, private=True) == 1
+        )
+        world.run_all()
+    assert len(world.kernel.futexes.buckets) <= 2 * MIN_BUCKETS

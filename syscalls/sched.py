@@ -47,6 +47,11 @@ def _task(task: Task, pid: int) -> Task:
     """The task asked about; 0 is the caller."""
     if pid < 0:
         raise EINVAL("a negative process number")
+    return _existing(task, pid)
+
+
+def _existing(task: Task, pid: int) -> Task:
+    """The same for the calls to which a negative number is just nobody's: those of affinity."""
     found = task.kernel.tasks.get(pid) if pid else task
     if found is None:
         raise ESRCH(f"there is no process {pid}")
@@ -72,7 +77,7 @@ def sched_getaffinity(task: Task, pid: PidT, size: UInt, mask: CpuMaskOutPtr) ->
     """The processors a task may use: there is one.  See sched_setaffinity(2)."""
     if size < CPU_MASK_SIZE or size % CPU_MASK_SIZE:
         raise EINVAL("a mask has a multiple of 8 bytes")
-    _task(task, pid)
+    _existing(task, pid)
     task.mem.write_u64(mask, THE_CPU)
     return CPU_MASK_SIZE
 
@@ -81,7 +86,7 @@ def sched_getaffinity(task: Task, pid: PidT, size: UInt, mask: CpuMaskOutPtr) ->
 def sched_setaffinity(task: Task, pid: PidT, size: UInt, mask: CpuMaskPtr) -> Zero:
     """Any mask with the one processor in it says what holds anyway.  See sched_setaffinity(2)."""
     wanted = task.mem.read(mask, min(size, CPU_MASK_SIZE))
-    target = _task(task, pid)
+    target = _existing(task, pid)
     check_may_schedule(task, target)
     if not int.from_bytes(wanted, "little") & THE_CPU:
         raise EINVAL("processor 0 is not in the mask")

@@ -96,6 +96,9 @@ static void schedule(void)
     CHECK(pthread_join(thread, NULL) == 0);
     CHECK(getpriority(PRIO_PROCESS, 0) == 0);
     CHECK(sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) >= 1);
+    /* To these two a negative number is no error of its own: nobody has it. */
+    FAILS(sched_getaffinity(-1, sizeof set, &set), ESRCH);
+    FAILS(sched_setaffinity(-1, sizeof set, &set), ESRCH);
 }
 
 static int before, in_parent, in_child;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from struct import Struct
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +25,9 @@ from syscalls.kinds import DirentsPtr, DirFd, Fd, FileMode, PathOutPtr, PathPtr,
 if TYPE_CHECKING:
     from kernel.task.task import Task
 
+Record = Callable[[int, int, int, bytes], bytes]
+"""record(ino, offset, type, name): one entry in the layout of a call."""
+
 _OLD_DIRENT: Final = Struct("<QQH")  # ino, off, reclen; name, NUL, padding, type
 
 
@@ -41,45 +45,35 @@ def _record(ino: int, offset: int, kind: int, name: bytes) -> bytes:
 @syscall("getdents64(2)")
 def getdents64(task: Task, fd: Fd, dirp: DirentsPtr, count: UInt) -> Size:
     """Read directory entries.  See getdents(2), ERRORS."""
-    file = task.fds.get(fd)
-    entries = file.listing(task)
-    position = file.pos
-    records: list[bytes] = []
-    room: int = count
-    for name, ino, kind in entries[position:]:
-        record = _record64(ino, position + 1, kind, name)
-        room -= len(record)
-        if room < 0:
-            break
-        position += 1
-        records.append(record)
-    return _store(task, file, dirp, records, position, position < len(entries))
+    return _getdents(task, fd, dirp, count, _record64)
 
 
 @syscall("getdents(2)", arch="x86_64")
 def getdents(task: Task, fd: Fd, dirp: DirentsPtr, count: UInt) -> Size:
     """As getdents64, in the older layout: the type stands in the last byte.  See getdents(2)."""
+    return _getdents(task, fd, dirp, count, _record)
+
+
+def _getdents(task: Task, fd: int, address: int, room: int, record: Record) -> int:
     file = task.fds.get(fd)
     entries = file.listing(task)
-    position = file.pos
+    position = start = file.pos
     records: list[bytes] = []
-    room: int = count
-    for name, ino, kind in entries[position:]:
-        record = _record(ino, position + 1, kind, name)
-        room -= len(record)
+    while position < len(entries):
+        name, ino, kind = entries[position]
+        packed = record(ino, position + 1, kind, name)
+        room -= len(packed)
         if room < 0:
             break
         position += 1
-        records.append(record)
-    return _store(task, file, dirp, records, position, position < len(entries))
+        records.append(packed)
+    if position == start and position < len(entries):
+        raise EINVAL("the buffer is too small for one entry")
+    return _store(task, file, address, records, position)
 
 
-def _store(
-    task: Task, file: OpenFile, address: int, records: list[bytes], position: int, more: bool
-) -> int:
+def _store(task: Task, file: OpenFile, address: int, records: list[bytes], position: int) -> int:
     if not records:
-        if more:
-            raise EINVAL("the buffer is too small for one entry")
         notify_file(file.path.dentry, IN_ACCESS)
         return 0
     data = b"".join(records)

@@ -89,5 +89,17 @@ def set_lock(
         raise EBADF("a read lock needs a descriptor open for reading")
     if wanted.kind == F_WRLCK and not file.writable:
         raise EBADF("a write lock needs a descriptor open for writing")
-    waits = None if ofd else task.fs.mounts.lock_waits
-    return lock_table(file.inode).set(wanted, wait, waits)
+    table = lock_table(file.inode)
+    if ofd:
+        return table.set(wanted, wait, None)
+    locking = table.set(wanted, wait, task.fs.mounts.lock_waits)
+    return locking if isinstance(locking, int) else _lock_later(task, fd, file, locking)
+
+
+def _lock_later(task: Task, fd: int, file: OpenFile, locking: Blocking[int]) -> Blocking[int]:
+    """A thread that closed the descriptor meanwhile gave up the process's locks: no new one."""
+    yield from locking
+    if task.fds.files.get(fd) is not file:
+        lock_table(file.inode).drop_owner(task.fds)
+        raise EBADF("closed while it waited for the lock")
+    return 0

@@ -8,7 +8,7 @@ position is an index into that list.
 from __future__ import annotations
 
 from kernel.abi.errors import EINVAL, EISDIR, ENOENT
-from kernel.abi.files import DT_DIR, SEEK_CUR, SEEK_SET
+from kernel.abi.files import DT_DIR, MAX_OFFSET, SEEK_CUR, SEEK_SET
 from kernel.mm.buffer import Buffer
 from kernel.vfs.caller import Caller
 from kernel.vfs.dentry import Path
@@ -38,8 +38,8 @@ class DirectoryFile(OpenFile):
         if whence not in (SEEK_SET, SEEK_CUR):
             raise EINVAL(f"whence {whence}")
         new = offset + self.pos if whence == SEEK_CUR else offset
-        if new < 0:
-            raise EINVAL("negative position")
+        if not 0 <= new <= MAX_OFFSET:
+            raise EINVAL(f"position {new}")
         self.pos = new
         return new
 

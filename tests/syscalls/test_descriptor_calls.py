@@ -29,6 +29,7 @@ from kernel.abi.files import (
     F_SETFD,
     F_SETFL,
     F_SETLK,
+    F_SETLKW,
     F_UNLCK,
     F_WRLCK,
     FIOCLEX,
@@ -48,6 +49,7 @@ from kernel.abi.files import (
 )
 from kernel.abi.structs import FLOCK
 from kernel.cred import RLIMIT_NOFILE
+from kernel.vfs.locks import END, RecordLock, lock_table
 from tests.support.calls import Guest, opened
 
 # --- descriptors ---------------------------------------------------------------------------------
@@ -91,6 +93,21 @@ def test_record_locks_between_processes(guest: Guest) -> None:
     read_only = opened(other, b"/dir/file")
     with pytest.raises(EBADF):
         other("fcntl", read_only, F_SETLK, FLOCK.pack(F_WRLCK, 0, 0, 1, 0))
+
+
+def test_a_descriptor_closed_by_another_thread_gets_no_lock(guest: Guest) -> None:
+    fd = opened(guest, b"/dir/file", O_RDWR)
+    inode = guest.task.fds.get(fd).inode
+    other = guest.world.caller().fds
+    assert lock_table(inode).set(RecordLock(other, 9, F_WRLCK, 0, END), False, None) == 0
+    guest.task.fds.share()
+    sleeping = guest("fcntl", fd, F_SETLKW, FLOCK.pack(F_WRLCK, 0, 0, 0, 0))
+    next(sleeping)
+    guest("close", fd)
+    lock_table(inode).drop_owner(other)
+    with pytest.raises(EBADF):
+        sleeping.send(True)
+    assert not lock_table(inode).records
 
 
 def test_flock(guest: Guest) -> None:

@@ -85,6 +85,12 @@ class Slave(Terminal):
         self.screen += data
         self.master_queue.wake()
 
+    def send(self, data: bytes) -> None:
+        """Echo.  What finds no room is lost, as when Linux's echo buffer is full."""
+        room = SCREEN_LIMIT - len(self.screen)
+        if room > 0:
+            self.transmit(data[:room])
+
     def write_room(self) -> int:
         """Until the screen is full."""
         return 0 if self.discipline.stopped else SCREEN_LIMIT - len(self.screen)

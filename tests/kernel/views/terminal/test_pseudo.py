@@ -46,7 +46,7 @@ from kernel.vfs.dentry import Dentry, Path
 from kernel.vfs.inode import Inode, SuperBlock
 from kernel.vfs.mount import MountTable
 from kernel.views.terminal.drivers import Terminals
-from kernel.views.terminal.pseudo import MasterFile
+from kernel.views.terminal.pseudo import SCREEN_LIMIT, MasterFile, Slave
 from kernel.views.terminal.settings import Settings
 from kernel.views.terminal.terminal_file import TerminalFile
 from tests.support.tasks import World
@@ -201,6 +201,14 @@ def test_a_writer_waits_for_the_master_to_read() -> None:
     got += pty.screen()
     assert got == data
     assert pty.world.results[pty.task.tid] == 20000
+
+
+def test_echo_that_nobody_reads_is_lost_at_last() -> None:
+    pty = Pty()
+    for _ in range(5):
+        pty.type(b"x" * 4000)
+    assert len(cast(Slave, pty.line).screen) == SCREEN_LIMIT
+    assert pty.screen() == b"x" * SCREEN_LIMIT
 
 
 def test_stop_key_holds_the_output() -> None:

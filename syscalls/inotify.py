@@ -28,8 +28,8 @@ from kernel.fs.inotify import ALL_EVENTS, as_inotify, make_inotify
 from kernel.vfs.permissions import check
 from kernel.vfs.walk import FOLLOW, walk
 from syscalls.declare import syscall
-from syscalls.kinds import Fd, Int, NewFd, PathPtr, Zero
-from syscalls.kinds_ipc import InotifyFlags, InotifyMask
+from syscalls.kinds import Fd, NewFd, PathPtr, Zero
+from syscalls.kinds_ipc import InotifyFlags, InotifyMask, InotifyWatch
 
 if TYPE_CHECKING:
     from kernel.task.task import Task
@@ -74,7 +74,7 @@ def inotify_add_watch(task: Task, fd: Fd, pathname: PathPtr, mask: InotifyMask) 
 
 
 @syscall("inotify_rm_watch(2)")
-def inotify_rm_watch(task: Task, fd: Fd, wd: Int) -> Zero:
+def inotify_rm_watch(task: Task, fd: Fd, wd: InotifyWatch) -> Zero:
     """End a watch.  See inotify_rm_watch(2), ERRORS."""
     as_inotify(task.fds.get(fd)).unwatch(wd)
     return 0

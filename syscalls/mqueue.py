@@ -51,14 +51,13 @@ from syscalls.kinds import (
     NewFd,
     OpenFlags,
     OutBuf,
-    PathPtr,
     SigeventPtr,
     Size,
     TimespecPtr,
     UserAddr,
     Zero,
 )
-from syscalls.kinds_ipc import MqAttrOutPtr, MqAttrPtr, MqPriority
+from syscalls.kinds_ipc import MqAttrOutPtr, MqAttrPtr, MqNamePtr, MqPriority
 
 if TYPE_CHECKING:
     from kernel.task.task import Task
@@ -91,7 +90,9 @@ def _name(task: Task, address: int) -> bytes:
 
 
 @syscall("mq_open(3)")
-def mq_open(task: Task, name: PathPtr, oflag: OpenFlags, mode: FileMode, attr: MqAttrPtr) -> NewFd:
+def mq_open(
+    task: Task, name: MqNamePtr, oflag: OpenFlags, mode: FileMode, attr: MqAttrPtr
+) -> NewFd:
     """Open or make a queue.  See mq_open(3), ERRORS."""
     wanted = task.mem.unpack(MQ_ATTR, attr) if attr else None
     word = _name(task, name)
@@ -123,7 +124,7 @@ def _create(
 
 
 @syscall("mq_unlink(3)")
-def mq_unlink(task: Task, name: PathPtr) -> Zero:
+def mq_unlink(task: Task, name: MqNamePtr) -> Zero:
     """Remove a name; the queue goes with its last descriptor.  See mq_unlink(3)."""
     word = _name(task, name)
     _, sb = _queues(task)

@@ -178,6 +178,8 @@ class HostStream(OpenFile):
         if pos is not None:
             return self._at(buf, pos, writing=False)
         count = self._read_now(buf)
+        if self.queue is not None and self.queue.waiters:
+            self._watch(select.POLLIN)
         if count is not None:
             return count
         if self.flags & O_NONBLOCK:
@@ -221,6 +223,11 @@ class HostStream(OpenFile):
         except Interrupted:
             raise ERESTARTSYS("waiting for the host") from None
 
+    def _watch(self, events: int) -> None:
+        """Somebody watches (epoll, O_ASYNC): after a transfer the next readiness is news again."""
+        assert self.queue is not None
+        self.node.poller.watch(self.fd, events, self.queue)
+
     def _ready(self, events: int) -> bool:
         return bool(self._host_poll(events))
 
@@ -263,6 +270,8 @@ class HostStream(OpenFile):
                 return buf.done - start
             raise
         if self.flags & O_NONBLOCK:
+            if self.queue is not None and self.queue.waiters:
+                self._watch(select.POLLOUT)
             if buf.done > start:
                 return buf.done - start
             raise EAGAIN("the host takes no more")

@@ -46,6 +46,9 @@ FILES_OF = {
     "epoll": "epoll",
     "timerfd": "timer",
     "pidfd": "pidf",
+    "mqueue": "mqueue",
+    "inotify": "inotify",
+    "splice": "pipe",
 }
 """Family of calls to a part of the name of the class of files it works on."""
 NAMES = (b"user.a", b"user.a", b"user.a", b"user.b", b"name", b"trusted.x", b"security.y", b"bogus")

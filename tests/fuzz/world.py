@@ -38,14 +38,14 @@ from kernel.vfs.open import OpenHow, open_at
 from kernel.vfs.openfile import OpenFile
 from loader.formats import formats_for
 from syscalls.table import SyscallTable
-from tests.fuzz import values_net
+from tests.fuzz import values_ipc, values_net
 from tests.fuzz.values import ARENA, END, MAKERS, READ_ONLY, Values, draw, registers
 from tests.support.elf_files import MACHINES, plain
 from tools.boot import Session
 from tools.boot.hardware import Hardware
 from tools.config import RunConfig
 
-MAKERS |= values_net.MAKERS
+MAKERS |= values_net.MAKERS | values_ipc.MAKERS
 MEMORY = 64 << 20
 LIFETIME = 300
 """Calls after which a process is ended, so that what it broke for itself does not last."""

@@ -13,11 +13,28 @@ from tools.tracer.text import address, fields, quote, sequence
 if TYPE_CHECKING:
     from tools.tracer.view import Call
 
+PATH_LIMIT = 4096
+
 
 @shows("ipc_key")
 def ipc_key(call: Call, i: int) -> str:
     """A key, or IPC_PRIVATE."""
     return f"{call.values[i] & 0xFFFFFFFF:#x}" if call.values[i] else "IPC_PRIVATE"
+
+
+@shows("mq_priority")
+@shows("inotify_watch")
+@shows("ipc_id")
+def number(call: Call, i: int) -> str:
+    """The number of an object, or a priority."""
+    return str(call.values[i])
+
+
+@shows("*mq_name")
+def mq_name(call: Call, i: int) -> str:
+    """The name of a queue, as the kernel gets it."""
+    found = call.read_string(call.values[i], PATH_LIMIT)
+    return address(call.values[i]) if found is None else quote(found[0], cut=found[1])
 
 
 @shows("ipc_get_flags")

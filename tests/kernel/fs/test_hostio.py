@@ -34,7 +34,7 @@ from kernel.fs.inherited import HostStreams
 from kernel.mm.buffer import KernelBuffer
 from kernel.vfs.inode import Inode, SuperBlock
 from kernel.vfs.mount import MountTable
-from kernel.wait import Interrupted, Sleep
+from kernel.wait import Interrupted, Sleep, Watcher
 
 CALLER: Any = SimpleNamespace(limits=Limits())
 ROOT = HostPath(__file__).parents[3]
@@ -268,3 +268,29 @@ def test_a_closed_number_stays_closed_whatever_is_opened_later() -> None:
     command = ["sh", "-c", 'exec "$0" -c "$1" 0<&- 2>&-', sys.executable, script]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True, cwd=ROOT)
     assert done.stdout == b"True [False, True, False]\n"
+
+
+def test_every_read_makes_the_next_readiness_news_for_edge_triggered_epoll(host: Host) -> None:
+    reader, writer = host.pipe()
+    stream = host.open(reader)
+    stream.set_flags(CALLER, O_NONBLOCK)
+    told: list[int] = []
+    assert stream.queue is not None
+
+    def tell(events: int) -> bool:
+        told.append(events)
+        return True
+
+    watcher = Watcher(stream.queue, tell)
+    assert stream.poll(CALLER, POLLIN) == 0
+    for count in (1, 2, 3):
+        os.write(writer, b"abc")
+        host.poller.wait(0)
+        assert len(told) == count
+        assert read(stream, 3) == b"abc"
+        with pytest.raises(EAGAIN):
+            read(stream, 3)
+    watcher.remove()
+    os.write(writer, b"abc")
+    host.poller.wait(0)
+    assert len(told) == 3

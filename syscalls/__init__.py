@@ -53,6 +53,7 @@ FAMILIES = (
     "rseq",
     "rw",
     "sched",
+    "sched_attr",
     "signals",
     "sockets",
     "splice",

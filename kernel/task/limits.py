@@ -71,14 +71,16 @@ def set_priority(task: Task, which: int, who: int, nice: int) -> None:
     problem: EPERM | EACCES | None = None
     for other in meant:
         try:
-            _renice(task, other, max(-20, min(19, nice)))
+            renice(task, other, nice)
         except (EPERM, EACCES) as error:
             problem = error
     if problem is not None:
         raise problem
 
 
-def _renice(task: Task, other: Task, nice: int) -> None:
+def renice(task: Task, other: Task, nice: int) -> None:
+    """Give one task another nice value, clamped.  EPERM, EACCES: see setpriority(2)."""
+    nice = max(-20, min(19, nice))
     mine = task.cred
     if mine.euid not in (other.cred.ruid, other.cred.euid) and not mine.capable(CAP_SYS_NICE):
         raise EPERM("the process belongs to somebody else")

@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -88,10 +89,53 @@ static void *schedules(void *argument)
     return NULL;
 }
 
+struct sched_attributes {
+    uint32_t size, policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t runtime, deadline, period;
+};
+
+static void attributes(void)
+{
+    struct sched_attributes get, set = {.size = sizeof set, .nice = 3};
+    long self = syscall(SYS_gettid);
+    CHECK(syscall(SYS_sched_setattr, 0, &set, 0) == 0);
+    CHECK(syscall(SYS_sched_getattr, self, &get, sizeof get, 0) == 0);
+    CHECK(get.size == sizeof get && get.policy == SCHED_OTHER && get.nice == 3);
+    CHECK(getpriority(PRIO_PROCESS, 0) == 3);
+    set.policy = SCHED_BATCH;
+    set.flags = 1; /* SCHED_FLAG_RESET_ON_FORK */
+    set.nice = 4;
+    CHECK(syscall(SYS_sched_setattr, self, &set, 0) == 0);
+    CHECK(syscall(SYS_sched_getscheduler, 0) == (SCHED_BATCH | 0x40000000));
+    CHECK(syscall(SYS_sched_getattr, 0, &get, sizeof get, 0) == 0);
+    CHECK(get.policy == SCHED_BATCH && get.flags == 1 && get.nice == 4);
+    FAILS(syscall(SYS_sched_setattr, 0, NULL, 0), EINVAL);
+    FAILS(syscall(SYS_sched_setattr, 0, &set, 1), EINVAL);
+    FAILS(syscall(SYS_sched_setattr, -1, &set, 0), EINVAL);
+    FAILS(syscall(SYS_sched_getattr, 0, &get, 47, 0), EINVAL);
+    FAILS(syscall(SYS_sched_getattr, 0, (void *)8, sizeof get, 0), EFAULT);
+    set.policy = 77;
+    FAILS(syscall(SYS_sched_setattr, 0, &set, 0), EINVAL);
+    set.size = 47;
+    FAILS(syscall(SYS_sched_setattr, 0, &set, 0), E2BIG);
+    CHECK(set.size >= sizeof set);
+}
+
+static void *in_thread(void *argument)
+{
+    attributes();
+    return argument;
+}
+
 static void schedule(void)
 {
     pthread_t thread;
     cpu_set_t set;
+    CHECK(pthread_create(&thread, NULL, in_thread, NULL) == 0);
+    CHECK(pthread_join(thread, NULL) == 0);
     CHECK(pthread_create(&thread, NULL, schedules, NULL) == 0);
     CHECK(pthread_join(thread, NULL) == 0);
     CHECK(getpriority(PRIO_PROCESS, 0) == 0);

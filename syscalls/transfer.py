@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from kernel.wait import Blocking
 
 
-
 def _ends(task: Task, fd_in: int, fd_out: int) -> tuple[OpenFile, OpenFile]:
     source = task.fds.get(fd_in)
     if not source.readable:

@@ -9,8 +9,9 @@ mount_namespaces(7), mount(2).
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
-from kernel.abi.errors import EBUSY, EINVAL
+from kernel.abi.errors import EBUSY, EINVAL, ENOSPC
 from kernel.abi.files import (
     MS_NOATIME,
     MS_NODEV,
@@ -34,6 +35,8 @@ from kernel.vfs.devices import DeviceRegistry
 from kernel.vfs.inode import SuperBlock
 from kernel.vfs.locks import LockWaits
 
+MOUNT_MAX: Final = 10_000
+"""/proc/sys/fs/mount-max.  Linux has ten times as many, and a faster table."""
 PER_MOUNT_FLAGS = (
     MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_RELATIME
 )
@@ -148,8 +151,14 @@ class MountTable:
         self.anonymous[sb.fstype] = mount
         return mount
 
+    def need_room(self, more: int) -> None:
+        """ENOSPC if that many more mounts are too many: each bind of a tree may double them."""
+        if len(self.mounts) + more > MOUNT_MAX:
+            raise ENOSPC(f"more than {MOUNT_MAX} mounts")
+
     def mount(self, sb: SuperBlock, at: Path, flags: int = 0) -> Mount:
         """Mount a file system on the directory (or file) ``at``."""
+        self.need_room(1)
         return self._attach(self._new(sb, Dentry(b"", None, sb.root), flags), at)
 
     def bind(self, source: Path, at: Path, flags: int = 0) -> Mount:
@@ -175,20 +184,24 @@ class MountTable:
             mount, dentry = above, above.root
         return path if dentry is path.dentry and mount is path.mount else Path(mount, dentry)
 
-    def children(self, mount: Mount) -> list[Mount]:
-        """Mounts directly on ``mount``, in order."""
-        return [m for m in self.mounts if m.parent is mount]
+    def below(self, mount: Mount, top: Dentry | None = None) -> list[Mount]:
+        """Every mount below ``mount``, or below its directory ``top``; parents first."""
+        found: dict[Mount, None] = {}
+        for other in self.mounts:
+            if other.parent in found or (
+                other.parent is mount and (top is None or other.mountpoint.is_below(top))
+            ):
+                found[other] = None
+        return list(found)
 
     def move(self, mount: Mount, at: Path) -> None:
         """MS_MOVE: the mount, with what is below it, appears at another place."""
         self._detach(mount)
-        tree = [mount]
-        for other in self.mounts:
-            if other.parent in tree:
-                tree.append(other)
-        self.mounts = [m for m in self.mounts if m not in tree]
+        above = self.below(mount)
+        gone = dict.fromkeys([mount, *above])
+        self.mounts = [m for m in self.mounts if m not in gone]
         self._attach(mount, at)
-        self.mounts += tree[1:]
+        self.mounts += above
 
     def _detach(self, mount: Mount) -> None:
         mounts = mount.mountpoint.mounts
@@ -202,14 +215,13 @@ class MountTable:
         """Take a mount away (EBUSY while something is mounted on it).  See umount(2)."""
         if mount is self.mounts[0] or mount.parent is None:
             raise EINVAL("not a mount point" if mount.anonymous else "the root stays")
-        below = self.children(mount)
+        below = self.below(mount)
         if below and not detach:
             raise EBUSY("something is mounted below")
-        for child in below:
-            self.unmount(child, detach)
-        self._detach(mount)
-        self.mounts.remove(mount)
-        mount.parent = None
+        for gone in (*reversed(below), mount):
+            self._detach(gone)
+            gone.parent = None
+        self.mounts = [m for m in self.mounts if m.parent is not None or m is self.mounts[0]]
 
     def table(self, root: Path) -> list[tuple[Mount, bytes]]:
         """(mount, its place) seen from ``root``, as /proc/PID/mounts lists them."""

@@ -95,22 +95,13 @@ def _bind(caller: Caller, source: bytes, at: Path, recursive: bool) -> None:
     origin = walk(caller, -100, source, FOLLOW)
     _check_kinds(origin.dentry.inode.mode, at)
     mounts = caller.fs.mounts
-    below = [
-        m for m in mounts.mounts
-        if m.parent is origin.mount and m.mountpoint.is_below(origin.dentry)
-    ]  # fmt: skip
-    copy = mounts.bind(origin, at, origin.mount.flags)
-    if recursive:
-        for mount in below:
-            _bind_tree(caller, mount, copy)
-
-
-def _bind_tree(caller: Caller, mount: Mount, parent: Mount) -> None:
-    mounts = caller.fs.mounts
-    children = mounts.children(mount)
-    copy = mounts.bind(Path(mount, mount.root), Path(parent, mount.mountpoint), mount.flags)
-    for child in children:
-        _bind_tree(caller, child, copy)
+    below = mounts.below(origin.mount, origin.dentry) if recursive else []
+    mounts.need_room(1 + len(below))
+    copies = {origin.mount: mounts.bind(origin, at, origin.mount.flags)}
+    for mount in below:
+        assert mount.parent is not None
+        place = Path(copies[mount.parent], mount.mountpoint)
+        copies[mount] = mounts.bind(Path(mount, mount.root), place, mount.flags)
 
 
 def _propagation(at: Path, flags: int) -> None:

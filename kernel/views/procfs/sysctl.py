@@ -9,6 +9,7 @@ from kernel.cred import CAP_LAST, CAP_SYS_ADMIN
 from kernel.fs.inotify import MAX_QUEUED
 from kernel.mm.space import MAX_MAP_COUNT, MMAP_MIN_ADDR
 from kernel.vfs.fdtable import NR_OPEN
+from kernel.vfs.mount import MOUNT_MAX
 from kernel.views.procfs.ipc_files import ipc_limits, mqueue_limits
 from kernel.views.procfs.network_files import sysctl_net
 from kernel.views.procfs.nodes import Factory, Show, directory, text
@@ -122,6 +123,7 @@ def _fs() -> dict[bytes, Factory]:
         b"file-max": _number(FILE_MAX),
         b"inotify": directory({b"max_queued_events": _number(MAX_QUEUED)}),
         b"mqueue": mqueue_limits(),
+        b"mount-max": _number(MOUNT_MAX),
         b"nr_open": _number(NR_OPEN),
         b"overflowgid": _number(OVERFLOW_ID),
         b"overflowuid": _number(OVERFLOW_ID),

@@ -9,6 +9,7 @@ from kernel.abi.errors import (
     EINVAL,
     ELOOP,
     ENODEV,
+    ENOSPC,
     ENOTDIR,
     EPERM,
     EROFS,
@@ -26,8 +27,10 @@ from kernel.abi.files import (
     O_RDWR,
 )
 from kernel.fs.root import make_directory, make_file
+from kernel.fs.tmpfs import Tmpfs
 from kernel.vfs.create import link_at, mkdir_at
-from kernel.vfs.mount import show_mount
+from kernel.vfs.dentry import Path
+from kernel.vfs.mount import MOUNT_MAX, show_mount
 from kernel.vfs.mounting import mount_at, unmount_at
 from kernel.vfs.remove import rmdir_at
 from kernel.vfs.rename import rename_at
@@ -172,3 +175,32 @@ def test_a_writer_keeps_a_mount_writable(caller: FakeCaller) -> None:
         mount_at(caller, b"", b"/b", b"", MS_REMOUNT | MS_RDONLY, b"")
     file.drop()
     mount_at(caller, b"", b"/b", b"", MS_REMOUNT | MS_RDONLY, b"")
+
+
+def test_binding_a_tree_again_and_again_ends(caller: FakeCaller) -> None:
+    mounts = caller.kernel.mounts
+
+    def bind_for_ever() -> None:
+        while True:
+            mount_at(caller, b"/", b"/c", b"", MS_BIND | MS_REC, b"")
+
+    with pytest.raises(ENOSPC):
+        bind_for_ever()
+    assert len(mounts.mounts) <= MOUNT_MAX
+    mounts.check_invariants()
+    unmount_at(caller, b"/c", MNT_DETACH)
+
+
+def test_a_deep_pile_of_mounts_is_bound_and_taken_away(caller: FakeCaller) -> None:
+    mounts = caller.kernel.mounts
+    here = walk(caller, AT_FDCWD, b"/b")
+    for _ in range(1500):
+        made = mounts.mount(Tmpfs(caller.kernel.frames, 1, caller.kernel.now), here)
+        here = Path(made, made.root)
+    caller.kernel.mounts.check_invariants()
+    mount_at(caller, b"/", b"/c", b"", MS_BIND | MS_REC, b"")
+    assert len(mounts.mounts) == 2 + 2 * 1500
+    mounts.check_invariants()
+    mounts.unmount(mounts.mounts[1], detach=True)
+    assert len(mounts.mounts) == 2 + 1500
+    mounts.check_invariants()

@@ -34,11 +34,11 @@ class SpaceBudget:
         self.limit = limit
         self.used = 0
 
-    def take(self) -> None:
-        """One more page; ENOSPC."""
-        if self.limit and self.used >= self.limit:
+    def take(self, pages: int = 1) -> None:
+        """So many more pages, or fewer; ENOSPC."""
+        if self.limit and pages > 0 and self.used + pages > self.limit:
             raise ENOSPC(f"file system of {self.limit} pages is full")
-        self.used += 1
+        self.used += pages
 
 
 class FilePages:

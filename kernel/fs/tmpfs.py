@@ -32,7 +32,9 @@ from kernel.abi.files import (
     SEEK_HOLE,
     TMPFS_MAGIC,
     XATTR_CREATE,
+    XATTR_LIST_MAX,
     XATTR_REPLACE,
+    XATTR_SIZE_MAX,
 )
 from kernel.fs.fifo import Fifo
 from kernel.fs.pages import FilePages, SpaceBudget
@@ -50,6 +52,8 @@ from kernel.wait import Blocking
 
 DIRENT_SIZE: Final = 20
 """What one name adds to the size of a directory (BOGO_DIRENT_SIZE)."""
+XATTR_ROOM: Final = XATTR_SIZE_MAX + XATTR_LIST_MAX
+"""All attributes of one file together."""
 
 
 class Tmpfs(SuperBlock):
@@ -81,9 +85,12 @@ class Tmpfs(SuperBlock):
 
 
 class _TmpfsInode(Inode):
-    """What all inodes of tmpfs have: extended attributes, a place in the count."""
+    """What all inodes of tmpfs have: extended attributes, a place in the count.
 
-    __slots__ = ("evicted", "xattrs")
+    Invariant: ``xattr_pages`` of the budget pay for ``xattrs``, which lie outside of guest memory.
+    """
+
+    __slots__ = ("evicted", "xattr_pages", "xattrs")
 
     sb: Tmpfs
 
@@ -94,11 +101,13 @@ class _TmpfsInode(Inode):
         sb.inodes += 1
         self.evicted = False
         self.xattrs: dict[bytes, bytes] | None = None
+        self.xattr_pages = 0
 
     def evict(self) -> None:
         if not self.evicted:  # a removed directory can be opened again through '.'
             self.evicted = True
             self.sb.inodes -= 1
+            self.sb.budget.take(-self.xattr_pages)
 
     def get_xattr(self, name: bytes) -> bytes:
         value = (self.xattrs or {}).get(name)
@@ -112,14 +121,19 @@ class _TmpfsInode(Inode):
             raise EEXIST(f"attribute {name!r} exists")
         if flags & XATTR_REPLACE and name not in xattrs:
             raise ENODATA(f"no attribute {name!r}")
-        xattrs[name] = value
-        self.xattrs = xattrs
-        self.ctime = self.sb.now()
+        self._keep_xattrs({**xattrs, name: value})
 
     def remove_xattr(self, name: bytes) -> None:
         self.get_xattr(name)
-        assert self.xattrs is not None
-        del self.xattrs[name]
+        self._keep_xattrs({n: v for n, v in (self.xattrs or {}).items() if n != name})
+
+    def _keep_xattrs(self, xattrs: dict[bytes, bytes]) -> None:
+        size = sum(len(name) + len(value) for name, value in xattrs.items())
+        if size > XATTR_ROOM:
+            raise ENOSPC(f"extended attributes of {size} bytes")
+        pages = -(-size // BLOCK_SIZE)
+        self.sb.budget.take(pages - self.xattr_pages)
+        self.xattrs, self.xattr_pages = xattrs, pages
         self.ctime = self.sb.now()
 
     def list_xattr(self) -> list[bytes]:

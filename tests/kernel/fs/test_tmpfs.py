@@ -23,6 +23,7 @@ from kernel.abi.files import (
     SIGXFSZ,
     XATTR_CREATE,
     XATTR_REPLACE,
+    XATTR_SIZE_MAX,
 )
 from kernel.abi.memory import MAP_PRIVATE, MAP_SHARED, PROT_READ, PROT_WRITE
 from kernel.cred import RLIMIT_FSIZE
@@ -280,3 +281,27 @@ def test_exec_cache_is_dropped_by_a_write(caller: FakeCaller) -> None:
     file.inode.exec_cache = object()
     file.write(caller, KernelBuffer(b"x"), None)
     assert file.inode.exec_cache is None
+
+
+def test_attributes_are_paid_for_with_the_mounts_size() -> None:
+    world = FileWorld(ram=1 << 20)
+    caller = world.root
+    file = caller.open(b"/f", O_CREAT | O_RDWR)
+    file.hold()
+    inode = caller.inode(b"/f")
+    used = world.rootfs.budget.used
+    inode.set_xattr(b"user.a", bytes(9000), 0)
+    inode.set_xattr(b"user.b", bytes(9000), 0)
+    assert world.rootfs.budget.used == used + 5
+    inode.remove_xattr(b"user.a")
+    assert world.rootfs.budget.used == used + 3
+    inode.set_xattr(b"user.c", bytes(XATTR_SIZE_MAX), 0)
+    with pytest.raises(ENOSPC):
+        inode.set_xattr(b"user.d", bytes(XATTR_SIZE_MAX), 0)
+    assert inode.list_xattr() == [b"user.b", b"user.c"]
+    unlink_at(caller, AT_FDCWD, b"/f")
+    file.drop()
+    assert world.rootfs.budget.used == used
+    world.rootfs.budget.limit = 1
+    with pytest.raises(ENOSPC):
+        caller.inode(b"/").set_xattr(b"user.a", bytes(4097), 0)

@@ -56,7 +56,9 @@ if TYPE_CHECKING:
     from kernel.vfs.caller import Caller
 
 MOST: Final = 1 << 20
-"""Bytes moved by one host call: bounds the number of slices (IOV_MAX)."""
+"""Bytes moved by one host call."""
+IOV_MAX: Final = 1024
+"""Slices the host takes at once; a guest's 1024 segments can be more, cut at page boundaries."""
 
 PIPE_BUF: Final = 4096
 _NOWAIT: Final[int] = getattr(os, "RWF_NOWAIT", 0)  # Linux only
@@ -188,7 +190,7 @@ class HostStream(OpenFile):
 
     def _read_now(self, buf: Buffer) -> int | None:
         """One transfer that does not wait; None if it would have to."""
-        views = buf.put_views(MOST)
+        views = buf.put_views(MOST)[:IOV_MAX]
         try:
             if self.always:
                 count = os.readv(self.fd, views)
@@ -288,7 +290,7 @@ class HostStream(OpenFile):
 
     def _write_now(self, buf: Buffer, most: int = MOST) -> int | None:
         """One transfer that does not wait; None if it would have to."""
-        views = buf.take_views(most if self.always or self.nowait else PIPE_BUF)
+        views = buf.take_views(most if self.always or self.nowait else PIPE_BUF)[:IOV_MAX]
         try:
             if self.always:
                 if self.flags & O_APPEND and not self.host_append and self.node.regular:
@@ -326,7 +328,7 @@ class HostStream(OpenFile):
         """pread and pwrite: only what has an offset can."""
         if not self.node.regular:
             raise ESPIPE("no offset")
-        views = buf.take_views(MOST) if writing else buf.put_views(MOST)
+        views = (buf.take_views(MOST) if writing else buf.put_views(MOST))[:IOV_MAX]
         try:
             count = os.pwritev(self.fd, views, pos) if writing else os.preadv(self.fd, views, pos)
         except OSError as error:

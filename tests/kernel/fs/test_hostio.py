@@ -243,6 +243,29 @@ def test_dev_null_never_blocks(host: Host) -> None:
     assert stream.write(CALLER, KernelBuffer(b"xyz"), None) == 3
 
 
+class Crumbs(KernelBuffer):
+    """A buffer of single bytes: 1024 segments across page boundaries are 2048 slices."""
+
+    def put_views(self, n: int) -> list[memoryview]:
+        return [view[i : i + 1] for view in super().put_views(n) for i in range(len(view))]
+
+
+def test_more_slices_than_the_host_takes_at_once(host: Host, tmp_path: HostPath) -> None:
+    place = tmp_path / "file"
+    place.write_bytes(b"")
+    fd = os.open(place, os.O_RDWR)
+    host.fds.append(fd)
+    stream = host.open(fd)
+    assert stream.write(CALLER, Crumbs(b"x" * 2048), None) == 2048
+    assert place.read_bytes() == b"x" * 2048
+    buffer = Crumbs.empty(2048)
+    assert stream.read(CALLER, buffer, 0) == 1024
+    read, write = host.pipe()
+    os.write(write, b"y" * 2048)
+    assert host.open(read).read(CALLER, Crumbs.empty(2048), None) == 1024
+    assert host.open(write).write(CALLER, Crumbs(b"z" * 2048), None) == 2048
+
+
 def test_two_descriptors_of_one_file_are_one_inode(host: Host) -> None:
     _, writer = host.pipe()
     copy = os.dup(writer)

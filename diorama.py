@@ -21,9 +21,18 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tools.errors import DioramaError
     from tools.library import Call, Machine, Process, boot
 
-__all__ = ["Call", "Machine", "Process", "__version__", "boot", "main"]  # noqa: F822  # __getattr__ has it
+__all__ = [
+    "Call",
+    "DioramaError",
+    "Machine",
+    "Process",
+    "__version__",  # noqa: F822  # __getattr__ has it
+    "boot",
+    "main",
+]
 
 
 def __getattr__(name: str) -> Any:  # a module's attributes have any type
@@ -32,6 +41,10 @@ def __getattr__(name: str) -> Any:  # a module's attributes have any type
         from tools.version import __version__
 
         return __version__
+    if name == "DioramaError":
+        from tools.errors import DioramaError
+
+        return DioramaError
     if name in ("Call", "Machine", "Process", "boot"):
         import tools.library
 

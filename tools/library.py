@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from kernel.abi.errors import BY_NAME
+from kernel.abi.errors import BY_NAME, EIO
 from kernel.machine.snapshot import TaskSnapshot, take_snapshot
 from kernel.vfs.dentry import display_path
 from tools.boot.capture import connect_captured
@@ -147,7 +147,10 @@ class Process:
 
 
 Hook = Callable[[Call], "int | str | None"]
-"""Return None to let the call go on, a number as its result, or an errno's name to fail it."""
+"""Return None to let the call go on, a number as its result, or an errno's name to fail it.
+
+An exception makes the call fail with EIO and is raised again by ``Machine.run``.
+"""
 
 
 class Machine:
@@ -156,6 +159,7 @@ class Machine:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._processes: dict[int, Process] = {}
+        self._raised: Exception | None = None
         session.system.on_reap = self._reaped
 
     @property
@@ -188,10 +192,22 @@ class Machine:
     def run(self, until: Callable[[], bool] | None = None) -> None:
         """Run until every spawned program has ended, or ``until()`` says so.
 
-        ``kernel.machine.deadlock.Deadlock``: all tasks wait for each other.
+        ``kernel.machine.deadlock.Deadlock``: all tasks wait for each other.  What a hook raised is
+        raised here, once the task's turn is over; the machine can go on.
         """
-        done = until or (lambda: all(p.status is not None for p in self._processes.values()))
+        processes = self._processes.values()
+
+        def done() -> bool:
+            return (
+                self._raised is not None
+                or (until is not None and until())
+                or all(process.status is not None for process in processes)
+            )
+
         self._session.machine.run(done)
+        raised, self._raised = self._raised, None
+        if raised is not None:
+            raise raised
 
     def snapshot(self) -> list[TaskSnapshot]:
         """Every task with its state, its system call, what it waits for, and its program counter.
@@ -209,8 +225,13 @@ class Machine:
 
         def adapter(task: Task, number: int, args: tuple[int, ...]) -> int | None:
             process = self._processes.get(task.tgid) or Process(task)
-            result = hook(Call(process, name, args))
-            return -BY_NAME[result].errno if isinstance(result, str) else result
+            try:
+                result = hook(Call(process, name, args))
+                return -BY_NAME[result].errno if isinstance(result, str) else result
+            except Exception as error:  # noqa: BLE001  # its owner's to see, not the kernel's
+                self._raised = self._raised or error
+                self._session.machine.cpu.request_attention()
+                return -EIO.errno
 
         self._session.machine.hook(numbers[0], adapter)
 

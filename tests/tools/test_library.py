@@ -1,0 +1,103 @@
+"""`import diorama`: hooks, processes and their insides, errors, several machines at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import diorama
+
+pytestmark = pytest.mark.guest
+
+
+@pytest.fixture
+def machine(arch: str) -> Iterator[diorama.Machine]:
+    with diorama.boot(arch, memory="64m") as booted:
+        yield booted
+
+
+def test_programs_have_status_and_output(machine: diorama.Machine) -> None:
+    one = machine.spawn("sh", "-c", "cat; echo $0 >&2; exit 3", stdin=b"given")
+    two = machine.spawn("sh", "-c", "kill -9 $$")
+    assert (one.status, one.stdout) == (None, "")
+    machine.run()
+    assert (one.status, one.stdout, one.stderr) == (3, "given", "sh\n")
+    assert two.status == 137
+    assert machine.counts()["execve"] == 1  # cat; what is spawned comes without a call
+
+
+def test_a_hook_sees_and_changes_calls(machine: diorama.Machine) -> None:
+    seen = []
+    machine.on("openat", lambda call: seen.append((call.name, call.path(1))))
+    machine.on("getuid", lambda call: 77)
+    machine.on("sethostname", lambda call: "EACCES")
+    process = machine.spawn("sh", "-c", "cat /etc/shells; id -ru; hostname new")
+    machine.run()
+    assert ("openat", "/etc/shells") in seen
+    assert process.stdout.endswith("\n77\n")
+    assert "Permission denied" in process.stderr
+
+
+def test_what_a_hook_raises_is_its_owners(machine: diorama.Machine) -> None:
+    """The call fails, ``run`` raises, and the machine can go on."""
+
+    def broken(call: diorama.Call) -> None:
+        raise ZeroDivisionError("in a hook")
+
+    machine.on("sethostname", broken)
+    process = machine.spawn("sh", "-c", "hostname new; echo on")
+    with pytest.raises(ZeroDivisionError, match="in a hook"):
+        machine.run()
+    machine.run()
+    assert (process.status, process.stdout) == (0, "on\n")
+    assert "Input/output error" in process.stderr
+
+
+def test_the_insides_of_a_process(machine: diorama.Machine) -> None:
+    process = machine.spawn("sh", "-c", "exec 7</etc/passwd; echo up; while :; do :; done")
+    machine.run(lambda: process.stdout == "up\n")
+    assert {file.fd: file.path for file in process.files()}[7] == "/etc/passwd"
+    assert any("[stack]" in str(area) for area in process.maps())
+    assert process.status is None
+    assert machine.spawn("kill", str(process.pid)).status is None
+    machine.run()
+    assert process.status == 143
+    assert process.maps() == []
+
+
+def test_mistakes_are_diorama_errors(machine: diorama.Machine, tmp_path: Path) -> None:
+    with pytest.raises(diorama.DioramaError, match="no such system call"):
+        machine.on("nosuchcall", lambda call: None)
+    with pytest.raises(diorama.DioramaError, match="not found"):
+        machine.spawn("nosuchprogram")
+    with pytest.raises(diorama.DioramaError, match="no such file"):
+        machine.mount(str(tmp_path / "nowhere"), "/x")
+    with pytest.raises(diorama.DioramaError, match="memory"):
+        diorama.boot(memory="lots")
+    process = machine.spawn("echo", "alive")
+    machine.run()
+    assert process.stdout == "alive\n"
+
+
+def test_two_machines_share_nothing(tmp_path: Path) -> None:
+    with (
+        diorama.boot("x86_64", memory="64m", seed=1) as one,
+        diorama.boot("aarch64", memory="64m", hostname="other") as two,
+    ):
+        script = "echo x > /tmp/$(uname -m); hostname; ls /tmp; read line; echo $line"
+        both = [machine.spawn("sh", "-c", script, stdin=b"in\n") for machine in (one, two)]
+        for machine in (two, one):
+            machine.run()
+        assert both[0].stdout == "diorama\nx86_64\nin\n"
+        assert both[1].stdout == "other\naarch64\nin\n"
+
+
+def test_a_mount_shows_the_host(machine: diorama.Machine, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("from outside")
+    machine.mount(str(tmp_path), "/m")
+    process = machine.spawn("sh", "-c", "cat /m/file; echo from inside > /m/made")
+    machine.run()
+    assert process.stdout == "from outside"
+    assert (tmp_path / "made").read_text() == "from inside\n"

@@ -1,10 +1,10 @@
-"""process_vm_readv(2), process_vm_writev(2); membarrier(2)."""
+"""process_vm_readv(2), process_vm_writev(2), kcmp(2); membarrier(2)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from kernel.abi.errors import EINVAL, EPERM, ESRCH
+from kernel.abi.errors import EBADF, EINVAL, EPERM, ESRCH
 from kernel.abi.memory import (
     MEMBARRIER_CMD_GLOBAL,
     MEMBARRIER_CMD_GLOBAL_EXPEDITED,
@@ -14,6 +14,14 @@ from kernel.abi.memory import (
     MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED,
     MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED,
     MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE,
+)
+from kernel.abi.process import (
+    KCMP_FILE,
+    KCMP_FILES,
+    KCMP_FS,
+    KCMP_SIGHAND,
+    KCMP_SYSVSEM,
+    KCMP_VM,
 )
 from kernel.task.process_vm import copy_memory
 from kernel.views.procfs.access import may_look
@@ -28,11 +36,15 @@ from syscalls.kinds import (
     ULong,
     UserAddr,
 )
+from syscalls.kinds_ipc import KcmpType
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kernel.mm.usercopy import UserMemory
     from kernel.task.task import Task
 
+DIFFERENT: Final = 3
 _COMMANDS: Final = (
     MEMBARRIER_CMD_GLOBAL
     | MEMBARRIER_CMD_GLOBAL_EXPEDITED
@@ -101,6 +113,43 @@ def _memory_of(task: Task, pid: int) -> UserMemory:
     if not may_look(task, other):
         raise EPERM(f"process {pid} belongs to somebody else")
     return other.mem
+
+
+# --- comparing two processes ---------------------------------------------------------------------
+
+
+@syscall("kcmp(2)", partial="KCMP_IO and KCMP_EPOLL_TFD are EINVAL")
+def kcmp(task: Task, pid1: PidT, pid2: PidT, type_: KcmpType, idx1: ULong, idx2: ULong) -> int:
+    """Do two processes share something?  See kcmp(2).
+
+    0 if they do, else 3: different, without an order.
+    """
+    first, second = _inspected(task, pid1), _inspected(task, pid2)
+    if type_ == KCMP_FILE:
+        one, other = first.fds.files.get(idx1), second.fds.files.get(idx2)
+        if one is None or other is None:
+            raise EBADF("not open")
+        return 0 if one is other else DIFFERENT
+    parts: dict[int, Callable[[Task], object]] = {
+        KCMP_VM: lambda who: who.mm,
+        KCMP_FILES: lambda who: who.fds,
+        KCMP_FS: lambda who: who.fs,
+        KCMP_SIGHAND: lambda who: who.actions,
+        KCMP_SYSVSEM: lambda who: who.group,
+    }
+    part = parts.get(type_)
+    if part is None:
+        raise EINVAL(f"type {type_}")
+    return 0 if part(first) is part(second) else DIFFERENT
+
+
+def _inspected(task: Task, pid: int) -> Task:
+    other = task.kernel.tasks.get(pid)
+    if other is None:
+        raise ESRCH(f"there is no process {pid}")
+    if not may_look(task, other):
+        raise EPERM(f"process {pid} belongs to somebody else")
+    return other
 
 
 # --- barriers ------------------------------------------------------------------------------------

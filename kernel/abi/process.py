@@ -232,3 +232,13 @@ AT_MINSIGSTKSZ: Final = 51
 # pidfd_open(2)
 PIDFD_NONBLOCK: Final = 0o4000
 PIDFD_THREAD: Final = 0o200
+
+# kcmp(2)
+KCMP_FILE: Final = 0
+KCMP_VM: Final = 1
+KCMP_FILES: Final = 2
+KCMP_FS: Final = 3
+KCMP_SIGHAND: Final = 4
+KCMP_IO: Final = 5
+KCMP_SYSVSEM: Final = 6
+KCMP_EPOLL_TFD: Final = 7

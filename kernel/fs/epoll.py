@@ -229,6 +229,14 @@ class EpollFile(OpenFile):
             interest.forget()
         self.ready.clear()
 
+    def info_lines(self) -> str:
+        return "".join(
+            f"tfd: {interest.fd:8d} events: {interest.events:8x} data: {interest.data:16x}"
+            f"  pos:{interest.file.pos} ino:{interest.file.inode.ino:x}"
+            f" sdev:{interest.file.inode.sb.dev:x}\n"
+            for interest in self.interests.values()
+        )
+
     def describe(self) -> dict[str, object]:
         """The interests, as /proc/PID/fdinfo names them."""
         return super().describe() | {

@@ -90,6 +90,9 @@ class EventFile(OpenFile):
             ready |= POLLOUT | POLLWRNORM
         return ready & events
 
+    def info_lines(self) -> str:
+        return f"eventfd-count: {self.count:16x}\neventfd-semaphore: {self.semaphore:d}\n"
+
     def describe(self) -> dict[str, object]:
         return super().describe() | {"eventfd-count": self.count}
 

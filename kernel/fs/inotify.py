@@ -185,6 +185,13 @@ class InotifyFile(OpenFile):
             mark.leave()
         self.marks.clear()
 
+    def info_lines(self) -> str:
+        return "".join(
+            f"inotify wd:{wd:x} ino:{mark.inode.ino:x} sdev:{mark.inode.sb.dev:x}"
+            f" mask:{mark.mask:x} ignored_mask:0\n"
+            for wd, mark in self.marks.items()
+        )
+
     def describe(self) -> dict[str, object]:
         return super().describe() | {
             "inotify": [

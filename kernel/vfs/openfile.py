@@ -218,8 +218,12 @@ class OpenFile:
         """(path, device, inode number) as /proc/PID/maps shows them."""
         return display_path(self.path), self.inode.sb.dev, self.inode.ino
 
+    def info_lines(self) -> str:
+        """What /proc/PID/fdinfo/N says of this kind of file, beyond position and flags."""
+        return ""
+
     def describe(self) -> dict[str, object]:
-        """Plain data for the inspector and /proc/PID/fdinfo."""
+        """Plain data for the inspector."""
         return {"pos": self.pos, "flags": oct(self.flags), "refs": self.refs}
 
 

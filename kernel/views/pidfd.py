@@ -46,6 +46,10 @@ class PidFile(OpenFile):
         ready = events & (POLLIN | POLLRDNORM)
         return ready | POLLHUP if self.group.reaped else ready
 
+    def info_lines(self) -> str:
+        pid = -1 if self.group.reaped else self.group.pid
+        return f"Pid:\t{pid}\nNSpid:\t{pid}\n"
+
     def describe(self) -> dict[str, object]:
         return super().describe() | {"Pid": -1 if self.group.reaped else self.group.pid}
 

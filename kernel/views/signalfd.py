@@ -117,6 +117,9 @@ class SignalFile(OpenFile):
         pending = task.pending.bits | task.group.pending.bits
         return events & (POLLIN | POLLRDNORM) if pending & self.mask else 0
 
+    def info_lines(self) -> str:
+        return f"sigmask:\t{self.mask:016x}\n"
+
     def describe(self) -> dict[str, object]:
         return super().describe() | {"sigmask": f"{self.mask:016x}"}
 

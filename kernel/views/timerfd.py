@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from kernel.abi.clocks import (
     CLOCK_REALTIME,
     CLOCK_REALTIME_ALARM,
+    NSEC_PER_SEC,
     TFD_TIMER_ABSTIME,
     TFD_TIMER_CANCEL_ON_SET,
 )
@@ -135,6 +136,14 @@ class TimerFile(OpenFile):
         self.alarm.cancel()
         if self.watcher is not None:
             self.watcher.remove()
+
+    def info_lines(self) -> str:
+        value, interval = (divmod(ns, NSEC_PER_SEC) for ns in self.get_time())
+        return (
+            f"clockid: {self.alarm.clock_id}\nticks: {self.ticks}\n"
+            f"settime flags: 0{self.settime_flags:o}\n"
+            f"it_value: ({value[0]}, {value[1]})\nit_interval: ({interval[0]}, {interval[1]})\n"
+        )
 
     def describe(self) -> dict[str, object]:
         return super().describe() | {

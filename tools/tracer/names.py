@@ -321,6 +321,7 @@ CONSTANTS: Final[dict[str, Constants]] = {
     ),
     "sighow": Constants(members(signals, "SIG_BLOCK SIG_UNBLOCK SIG_SETMASK"), "SIG_???"),
     "clock": Constants(prefixed(clocks, "CLOCK_"), "CLOCK_???"),
+    "kcmp": Constants(prefixed(process, "KCMP_"), "KCMP_???"),
     "shmctl": Constants(
         {
             **members(ipc, "IPC_RMID IPC_SET IPC_STAT IPC_INFO SHM_LOCK SHM_UNLOCK SHM_STAT"),

@@ -153,6 +153,30 @@ static void others(void)
     FAILS(process_vm_readv(child, local, 1, &remote, 1, 0), ESRCH);
 }
 
+static int same(int pid, int type, long one, long other)
+{
+    return syscall(SYS_kcmp, getpid(), pid, type, one, other) == 0;
+}
+
+static void comparing(void)
+{
+    int copy = dup(1), other = open("/dev/null", O_RDONLY), me = getpid();
+    CHECK(same(me, 0, 1, copy) && !same(me, 0, 1, other));
+    pid_t child = fork();
+    if (!child) {
+        pause();
+        _exit(0);
+    }
+    CHECK(same(child, 0, 1, copy) && !same(child, 1, 0, 0) && !same(child, 2, 0, 0));
+    CHECK(same(me, 1, 0, 0) && same(me, 2, 0, 0) && same(me, 3, 0, 0) && same(me, 4, 0, 0));
+    FAILS(syscall(SYS_kcmp, me, child, 0, 1, 99), EBADF);
+    FAILS(syscall(SYS_kcmp, me, child, 99, 1, 1), EINVAL);
+    kill(child, SIGKILL);
+    CHECK(waitpid(child, NULL, 0) == child);
+    FAILS(syscall(SYS_kcmp, me, child, 0, 1, 1), ESRCH);
+    close(copy), close(other);
+}
+
 static int barrier(int command, int flags) { return syscall(SYS_membarrier, command, flags, 0); }
 
 static void barriers(void)
@@ -176,6 +200,7 @@ int main(void)
     files();
     memory();
     others();
+    comparing();
     barriers();
     return finish();
 }

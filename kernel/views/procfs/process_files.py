@@ -160,7 +160,7 @@ class FdinfoDirectory(_Descriptors):
             return b"pos:\t%d\nflags:\t0%o\nmnt_id:\t%d\nino:\t%d\n" % (
                 cast("int", described.get("pos", file.pos)), flags, file.path.mount.ident,
                 file.inode.ino,
-            )  # fmt: skip
+            ) + file.info_lines().encode()  # fmt: skip
 
         node = TextNode(self.sb, show)
         node.mode = (node.mode & ~0o777) | 0o444

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         FutexPtr,
         FutexTimeoutPtr,
         FutexValue,
+        FutexWaitvFlags,
         FutexWaitvPtr,
         PidT,
         RobustListPtr,
@@ -206,7 +207,7 @@ def futex_waitv(
     task: Task,
     waiters: FutexWaitvPtr,
     nr_futexes: UInt,
-    flags: UInt,
+    flags: FutexWaitvFlags,
     timeout: TimespecPtr,
     clockid: ClockId,
 ) -> Size | Blocking[Size]:

@@ -285,6 +285,18 @@ class Values:
         fields = (flags, 0, ARENA, ARENA + 64, signal, stack, 4096 if stack else 0, 0, 0, 0, 0)
         return self.place(structs.CLONE_ARGS.pack(*fields), size)
 
+    def sched_attr(self) -> int:
+        """An ordinary policy and a nice value; the size is for sched_getattr."""
+        policy = self.random.choice((0, 0, 3, 5, 6))
+        attributes = struct.pack("<IIQiI", 48, policy, self.random.choice((0, 1)), 3, 0)
+        return self.place(attributes.ljust(64, b"\0"), 48)
+
+    def waitv(self) -> int:
+        """One or two words that are 0 unless somebody has written to them."""
+        count = self.random.choice((1, 2))
+        words = [struct.pack("<QQII", 0, ARENA + 64 * i, 0x82, 0) for i in range(count)]
+        return self.place(b"".join(words), count)
+
     def limit(self) -> int:
         """NULL or a limit that leaves room."""
         if self.random.random() < 0.5:
@@ -369,6 +381,8 @@ MAKERS: dict[str, Callable[[Values], int]] = {
     "map_flags": Values.map_flags,
     "clone_flags": Values.clone_flags,
     "*clone_args": Values.clone_args,
+    "*sched_attr": Values.sched_attr,
+    "*futex_waitv": Values.waitv,
     "*rlimit": Values.limit,
     "*offset": Values.offset_pointer,
     "*offset_inout": Values.offset_pointer,

@@ -24,6 +24,7 @@ from tools.tracer import (
     show_files,
     show_ipc,
     show_net,
+    show_sched,
     show_terminal,
 )
 from tools.tracer.results import DECODED_ON_EXIT
@@ -43,6 +44,7 @@ __all__ = [
     "show_events",
     "show_ipc",
     "show_net",
+    "show_sched",
     "show_terminal",
 ]
 

@@ -35,6 +35,7 @@ NOT_UNDER_QEMU = {
     "vdso": "this qemu-user has no vDSO",
     "mappings": "qemu-user places mappings itself and knows no MAP_FIXED_NOREPLACE",
     "pipes": "qemu-user drops unknown flags of pipe2",
+    "signals": "qemu-user sometimes misses that a child was continued",
     "processes": "qemu-user's vfork copies memory, and /proc/self/exe is qemu",
     "execing": "qemu-user cannot follow exec without the host's binfmt_misc",
     "jobcontrol": "qemu-user's vfork and exec are not the kernel's",

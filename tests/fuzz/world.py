@@ -61,6 +61,7 @@ PATIENCE = 100
 CHECK_EVERY = 10
 """After so many calls the invariants of the caller's address space are checked."""
 SLOW_NS = 2_000_000_000
+MS_NOEXEC = 8
 
 
 FIRST_FILES = (
@@ -299,6 +300,7 @@ class World:
         try:
             spawn(task, path, (b"prog",), (b"A=b",))
         except KernelError:
+            self.hardware.mounts.mounts[0].flags &= ~MS_NOEXEC  # somebody remounted the root
             path = b"/prog%d" % self.cpu.calls
             make_file(self.hardware.mounts.mounts[0].root.inode, path, self._binary, 0o755)
             spawn(task, path, (b"prog",), (b"A=b",))

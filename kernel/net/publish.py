@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import select
 import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from kernel.abi.inet import TCP_CLOSE, TCP_SYN_SENT
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 CHUNK: Final = 65536
 BACKLOG: Final = 128
+LAST_WORDS: Final = 2.0
+"""Seconds that a host client gets to take what an ended guest had sent."""
 
 
 class Published:
@@ -67,8 +70,9 @@ class Published:
         return True
 
     def close(self) -> None:
-        """The machine is gone."""
+        """The machine is gone; what its programs had sent still goes out."""
         for relay in list(self.relays):
+            relay.finish()
             relay.close()
         self.net.poller.forget(self.host.fileno())
         self._watcher.remove()
@@ -168,6 +172,14 @@ class Relay:
         if self._outward and guest.fin_received:
             self._outward = False
             self.host.shutdown(socket.SHUT_WR)
+
+    def finish(self) -> None:
+        """Send what is left, as a kernel does after a program's end; not for ever."""
+        left = self.guest.incoming.peek(1 << 30) if self.guest is not None else b""
+        if left:
+            self.host.settimeout(LAST_WORDS)
+            with suppress(OSError):
+                self.host.sendall(left)
 
     def close(self) -> None:
         """Both ends; a reset outside if the guest's was one."""

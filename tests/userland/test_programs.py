@@ -82,6 +82,7 @@ ROWS = {
     "net_unix": ("K6",),
     "net_tcp": ("K6",),
     "net_udp": ("K6",),
+    "net_stress": ("K6",),
     "exceptions": ("K7",),
     "library": ("K7", "X3", "X4"),
     "threads_life": ("K7", "X1", "X3"),

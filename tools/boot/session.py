@@ -186,7 +186,7 @@ class Session:
     def environment(self) -> tuple[bytes, ...]:
         """PATH, HOME, TERM where there is a terminal, and what the configuration adds."""
         values = {b"PATH": DEFAULT_PATH, b"HOME": b"/root"}
-        if self.console is not None:
+        if self.console is not None and (stdio.is_terminal(0) or stdio.is_terminal(1)):
             values[b"TERM"] = os.environb.get(b"TERM", b"linux")
         values.update(self.config.environment)
         return tuple(name + b"=" + value for name, value in values.items())

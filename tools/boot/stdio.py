@@ -39,7 +39,7 @@ def connect(system: System, task: Task, console: Console | None, owner: tuple[in
     shared: OpenFile | None = None
     for fd in (0, 1, 2):
         file: OpenFile | None
-        if console is not None and _is_terminal(fd):
+        if console is not None and is_terminal(fd):
             shared = shared or _open_console(task, console)
             file = shared
         else:
@@ -55,7 +55,8 @@ def _open_console(task: Task, console: Console) -> OpenFile:
     return file  # type: ignore[return-value]  # opening a terminal never sleeps
 
 
-def _is_terminal(fd: int) -> bool:
+def is_terminal(fd: int) -> bool:
+    """Is this descriptor of the caller's a terminal?"""
     try:
         return os.isatty(fd)
     except OSError:

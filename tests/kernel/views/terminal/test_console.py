@@ -199,3 +199,24 @@ def test_traces_lines_begin_at_the_left(words: tuple[str, ...]) -> None:
         assert user.wait() == 0
     assert shown.count(b"\n") > 20
     assert shown.count(b"\n") == shown.count(b"\r\n")
+
+
+@pytest.mark.parametrize(
+    ("streams", "seen"),
+    [
+        ((None, subprocess.PIPE, subprocess.DEVNULL), [b"TERM=vt99"]),
+        ((subprocess.DEVNULL, subprocess.PIPE, None), []),
+    ],
+)
+def test_the_terminals_name_is_known_where_there_is_one(
+    streams: tuple[int | None, int | None, int | None],
+    seen: list[bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """TERM comes with a terminal on stdin or stdout; stderr is no screen."""
+    monkeypatch.setenv("TERM", "vt99")
+    with person("run", "-q", "busybox", "env", streams=streams) as user:
+        assert user.process.stdout is not None
+        lines = user.process.stdout.read().splitlines()
+        assert user.wait() == 0
+    assert [line for line in lines if line.startswith(b"TERM")] == seen

@@ -27,6 +27,8 @@ def check_deadlock(machine: Machine) -> None:
     if machine.poller.watching or machine.stopping:
         return
     system = machine.system
+    if system.signal_came.waiters:
+        return  # somebody reads or watches a signalfd: a signal may come from the host
     if any(_waits_for_interrupt(system.tasks[tid]) for tid in sorted(system.tasks)):
         return
     tasks = take_snapshot(machine)

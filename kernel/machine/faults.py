@@ -75,8 +75,13 @@ def _code_at(task: Task, pc: int) -> bytes:
 
 
 def kill_largest(task: Task) -> None:
-    """No frame is left for ``task``: SIGKILL to the process with most memory, and say so."""
+    """No frame is left for ``task``: SIGKILL to the process with most memory, and say so.
+
+    Not while somebody is dying: there is memory as soon as that process gets to run.
+    """
     kernel = task.kernel
+    if any(group.exiting and group.tasks for group in kernel.groups.values()):
+        return
     largest, size = task.group, -1
     for pid in sorted(kernel.groups):
         group = kernel.groups[pid]

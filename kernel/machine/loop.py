@@ -29,7 +29,7 @@ from kernel.cpu.base import (
 from kernel.machine.deadlock import check_deadlock
 from kernel.machine.dispatch import Counts, ObservedEntries
 from kernel.machine.faults import report_exception, report_fault
-from kernel.mm.fault import FAULT_BUS
+from kernel.mm.fault import FAULT_BUS, FAULT_OOM
 from kernel.mm.mapping import WX_REASON
 from kernel.task import sleep
 from kernel.task.delivery import return_to_user
@@ -201,7 +201,8 @@ class Machine:
                     return
                 blocks = trap[T_BLOCKS_LEFT] or 1
             elif kind == TRAP_PAGE_FAULT:
-                self._fault(task, trap)
+                if not self._fault(task, trap):
+                    return
                 blocks = trap[T_BLOCKS_LEFT] or 1
             elif kind == TRAP_EXCEPTION:
                 self._guarded(task, report_exception, task, trap[T_EXCEPTION], trap[T_PC])
@@ -282,8 +283,11 @@ class Machine:
 
     # -- faults ------------------------------------------------------------------------------
 
-    def _fault(self, task: Task, trap: memoryview) -> None:
-        """A page is missing a right: the address space decides, or the task gets a signal."""
+    def _fault(self, task: Task, trap: memoryview) -> bool:
+        """A page is missing a right: the address space decides, or the task gets a signal.
+
+        False: there is no frame, and the turn goes to whoever has to die for it.
+        """
         address, access = trap[T_ADDRESS], trap[T_ACCESS]
         try:
             verdict = task.mm.fault(address, access)  # type: ignore[union-attr]
@@ -293,5 +297,9 @@ class Machine:
         if not verdict:
             for observer in self.system.events:
                 observer.fault(task, address, access, task.mm.fault_kind)  # type: ignore[union-attr]
-            return
+            return True
         self._guarded(task, report_fault, task, address, access, verdict)
+        if verdict != FAULT_OOM:
+            return True
+        self.system.scheduler.turn_over(task)
+        return False

@@ -39,6 +39,26 @@ int main(int argc, char **argv)
         printf("%d\n", mmap(NULL, 512 * MB, PROT_NONE, flags, -1, 0) == MAP_FAILED);
         return 0;
     }
+    if (argc > 1 && !strcmp(argv[1], "two")) { /* the one that sleeps has most, by a little */
+        int ready[2];
+        char byte;
+        pipe(ready);
+        for (int i = 0; i < 2; i++) {
+            if (!fork()) {
+                char *p = mmap(NULL, 40 * MB, PROT_READ | PROT_WRITE, flags, -1, 0);
+                memset(p, 1, 40 * MB);
+                write(ready[1], "x", 1);
+                if (!i)
+                    pause();
+                _exit(0);
+            }
+            read(ready[0], &byte, 1);
+        }
+        for (int status; wait(&status) > 0;)
+            printf("%d ", status);
+        printf("\n");
+        return 0;
+    }
     pid_t child = fork();
     if (!child) {
         char *p = mmap(NULL, 256 * MB, PROT_READ | PROT_WRITE, flags, -1, 0);
@@ -64,6 +84,15 @@ def test_the_largest_process_dies_when_memory_runs_out(arch: str) -> None:
     text, log = hog(arch)
     assert text == "signal 9\n"
     assert any("out of memory: killed pid 3" in line for line in log)
+
+
+def test_whoever_needs_the_memory_waits_for_the_victim_to_die(arch: str) -> None:
+    text, log = hog(arch, "two")
+    assert sorted(text.split()) == ["0", "9"]
+    assert [line for line in log if "out of memory" in line] == [
+        line for line in log if "killed pid 3" in line
+    ]
+    assert len(log) == 1, "it was killed once"
 
 
 def test_more_than_the_machine_has_cannot_be_promised(arch: str) -> None:

@@ -261,30 +261,39 @@ class EpollFile(OpenFile):
         assert len(dict.fromkeys(listed)) == len(listed), "listed twice"
 
 
-def _depth_below(into: EpollFile, file: EpollFile, depth: int) -> int:
-    """How many epoll files ``file`` stands on; more than allowed if one of them is ``into``."""
+def _depth_below(into: EpollFile, file: EpollFile, known: dict[EpollFile, int]) -> int:
+    """How many epoll files ``file`` stands on; more than allowed if one of them is ``into``.
+
+    ``known``: the answers so far.  Each file is asked once, however many ways lead to it: a few
+    layers of a hundred that all watch each other have a million.
+    """
     deepest = 0
     for interest in file.interests.values():
         inner = interest.file
         if not isinstance(inner, EpollFile):
             continue
-        if inner is into or depth > MAX_NESTS:
+        if inner is into:
             return MAX_NESTS + 1
-        deepest = max(deepest, _depth_below(into, inner, depth + 1) + 1)
+        if inner not in known:
+            known[inner] = _depth_below(into, inner, known)
+        deepest = max(deepest, known[inner] + 1)
     return deepest
 
 
-def _height_above(file: EpollFile, depth: int = 0) -> int:
-    """How many epoll files stand on ``file``."""
-    if depth > MAX_NESTS or not file.watched_by:
-        return 0
-    outer = [interest.epoll for interest in file.watched_by if isinstance(interest, Interest)]
-    return max((_height_above(epoll, depth + 1) + 1 for epoll in outer), default=0)
+def _height_above(file: EpollFile, known: dict[EpollFile, int]) -> int:
+    """How many epoll files stand on ``file``; ``known`` as below."""
+    highest = 0
+    for interest in file.watched_by or ():
+        if isinstance(interest, Interest):
+            if interest.epoll not in known:
+                known[interest.epoll] = _height_above(interest.epoll, known)
+            highest = max(highest, known[interest.epoll] + 1)
+    return highest
 
 
 def check_nesting(epoll: EpollFile, file: EpollFile) -> None:
     """ELOOP if watching ``file`` would make a ring or a chain of more than five."""
-    if _depth_below(epoll, file, 0) + 1 + _height_above(epoll) > MAX_NESTS:
+    if _depth_below(epoll, file, {}) + 1 + _height_above(epoll, {}) > MAX_NESTS:
         raise ELOOP("epoll files watch each other in a ring, or too many in a row")
 
 

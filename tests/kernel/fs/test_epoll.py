@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from kernel.abi.errors import EEXIST, ELOOP, ENOENT
@@ -132,6 +134,20 @@ def test_rings_and_long_chains_are_refused(caller: FakeCaller) -> None:
         chain[5].add(caller, 4, chain[4], EPOLLIN, 0)
     with pytest.raises(ELOOP):
         chain[0].add(caller, 4, chain[1], EPOLLIN, 0)
+
+
+def test_many_ways_through_few_layers_are_looked_at_once(caller: FakeCaller) -> None:
+    layers = [[epoll(caller) for _ in range(25)] for _ in range(4)]
+    for upper, lower in pairwise(layers):
+        for above in upper:
+            for number, below in enumerate(lower):
+                above.add(caller, number, below, EPOLLIN, 0)
+    top, bottom = epoll(caller), epoll(caller)
+    top.add(caller, 0, layers[0][0], EPOLLIN, 0)
+    with pytest.raises(ELOOP):
+        layers[3][0].add(caller, 0, bottom, EPOLLIN, 0)
+    with pytest.raises(ELOOP):
+        layers[3][0].add(caller, 0, top, EPOLLIN, 0)
 
 
 def test_one_of_several_exclusive_watchers_is_told(caller: FakeCaller) -> None:

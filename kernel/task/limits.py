@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from kernel.abi.errors import EACCES, EINVAL, EPERM, ESRCH
 from kernel.abi.process import PRIO_PGRP, PRIO_PROCESS, PRIO_USER
 from kernel.cred import CAP_SYS_NICE, CAP_SYS_RESOURCE, RLIMIT_NICE, RLIMIT_NOFILE
+from kernel.vfs.fdtable import NR_OPEN
 
 if TYPE_CHECKING:
     from kernel.task.task import Task
-
-NR_OPEN: Final = 1048576
-"""No descriptor limit goes beyond it (/proc/sys/fs/nr_open)."""
 
 
 def check_may_limit(task: Task, target: Task) -> None:

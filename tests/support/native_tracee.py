@@ -93,7 +93,7 @@ def _task(pid: int, registers: dict[str, int]) -> Any:
         context=None,
         kernel=kernel,
         mem=_Memory(pid),
-        group=SimpleNamespace(exiting=False),
+        group=SimpleNamespace(exiting=False, pid=pid, tasks={pid: None}),
     )
 
 

@@ -1,9 +1,11 @@
-//! Rust's threads: channels, locks, conditions, barriers, scopes, thread-locals, panics, children.
+//! Rust's threads: channels, locks, conditions, barriers, scopes, thread-locals, panics, children,
+//! sockets.
 //! Prints "ok" and exits with 0; an expectation that fails panics with its line.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::panic;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -233,6 +235,58 @@ fn children() {
     assert_eq!((text.as_str(), echo.wait().unwrap().success()), ("said\n", true));
 }
 
+fn sockets() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for stream in listener.incoming().take(16) {
+                let mut stream = stream.unwrap();
+                thread::spawn(move || {
+                    let mut line = String::new();
+                    BufReader::new(&stream).read_line(&mut line).unwrap();
+                    stream.write_all(line.to_uppercase().as_bytes()).unwrap();
+                });
+            }
+        });
+        for me in 0..16 {
+            scope.spawn(move || {
+                let mut stream = TcpStream::connect(address).unwrap();
+                stream.set_nodelay(true).unwrap();
+                writeln!(stream, "from {me}").unwrap();
+                let mut answer = String::new();
+                stream.read_to_string(&mut answer).unwrap();
+                assert_eq!(answer, format!("FROM {me}\n"));
+            });
+        }
+    });
+
+    let server = UdpSocket::bind("[::1]:0").or_else(|_| UdpSocket::bind("127.0.0.1:0")).unwrap();
+    let to = server.local_addr().unwrap();
+    let echo = thread::spawn(move || {
+        let mut buffer = [0; 64];
+        for _ in 0..8 {
+            let (size, from) = server.recv_from(&mut buffer).unwrap();
+            server.send_to(&buffer[..size], from).unwrap();
+        }
+    });
+    let clients: Vec<_> = (0..8u8)
+        .map(|me| {
+            thread::spawn(move || {
+                let client = UdpSocket::bind((to.ip(), 0)).unwrap();
+                client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+                client.connect(to).unwrap();
+                client.send(&[me; 10]).unwrap();
+                let mut buffer = [0; 64];
+                assert_eq!(client.recv(&mut buffer).unwrap(), 10);
+                assert_eq!(buffer[9], me);
+            })
+        })
+        .collect();
+    clients.into_iter().for_each(|client| client.join().unwrap());
+    echo.join().unwrap();
+}
+
 fn main() {
     channels();
     locks();
@@ -241,6 +295,7 @@ fn main() {
     locals_and_once();
     panics();
     children();
+    sockets();
     assert!(thread::available_parallelism().unwrap().get() >= 1);
     let sleeper = thread::spawn(|| thread::park_timeout(Duration::from_secs(60)));
     sleeper.thread().unpark();

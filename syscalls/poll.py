@@ -32,7 +32,7 @@ from kernel.abi.files import (
 )
 from kernel.abi.structs import POLLFD, SIGSET, SIGSET_ARGPACK, TIMESPEC, TIMEVAL
 from kernel.cred import RLIMIT_NOFILE
-from kernel.task.signals import pending_signal, set_blocked
+from kernel.task.signals import lend_mask, pending_signal, return_mask
 from kernel.wait import Blocking, Interrupted, Sleep, WaitQueue
 from syscalls.declare import syscall
 from syscalls.restarts import restarts
@@ -111,19 +111,6 @@ def _read_mask(task: Task, address: int, size: int) -> int | None:
     return int(task.mem.unpack(SIGSET, address)[0])
 
 
-def _lend_mask(task: Task, mask: int | None) -> None:
-    """Use another mask until the call is over; delivery gives it back after an interruption."""
-    if mask is not None:
-        task.saved_mask = task.blocked
-        set_blocked(task, mask)
-
-
-def _give_back_mask(task: Task) -> None:
-    if task.saved_mask is not None:
-        mask, task.saved_mask = task.saved_mask, None
-        set_blocked(task, mask)
-
-
 def _finish(
     task: Task, wait: Blocking[int], deadline: int | None, write_left: Callable[[int], None] | None
 ) -> Blocking[int]:
@@ -139,10 +126,10 @@ def _finish(
     except Interrupted:
         interrupted = True
     except KernelError:
-        _give_back_mask(task)
+        return_mask(task)
         raise
     if not interrupted:
-        _give_back_mask(task)
+        return_mask(task)
     written = _write_left(task, deadline, write_left)
     if not interrupted:
         return ready
@@ -263,7 +250,8 @@ def ppoll(
         write_left = _timespec_writer(task, tmo_p) if seconds or nanoseconds else None
     mask = _read_mask(task, sigmask, sigsetsize)
     check = _PollCheck(task, fds, nfds)
-    _lend_mask(task, mask)
+    if mask is not None:
+        lend_mask(task, mask)
     wait = _poll_then_write(_wait(task, check, deadline), check)
     return _finish(task, wait, deadline, write_left)
 
@@ -383,5 +371,6 @@ def pselect6(
         write_left = _timespec_writer(task, timeout) if seconds or nanoseconds else None
     mask = _read_mask(task, mask_address, mask_size)
     check = _SelectCheck(task, nfds, (readfds, writefds, exceptfds))
-    _lend_mask(task, mask)
+    if mask is not None:
+        lend_mask(task, mask)
     return _finish(task, _select_then_write(task, check, deadline), deadline, write_left)

@@ -64,6 +64,14 @@ class TraceOptions:
     timeline: str | None = None  # --timeline: Trace Event JSON
     folded: str | None = None  # --folded: user stacks for flame graphs
     stacks: bool = False  # -k
+    verbose: bool = False  # -v
+    hexadecimal: int = 0  # -x: 1, -xx: 2
+    call_numbers: bool = False  # -n
+    counters: bool = False  # -i
+    paths: tuple[str, ...] = ()  # -P
+    wall_clock: bool = False  # -w
+    sort_by: str = "time-percent"  # -S
+    columns: str = ""  # -U
     injections: tuple[str, ...] = ()  # --inject, strace's grammar
 
     @property
@@ -80,6 +88,7 @@ class StatsOptions:
     """``--stats[=FILE]``: the system-call table at the end; a FILE's suffix gives its format."""
 
     output: str | None = None
+    by_process: bool = False  # the table has a part for each process
 
 
 @dataclass(frozen=True, slots=True)

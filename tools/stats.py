@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from kernel.machine.loop import Machine
+    from tools.stats_processes import ProcessRows
 
 NS_PER_SECOND: Final = 1_000_000_000
 
@@ -37,16 +38,18 @@ class Stats:
     rows: tuple[StatsRow, ...]
     total: StatsRow
     unknown: StatsRow
+    processes: tuple[ProcessRows, ...] = ()
 
     @classmethod
-    def of(cls, rows: Iterable[StatsRow]) -> Stats:
+    def of(cls, rows: Iterable[StatsRow], processes: Iterable[ProcessRows] = ()) -> Stats:
         """Sort and add up."""
         ordered = sorted((row for row in rows if row.calls), key=lambda row: (-row.calls, row.name))
         unknown = [row for row in ordered if not row.known]
-        return cls(tuple(ordered), _sum("total", ordered), _sum("unknown", unknown))
+        total, rest = _sum("total", ordered), _sum("unknown", unknown)
+        return cls(tuple(ordered), total, rest, tuple(processes))
 
 
-def collect(machine: Machine) -> Stats:
+def collect(machine: Machine, processes: Iterable[ProcessRows] = ()) -> Stats:
     """What a machine counted so far.
 
     Calls and errors are always counted; the time only while an observer is attached.
@@ -60,7 +63,7 @@ def collect(machine: Machine) -> Stats:
         StatsRow(_name(machine, n), calls, calls, 0, known=False)
         for n, calls in sorted(counts.outside.items())
     ]
-    return Stats.of(rows)
+    return Stats.of(rows, processes)
 
 
 def _name(machine: Machine, number: int) -> str:
@@ -79,13 +82,17 @@ def _sum(name: str, rows: Iterable[StatsRow]) -> StatsRow:
     )
 
 
-def render(stats: Stats, path: str | None) -> str:
-    """The text for a file of that name (``.json``, ``.csv``), or the table for people."""
+def render(stats: Stats, path: str | None, *, by_process: bool = False) -> str:
+    """The text for a file of that name (``.json``, ``.csv``), or the table for people.
+
+    ``by_process``: the table has a part for each process before the whole.
+    """
     if path is not None and path.endswith(".json"):
         return as_json(stats)
     if path is not None and path.endswith(".csv"):
         return as_csv(stats)
-    return as_table(stats)
+    parts = [_process_table(process) for process in stats.processes] if by_process else []
+    return "\n".join([*parts, as_table(stats)])
 
 
 def as_table(stats: Stats) -> str:
@@ -97,18 +104,33 @@ def as_table(stats: Stats) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _process_table(process: ProcessRows) -> str:
+    """The calls of one process."""
+    lines = [f"pid {process.pid} {process.command}", *map(_table_line, process.rows)]
+    lines.append(_table_line(_sum("total", process.rows)))
+    return "\n".join(lines) + "\n"
+
+
 def _table_line(row: StatsRow) -> str:
     seconds = row.nanoseconds / NS_PER_SECOND
     return f"{row.calls:>9} {row.errors or '':>9} {seconds:>11.6f}  {row.name}"
 
 
 def as_json(stats: Stats) -> str:
-    """``{"syscalls": [{"name", "calls", "errors", "nanoseconds"}...], "total", "unknown"}``."""
-    document = {
+    """``{"syscalls": [{"name", "calls", "errors", "nanoseconds"}...], "total", "unknown"}``.
+
+    ``"processes": [{"pid", "command", "syscalls"}...]`` follows where they were counted.
+    """
+    document: dict[str, object] = {
         "syscalls": [_plain(row) for row in stats.rows],
         "total": _plain(stats.total),
         "unknown": _plain(stats.unknown),
     }
+    if stats.processes:
+        document["processes"] = [
+            {"pid": p.pid, "command": p.command, "syscalls": [_plain(row) for row in p.rows]}
+            for p in stats.processes
+        ]
     return json.dumps(document, indent=1) + "\n"
 
 

@@ -93,6 +93,8 @@ class _Writer:
             self._signal(tid, f"--- {event['signal']} {event['text']} ---")
         elif step == "stop":
             self.lines.line(tid, f"--- stopped by {event['signal']} ---")
+        elif step == "superseded":
+            self.lines.line(tid, f"+++ superseded by execve in pid {event['by']} +++")
         elif step == "exit":
             self.lines.line(tid, f"+++ {event['text']} +++")
 
@@ -110,7 +112,8 @@ class _Writer:
             self.lines.begin(tid)
             self.lines.write(f"{event['name']}({text['entry'] or ''}")
         self.lines.write(text["exit"])
-        marks = "".join(f" ({word})" for word in event["injected"] or ())
+        returned = event["return"] is not None
+        marks = "".join(f" ({word})" for word in event["injected"] or () if returned)
         self.lines.result(text["result"] + marks)
         for frame in event["stack"] or ():
             self.lines.note(f" > {frame}")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
-from kernel.events import Observer
 from tools.config import TraceOptions
 from tools.errors import DioramaError
 
@@ -15,11 +14,8 @@ if TYPE_CHECKING:
     from kernel.task.task import Task
     from syscalls.table import SyscallTable
     from tools.config import RunConfig
+    from tools.stats_processes import ProcessCounts
     from tools.tracer.setup import Tracing
-
-
-class Timekeeper(Observer[Any]):
-    """Looks at nothing; that somebody observes is what makes the machine keep time per call."""
 
 
 class Watchers:
@@ -29,6 +25,8 @@ class Watchers:
         self._machine = machine
         self._stats_to: str | None = None
         self._wants_stats = config.stats is not None
+        self._by_process = config.stats is not None and config.stats.by_process
+        self._processes: ProcessCounts | None = None
         self._options = config.trace
         self._tracing: Tracing | None = None
         if config.trace is not None:
@@ -36,7 +34,11 @@ class Watchers:
         if config.stats is not None:
             self._stats_to = config.stats.output
             _check_writable(self._stats_to)
-            machine.attach(Timekeeper())
+            # That somebody observes also makes the machine keep time per call.
+            from tools.stats_processes import ProcessCounts  # only runs with statistics need it
+
+            self._processes = ProcessCounts()
+            machine.attach(self._processes)
 
     def toggle_trace(self) -> None:
         """SIGUSR1 to diorama: tracing on or off; calls in progress are taken up as resumed."""
@@ -73,7 +75,11 @@ class Watchers:
             if self._wants_stats:
                 from tools.stats import collect, render  # only runs with statistics need it
 
-                _write(render(collect(self._machine), self._stats_to), self._stats_to)
+                table = cast("SyscallTable", self._machine.table)
+                assert self._processes is not None
+                stats = collect(self._machine, self._processes.rows(table))
+                text = render(stats, self._stats_to, by_process=self._by_process)
+                _write(text, self._stats_to)
 
 
 def sorted_tasks(machine: Machine) -> list[Task]:

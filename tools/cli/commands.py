@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from tools.cli.help import command_help
@@ -14,6 +14,29 @@ from tools.cli.run_options import RUN_OPTIONS, RunDraft
 from tools.cli.syscalls_command import SYSCALLS_OPTIONS, syscalls
 from tools.cli.trace_options import TRACE_OPTIONS, TraceDraft
 from tools.config import RunConfig, StatsOptions
+from tools.stats_compare import compare
+
+
+@dataclass(slots=True)
+class StatsDraft(RunDraft):
+    """A run whose calls are counted."""
+
+    by_process: bool = False
+
+
+def _by_process(draft: StatsDraft, _: str) -> None:
+    draft.by_process = True
+
+
+def _compare_alone(_draft: StatsDraft, _: str) -> None:
+    raise ValueError("comes first, with two files and no program")
+
+
+STATS_OPTIONS: Final[tuple[Option[StatsDraft], ...]] = (
+    Option(("--processes",), "", "a table for each process before the whole", _by_process),
+    Option(("--compare",), "A.json B.json", "what changed from A to B", _compare_alone),
+    *RUN_OPTIONS,
+)
 
 Execute = Callable[[RunConfig], int]
 
@@ -24,9 +47,21 @@ def run(words: Sequence[str], execute: Execute) -> int:
 
 
 def stats(words: Sequence[str], execute: Execute) -> int:
-    """``diorama stats``: run, then the table."""
-    config = _parse_run("stats", words)
-    return execute(replace(config, stats=config.stats or StatsOptions()))
+    """``diorama stats``: run, then the table; or, with ``--compare``, nothing runs."""
+    if words[:1] == ["--compare"]:
+        return _compare(words[1:])
+    draft = StatsDraft()
+    rest = Parser("stats", STATS_OPTIONS).parse(words, draft)
+    config = draft.finish("stats", _program("stats", rest))
+    wanted = config.stats or StatsOptions()
+    return execute(replace(config, stats=replace(wanted, by_process=draft.by_process)))
+
+
+def _compare(files: Sequence[str]) -> int:
+    """``diorama stats --compare A.json B.json``."""
+    if len(files) != 2:
+        raise UsageError("stats: --compare needs two files that --stats=FILE.json wrote")
+    return show(compare(*files))
 
 
 def trace(words: Sequence[str], execute: Execute) -> int:
@@ -69,6 +104,7 @@ def print_help(command: str) -> int:
     """``diorama COMMAND --help``."""
     tables: dict[str, Sequence[Option[Any]]] = {  # Any: the commands' drafts differ
         "trace": TRACE_OPTIONS,
+        "stats": STATS_OPTIONS,
         "syscalls": SYSCALLS_OPTIONS,
         "inspect": INSPECT_OPTIONS,
     }

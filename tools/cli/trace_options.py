@@ -9,6 +9,7 @@ from tools.cli.options import Option
 from tools.cli.run_options import RUN_OPTIONS, RunDraft
 from tools.cli.values import parse_number
 from tools.config import TimeStamp, TraceOptions
+from tools.tracer.columns import column_names, sort_key
 
 # strace(1), OPTIONS, -e: what may stand before the `=`.  Anything else before one is taken for a
 # variable by mistake, as in docker's -e.
@@ -18,7 +19,9 @@ QUALIFIERS: Final = frozenset(
     "trace-fd secontext".split()
 )
 # What our tracer can do of them.
-SUPPORTED_QUALIFIERS: Final = frozenset(["trace", "t", "signal", "signals", "s", "status"])
+SUPPORTED_QUALIFIERS: Final = frozenset(
+    "trace t signal signals s status read reads r write writes w".split()
+)
 INJECTIONS: Final = frozenset(["inject", "fault"])
 
 
@@ -78,8 +81,44 @@ def _stamp(draft: TraceDraft, stamp: TimeStamp) -> None:
     draft.trace = replace(draft.shown, timestamp=stamp)
 
 
-def _paths(draft: TraceDraft, _: str) -> None:
-    draft.trace = replace(draft.shown, descriptors=1)
+def _paths(draft: TraceDraft, level: int) -> None:
+    draft.trace = replace(draft.shown, descriptors=level)
+
+
+def _verbose(draft: TraceDraft, _: str) -> None:
+    draft.trace = replace(draft.shown, verbose=True)
+
+
+def _hexadecimal(draft: TraceDraft, level: int) -> None:
+    draft.trace = replace(draft.shown, hexadecimal=level)
+
+
+def _numbers(draft: TraceDraft, _: str) -> None:
+    draft.trace = replace(draft.shown, call_numbers=True)
+
+
+def _counters(draft: TraceDraft, _: str) -> None:
+    draft.trace = replace(draft.shown, counters=True)
+
+
+def _path(draft: TraceDraft, value: str) -> None:
+    draft.trace = replace(draft.shown, paths=(*draft.shown.paths, value))
+
+
+def _status(draft: TraceDraft, status: str) -> None:
+    _expression(draft, f"status={status}")
+
+
+def _wall_clock(draft: TraceDraft, _: str) -> None:
+    draft.trace = replace(draft.shown, wall_clock=True)
+
+
+def _sort_by(draft: TraceDraft, value: str) -> None:
+    draft.trace = replace(draft.shown, sort_by=sort_key(value))
+
+
+def _columns(draft: TraceDraft, value: str) -> None:
+    draft.trace = replace(draft.shown, columns=",".join(column_names(value)))
 
 
 def _user_stacks(draft: TraceDraft, _: str) -> None:
@@ -103,7 +142,19 @@ STRACE_OPTIONS: Final[tuple[Option[TraceDraft], ...]] = (
     Option(("-tt",), "", "with microseconds", lambda d, _: _stamp(d, "tt")),
     Option(("-ttt",), "", "in seconds since the epoch", lambda d, _: _stamp(d, "ttt")),
     Option(("-r",), "", "the time since the line before", lambda d, _: _stamp(d, "r")),
-    Option(("-y",), "", "the path behind each descriptor", _paths),
+    Option(("-y",), "", "the path behind each descriptor", lambda d, _: _paths(d, 1)),
+    Option(("-yy",), "", "and devices and sockets in full", lambda d, _: _paths(d, 2)),
+    Option(("-v",), "", "structures and environments whole", _verbose),
+    Option(("-x",), "", "strings that are no text in hexadecimal", lambda d, _: _hexadecimal(d, 1)),
+    Option(("-xx",), "", "every string in hexadecimal", lambda d, _: _hexadecimal(d, 2)),
+    Option(("-n",), "", "the number of each call", _numbers),
+    Option(("-i",), "", "the program counter at each call", _counters),
+    Option(("-P",), "PATH", "only calls that name PATH or have it open", _path),
+    Option(("-z",), "", "only calls that succeed", lambda d, _: _status(d, "successful")),
+    Option(("-Z",), "", "only calls that fail", lambda d, _: _status(d, "failed")),
+    Option(("-w",), "", "-c and -C: time from entry to end, asleep or not", _wall_clock),
+    Option(("-S",), "KEY", "-c and -C: the column to sort by (time)", _sort_by),
+    Option(("-U",), "COLUMNS", "-c and -C: which columns", _columns),
     Option(("--inject",), "SET:HOW", "tamper: error= retval= signal= delay_enter= when=", _inject),
     Option(("-k",), "", "the user's call stack after each call", _user_stacks),
 )

@@ -10,11 +10,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+from kernel.abi.limits import PATH_MAX
 from kernel.abi.signals import NSIG
 from syscalls.declare import DECLARATIONS, Declaration
+from tools.tracer.show_basic import path_of_descriptor
 from tools.tracer.show_signals import name as signal_name
 
+if TYPE_CHECKING:
+    from tools.tracer.view import Call
+
+DUMPS = frozenset({"read", "reads", "r", "write", "writes", "w"})
+"""Qualifiers that are no filters; see ``dump``."""
 STATUSES = ("successful", "failed", "unfinished", "unavailable", "detached")
 
 _CLASS_NAMES: Mapping[str, str] = {
@@ -157,6 +165,22 @@ def parse_statuses(text: str) -> frozenset[str]:
     return frozenset(STATUSES) - chosen if inverted else frozenset(chosen)
 
 
+def touches(call: Call, paths: frozenset[bytes]) -> bool:
+    """``-P``: does a call name one of the paths, or use a descriptor that refers to one?"""
+    if call.declaration is None:
+        return False
+    for index, (_, kind) in enumerate(call.declaration.parameters):
+        if kind.show == "*path":
+            found = call.read_string(call.values[index], PATH_MAX)
+            if found is not None and found[0] in paths:
+                return True
+        elif kind.show in ("fd", "dirfd"):
+            path = path_of_descriptor(call, call.values[index])
+            if path is not None and path.encode(errors="surrogateescape") in paths:
+                return True
+    return False
+
+
 @dataclass(slots=True)
 class Filter:
     """What is shown: None everywhere means everything."""
@@ -165,6 +189,7 @@ class Filter:
     signals: frozenset[int] | None = None
     statuses: frozenset[str] | None = None
     unknown: bool = field(default=True)
+    paths: frozenset[bytes] | None = None
 
     @classmethod
     def parse(cls, expressions: Iterable[str], known: Iterable[str]) -> Filter:
@@ -182,7 +207,7 @@ class Filter:
                 found.signals = parse_signals(text)
             elif qualifier == "status":
                 found.statuses = parse_statuses(text)
-            else:
+            elif qualifier not in DUMPS:
                 raise FilterError(f"invalid qualifier {qualifier!r}")
         return found
 

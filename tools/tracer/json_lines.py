@@ -16,7 +16,7 @@ from kernel.abi.errors import BY_NUMBER
 from kernel.abi.signals import SIGKILL
 from kernel.events import Observer
 from tools.tracer.calls import complete_on_entry, entry_text, exit_text
-from tools.tracer.filters import Filter
+from tools.tracer.filters import Filter, touches
 from tools.tracer.results import interruption, result_text
 from tools.tracer.show_basic import path_of_descriptor
 from tools.tracer.show_signals import name as signal_text
@@ -83,6 +83,7 @@ class JsonTracer(Observer["Task"]):
         self._stacks = stacks
         self._marks = marks
         self._open: dict[int, _Open] = {}
+        self._skipped: dict[int, None] = {}
         self._last_name: dict[int, str] = {}
         self._order = 0
         self._clock: Callable[[], int] = lambda: 0
@@ -121,22 +122,36 @@ class JsonTracer(Observer["Task"]):
         self._write({**event, "parent": parent.tid, "order": self._next()})
 
     def task_end(self, task: Task, status: int) -> None:
-        """The last event of a task."""
-        if task.tid not in self.traced:
+        """The last event of a task; of a leader only when its last thread has ended."""
+        tid, group = task.tid, task.group
+        if tid not in self.traced:
             return
         self._abandon(task)
+        last = len(group.tasks) <= 1
+        if last or tid != group.pid:
+            self._ended(task, tid, status)
+        if last and tid != group.pid and group.pid in self.traced:
+            self._ended(task, group.pid, status)
+
+    def _ended(self, task: Task, tid: int, status: int) -> None:
         killed = status & 0x7F
         event = self._head("exit", task)
+        event["tid"] = tid
         event["status"] = None if killed else status >> 8 & 0xFF
         event["signal"] = signal_text(killed) if killed else None
         event["core_dumped"] = bool(status & 0x80)
         self._write({**event, "text": end_text(status), "order": self._next()})
-        del self.traced[task.tid]
+        del self.traced[tid]
 
     def renumbered(self, task: Task, old: int, new: int) -> None:
         """A thread that executes gets its leader's number."""
-        if old in self.traced:
-            self.traced[new] = self.traced.pop(old)
+        if old not in self.traced:
+            return
+        if new in self.traced:
+            event = self._head("superseded", task)
+            self._write({**event, "tid": new, "by": old, "order": self._next()})
+        del self.traced[old]
+        self.traced[new] = None
         if old in self._open:
             self._open[new] = self._open.pop(old)
 
@@ -152,6 +167,8 @@ class JsonTracer(Observer["Task"]):
         event["argv"] = [arg.decode(errors="surrogateescape") for arg in argv]
         event["first"] = first
         shown = first and self.filter.call("execve") and self.filter.status(failed=False)
+        if self.filter.paths is not None and path not in self.filter.paths:
+            shown = False
         event["text"] = first_exec_text(task, path, argv, self.options.detail) if shown else None
         self._write({**event, "order": self._next()})
 
@@ -165,7 +182,11 @@ class JsonTracer(Observer["Task"]):
         if not self.filter.call(name):
             self._last_name[task.tid] = name or ""
             return
-        self._open[task.tid] = self._entered(task, number, args)
+        entered = self._entered(task, number, args)
+        if self.filter.paths is not None and not touches(entered.call, self.filter.paths):
+            self._skipped[task.tid] = None
+        else:
+            self._open[task.tid] = entered
 
     def _entered(self, task: Task, number: int, args: tuple[int, ...]) -> _Open:
         declaration = self.table.declaration(number)
@@ -194,6 +215,9 @@ class JsonTracer(Observer["Task"]):
         """Write the call."""
         if task.tid not in self.traced or not self.filter.call(self.table.name(number)):
             return
+        if task.tid in self._skipped:
+            del self._skipped[task.tid]
+            return
         entered = self._open.get(task.tid)
         if task.group.exiting and not (entered is not None and entered.signals):
             self._abandon(task)
@@ -212,6 +236,7 @@ class JsonTracer(Observer["Task"]):
 
     def no_return(self, task: Task, number: int, args: tuple[int, ...]) -> None:
         """exit, or death in a call."""
+        self._skipped.pop(task.tid, None)
         if task.tid in self.traced:
             self._abandon(task)
 

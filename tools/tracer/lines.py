@@ -39,9 +39,25 @@ class Lines:
     that line has come.
     """
 
-    __slots__ = ("_column", "_last_stamp", "_now", "_prefix", "_sink", "printing", "tasks")
+    __slots__ = (
+        "_column",
+        "_last_stamp",
+        "_now",
+        "_prefix",
+        "_sink",
+        "_where",
+        "printing",
+        "tasks",
+    )
 
-    def __init__(self, sink: Sink, prefix: Prefix, now: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        sink: Sink,
+        prefix: Prefix,
+        now: Callable[[], int],
+        where: Callable[[int], str] = lambda tid: "",
+    ) -> None:
+        self._where = where
         self._sink = sink
         self._prefix = prefix
         self._now = now
@@ -60,6 +76,7 @@ class Lines:
             self.write(f"[pid {tid:5}] ")
         if self._prefix.stamp:
             self.write(self._stamp())
+        self.write(self._where(tid))
 
     def interrupt(self) -> None:
         """Somebody else prints now."""

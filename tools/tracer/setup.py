@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -9,13 +10,14 @@ from typing import IO, TYPE_CHECKING
 
 from kernel.views.terminal.host_terminal import line_end
 from tools.errors import DioramaError
+from tools.tracer.dump import DescriptorSet, parse_dumps
 from tools.tracer.filters import Filter, FilterError
 from tools.tracer.inject import Injection, Marks, Tampering, parse_injection
 from tools.tracer.json_lines import JsonTracer
 from tools.tracer.raw import RawTracer
 from tools.tracer.stacks import Stacks
 from tools.tracer.strace import Options, StraceTracer
-from tools.tracer.summary import Summary
+from tools.tracer.summary import Shape, Summary
 from tools.tracer.timeline import Folded, Timeline
 from tools.tracer.view import Detail
 
@@ -106,8 +108,11 @@ def set_up(options: TraceOptions, table: SyscallTable, tasks: Iterable[Task] = (
     names = [name for name in table.names if name is not None]
     try:
         filters = Filter.parse(options.expressions, names)
+        dumps = parse_dumps(options.expressions)
     except FilterError as error:
         raise DioramaError(str(error)) from None
+    if options.paths:
+        filters.paths = frozenset(os.fsencode(path) for path in options.paths)
     tracing = Tracing()
     marks = Marks()
     injections = _injections(options, names)
@@ -118,10 +123,11 @@ def set_up(options: TraceOptions, table: SyscallTable, tasks: Iterable[Task] = (
         tracing.output = _create(options.output)
         tracing.output.check()
     if options.summary:
-        tracing.summary = Summary(table, filters, follow=options.follow)
+        shape = Shape(options.sort_by, options.columns, wall_clock=options.wall_clock)
+        tracing.summary = Summary(table, filters, shape, follow=options.follow)
         tracing.observers.append(tracing.summary)
     if options.text:
-        tracing.observers.append(_printer(options, table, filters, tracing, marks))
+        tracing.observers.append(_printer(options, table, filters, dumps, tracing, marks))
     _add_files(options, table, filters, tracing, marks)
     for printer in tracing.observers:
         if isinstance(printer, StraceTracer | JsonTracer):
@@ -149,8 +155,7 @@ def _add_files(
     if options.json is not None:
         sink = _extra_output(options.json, tracing)
         stacks = _stacks(options)
-        detail = Detail(options.string_limit, options.descriptors)
-        shown = Options(follow=options.follow, detail=detail)
+        shown = Options(follow=options.follow, detail=_detail(options))
         tracing.observers.append(
             JsonTracer(table, sink, shown, filters, stacks=stacks, marks=marks)
         )
@@ -176,12 +181,21 @@ def _extra_output(path: str, tracing: Tracing) -> Output:
     return output
 
 
+def _detail(options: TraceOptions) -> Detail:
+    return Detail(options.string_limit, options.descriptors, options.verbose, options.hexadecimal)
+
+
 def _stacks(options: TraceOptions) -> Stacks | None:
     return Stacks() if options.stacks else None
 
 
 def _printer(
-    options: TraceOptions, table: SyscallTable, filters: Filter, tracing: Tracing, marks: Marks
+    options: TraceOptions,
+    table: SyscallTable,
+    filters: Filter,
+    dumps: tuple[DescriptorSet, DescriptorSet],
+    tracing: Tracing,
+    marks: Marks,
 ) -> Observer[Task]:
     if options.format == "raw":
         return RawTracer(table, tracing.output, filters, follow=options.follow)
@@ -196,7 +210,11 @@ def _printer(
         follow=options.follow,
         separate=options.separate_files and options.output is not None,
         to_file=options.output is not None,
-        detail=Detail(options.string_limit, options.descriptors),
+        detail=_detail(options),
+        call_numbers=options.call_numbers,
+        counters=options.counters,
+        reads=dumps[0],
+        writes=dumps[1],
         durations=options.durations,
         stamp=options.timestamp,
     )

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from socket import AF_INET, AF_INET6, SOCK_DGRAM, SOCK_STREAM, inet_ntop
 from typing import TYPE_CHECKING
 
 from kernel.abi.errors import KernelError
-from kernel.abi.files import AT_FDCWD
+from kernel.abi.files import AT_FDCWD, S_IFBLK, S_IFCHR, S_IFMT
 from kernel.abi.limits import PATH_MAX
 from kernel.abi.structs import IOVEC
+from kernel.net.socketfile import SocketFile
 from kernel.vfs.dentry import display_path
 from tools.tracer.shows import shows
 from tools.tracer.text import address, fields, hexadecimal, quote, sequence
 
 if TYPE_CHECKING:
     from kernel.vfs.dentry import Path
+    from kernel.vfs.openfile import OpenFile
     from tools.tracer.view import Call
 
 ARRAY_LIMIT = 32
@@ -70,11 +74,47 @@ def describe_fd(call: Call, fd: int) -> str:
     """A descriptor, with its path under ``-y``."""
     if call.detail.paths and fd >= 0:
         try:
-            path = call.task.fds.get(fd).path
-            return f"{fd}<{path_text(call, path)}>"
+            file = call.task.fds.get(fd)
+            return f"{fd}<{described(call, file)}>"
         except KernelError:
             pass
     return str(fd)
+
+
+def described(call: Call, file: OpenFile) -> str:
+    """A file by its path; with ``-yy`` a device by its number, a socket by its addresses."""
+    inode = file.inode
+    if call.detail.paths > 1:
+        if inode.mode & S_IFMT in (S_IFCHR, S_IFBLK):
+            kind = "char" if inode.mode & S_IFMT == S_IFCHR else "block"
+            number = f"{inode.rdev >> 8 & 0xFFF}:{inode.rdev & 0xFF}"
+            return f"{path_text(call, file.path)}<{kind} {number}>"
+        if isinstance(file, SocketFile):
+            return socket_text(file) or path_text(call, file.path)
+    return path_text(call, file.path)
+
+
+def socket_text(file: SocketFile) -> str:
+    """``TCP:[127.0.0.1:80->127.0.0.1:999]``; '' for a family without such a form."""
+    protocol = {int(SOCK_STREAM): "TCP", int(SOCK_DGRAM): "UDP"}.get(file.type)
+    if file.domain not in (AF_INET, AF_INET6) or protocol is None:
+        return ""
+    try:
+        ends = [_endpoint(file.name())]
+    except KernelError:
+        return ""
+    with suppress(KernelError):  # not connected
+        ends.append(_endpoint(file.peer_name()))
+    six = "v6" if file.domain == AF_INET6 else ""
+    return f"{protocol}{six}:[{'->'.join(ends)}]"
+
+
+def _endpoint(address: bytes) -> str:
+    """``host:port`` of a sockaddr_in or sockaddr_in6."""
+    port = int.from_bytes(address[2:4], "big")
+    if len(address) < 28:
+        return f"{inet_ntop(AF_INET, address[4:8])}:{port}"
+    return f"[{inet_ntop(AF_INET6, address[8:24])}]:{port}"
 
 
 def path_text(call: Call, path: Path) -> str:
@@ -104,7 +144,7 @@ def text_at(call: Call, where: int, limit: int) -> str:
     found = call.read_string(where, limit) if where else None
     if found is None:
         return address(where)
-    return quote(found[0], cut=found[1])
+    return call.detail.quote(found[0], cut=found[1])
 
 
 @shows("*path")
@@ -135,7 +175,7 @@ def bytes_at(call: Call, where: int, size: int, *, force_hex: bool = False) -> s
     data = call.read(where, min(size, limit))
     if data is None:
         return address(where)
-    return quote(data, cut=size > limit, force_hex=force_hex)
+    return call.detail.quote(data, cut=size > limit, force_hex=force_hex)
 
 
 @shows("*bytes")
@@ -175,7 +215,9 @@ def strings(call: Call, i: int) -> str:
 
 @shows("*environ")
 def environment(call: Call, i: int) -> str:
-    """envp: only how many there are."""
+    """envp: only how many there are, unless ``-v`` asks for all."""
+    if call.detail.verbose:
+        return strings(call, i) or ""
     where, count = call.values[i], 0
     if not where:
         return "NULL"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from struct import Struct
 from typing import TYPE_CHECKING
 
 from kernel.abi import files
@@ -12,11 +13,22 @@ from tools.tracer.show_signals import mask_text
 from tools.tracer.show_signals import name as signal_text
 from tools.tracer.show_times import pair
 from tools.tracer.shows import shows
-from tools.tracer.text import address, fields, hexadecimal, mode_bits, sequence
+from tools.tracer.text import address, calendar, fields, hexadecimal, mode_bits, sequence
 
 if TYPE_CHECKING:
     from tools.tracer.view import Call
 
+_STAT_TIMES = "atime atime_nsec mtime mtime_nsec ctime ctime_nsec"
+STAT_LAYOUTS = {
+    "x86_64": (
+        Struct("<QQQIII4xQqqqqqqqqq"),
+        f"dev ino nlink mode uid gid rdev size blksize blocks {_STAT_TIMES}",
+    ),
+    "aarch64": (
+        Struct("<QQIIIIQ8xqi4xqqqqqqq"),
+        f"dev ino mode nlink uid gid rdev size blksize blocks {_STAT_TIMES}",
+    ),
+}
 # Where struct stat has what the trace shows: offsets of st_mode, st_rdev, st_size.
 STAT_MEMBERS = {"x86_64": (24, 40, 48), "aarch64": (16, 32, 48)}
 TYPES = {
@@ -130,7 +142,24 @@ def stat(call: Call, i: int) -> str:
     else:
         size = int.from_bytes(data[at_size : at_size + 8], "little", signed=True)
         last = ("st_size", str(size))
+    if call.detail.verbose:
+        return fields(whole_stat(call, data, last))
     return fields((("st_mode", symbolic_mode(value)), last), more=True)
+
+
+def whole_stat(call: Call, data: bytes, last: tuple[str, str]) -> list[tuple[str, str]]:
+    """Every member, as ``-v`` asks; ``last`` is the size or the device."""
+    layout, names = STAT_LAYOUTS[call.task.kernel.arch.name]
+    found = dict(zip(names.split(), layout.unpack(data[: layout.size]), strict=True))
+    shown = [("st_dev", dev_text(found["dev"])), ("st_ino", str(found["ino"]))]
+    shown.append(("st_mode", symbolic_mode(found["mode"])))
+    shown += [(f"st_{n}", str(found[n])) for n in ("nlink", "uid", "gid", "blksize", "blocks")]
+    shown.append(last)
+    for which in ("atime", "mtime", "ctime"):
+        seconds, rest = found[which], found[f"{which}_nsec"]
+        shown.append((f"st_{which}", f"{seconds} /* {calendar(seconds, rest)} */"))
+        shown.append((f"st_{which}_nsec", str(rest)))
+    return shown
 
 
 @shows("*statx")

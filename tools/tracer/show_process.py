@@ -50,6 +50,12 @@ def wait_status_out(call: Call, i: int) -> str:
     return f"[{wait_status(int.from_bytes(data, 'little'))}]"
 
 
+USAGE = (
+    "maxrss ixrss idrss isrss minflt majflt nswap inblock oublock msgsnd msgrcv nsignals nvcsw "
+    "nivcsw"
+).split()
+
+
 @shows("*rusage")
 def rusage(call: Call, i: int) -> str:
     """Resource usage: the two times."""
@@ -59,7 +65,11 @@ def rusage(call: Call, i: int) -> str:
     user, system = (
         fields((("tv_sec", str(found[n])), ("tv_usec", str(found[n + 1])))) for n in (0, 2)
     )
-    return fields((("ru_utime", user), ("ru_stime", system)), more=True)
+    times = [("ru_utime", user), ("ru_stime", system)]
+    if not call.detail.verbose:
+        return fields(times, more=True)
+    rest = [(f"ru_{name}", str(value)) for name, value in zip(USAGE, found[4:], strict=True)]
+    return fields(times + rest)
 
 
 def limit_text(value: int, infinity: str) -> str:

@@ -11,7 +11,7 @@ from tools.tracer.names import CONSTANTS, FLAGS
 from tools.tracer.show_basic import text_at
 from tools.tracer.show_signals import name as signal_text
 from tools.tracer.shows import shows
-from tools.tracer.text import address, fields, hexadecimal, quote
+from tools.tracer.text import address, fields, hexadecimal
 
 if TYPE_CHECKING:
     from tools.tracer.view import Call
@@ -21,12 +21,14 @@ MAP_TYPE = 0xF
 
 @shows("*utsname")
 def utsname(call: Call, i: int) -> str:
-    """sysname and nodename; strace leaves the rest out unless asked."""
+    """sysname and nodename; the rest with ``-v``."""
     found = call.unpack(UTSNAME, call.values[i])
     if found is None:
         return address(call.values[i])
-    names = [quote(field.partition(b"\0")[0]) for field in found[:2]]
-    return fields((("sysname", names[0]), ("nodename", names[1])), more=True)
+    members = ("sysname", "nodename", "release", "version", "machine", "domainname")
+    texts = [call.detail.quote(field.partition(b"\0")[0]) for field in found]
+    shown = list(zip(members, texts, strict=False))
+    return fields(shown) if call.detail.verbose else fields(shown[:2], more=True)
 
 
 @shows("*sysinfo")

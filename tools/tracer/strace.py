@@ -6,16 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from kernel.abi.errors import KernelError
 from kernel.abi.signals import SIGKILL
 from kernel.events import Observer
 from tools.tracer.calls import complete_on_entry, entry_text, exit_text
-from tools.tracer.filters import Filter
+from tools.tracer.dump import NOBODY, DescriptorSet, dump_lines
+from tools.tracer.filters import Filter, touches
 from tools.tracer.lines import Lines, Prefix, Sink
 from tools.tracer.results import interruption, result_text
+from tools.tracer.show_basic import environment
 from tools.tracer.show_signals import name as signal_text
 from tools.tracer.show_signals import siginfo_text
-from tools.tracer.text import quote, sequence
+from tools.tracer.text import sequence
 from tools.tracer.view import Call, Detail
 
 if TYPE_CHECKING:
@@ -36,7 +37,11 @@ class Options:
     follow: bool = True  # -f
     separate: bool = False  # -ff
     to_file: bool = False  # -o
-    detail: Detail = field(default_factory=Detail)  # -s, -y
+    detail: Detail = field(default_factory=Detail)  # -s, -y, -v, -x
+    call_numbers: bool = False  # -n
+    counters: bool = False  # -i
+    reads: DescriptorSet = NOBODY  # -e read=
+    writes: DescriptorSet = NOBODY  # -e write=
     durations: bool = False  # -T
     stamp: str = ""  # -t -tt -ttt -r
 
@@ -80,6 +85,8 @@ class StraceTracer(Observer["Task"]):
         self._marks = marks
         self._open_sink = open_sink
         self._open: dict[int, _Open] = {}
+        self._skipped: dict[int, None] = {}
+        self._places: dict[int, tuple[int, int | None]] = {}
         self._last_name: dict[int, str] = {}
         self._lines: dict[int, Lines] = {}
         self._clock: Callable[[], int] = lambda: 0
@@ -105,9 +112,21 @@ class StraceTracer(Observer["Task"]):
                 pid_if_many=not self.options.to_file,
                 stamp=self.options.stamp,
             )
-            lines = Lines(self._open_sink(tid), prefix, lambda: self._clock())
+            lines = Lines(self._open_sink(tid), prefix, lambda: self._clock(), self._where)
             self._lines[key] = lines
         return lines
+
+    def _where(self, tid: int) -> str:
+        """``-n`` and ``-i``: the number of the task's last call, and where it was made."""
+        number, pc = self._places.get(tid, (0, None))
+        text = f"[{number:4d}] " if self.options.call_numbers else ""
+        if self.options.counters:
+            text += f"[{'?' * 16 if pc is None else f'{pc:016x}'}] "
+        return text
+
+    def _note_place(self, task: Task, number: int) -> None:
+        if self.options.call_numbers or self.options.counters:
+            self._places[task.tid] = (number, task.kernel.cpu.registers(task.context).pc)
 
     def task_start(self, task: Task, parent: Task | None) -> None:
         """With ``-f`` children are shown too."""
@@ -118,15 +137,40 @@ class StraceTracer(Observer["Task"]):
         self.follow(task)
 
     def task_end(self, task: Task, status: int) -> None:
-        """``+++ exited with 3 +++``."""
-        if task.tid not in self.traced:
+        """``+++ exited with 3 +++``; of a leader only when its last thread has ended."""
+        tid, group = task.tid, task.group
+        if tid not in self.traced:
             return
         self._close_open(task)
-        self._of(task.tid).line(task.tid, f"+++ {end_text(status)} +++")
-        del self.traced[task.tid]
-        self._last_name.pop(task.tid, None)
+        last = len(group.tasks) <= 1
+        if last or tid != group.pid:
+            self._ended(tid, f"+++ {end_text(status)} +++")
+        if last and tid != group.pid and group.pid in self.traced:
+            self._ended(group.pid, f"+++ {end_text(status)} +++")
+
+    def _ended(self, tid: int, text: str) -> None:
+        self._places[tid] = (self._places.get(tid, (0, None))[0], None)
+        self._of(tid).line(tid, text)
+        self._forget(tid)
+
+    def _forget(self, tid: int) -> None:
+        del self.traced[tid]
+        self._places.pop(tid, None)
+        self._last_name.pop(tid, None)
         if not self.options.separate:
-            self._of(task.tid).tasks = len(self.traced)
+            self._of(tid).tasks = len(self.traced)
+
+    def renumbered(self, task: Task, old: int, new: int) -> None:
+        """A thread executes and gets the number of its leader, who is gone."""
+        if old not in self.traced:
+            return
+        if new in self.traced:
+            self._of(new).line(new, f"+++ superseded by execve in pid {old} +++")
+        self._forget(old)
+        self.traced[new] = None
+        entered = self._open.pop(old, None)
+        if entered is not None:
+            self._open[new] = entered
 
     def exec(self, task: Task, path: bytes, argv: tuple[bytes, ...]) -> None:
         """The first program is started by the machine, not by a call: show it as one."""
@@ -136,7 +180,10 @@ class StraceTracer(Observer["Task"]):
             return
         if not self.filter.status(failed=False):
             return
+        if self.filter.paths is not None and path not in self.filter.paths:
+            return
         lines = self._of(task.tid)
+        self._note_place(task, self.table.numbers["execve"])
         lines.begin(task.tid)
         lines.write("execve(" + first_exec_text(task, path, argv, self.options.detail))
         lines.result("0" + (" <0.000000>" if self.options.durations else ""))
@@ -154,10 +201,14 @@ class StraceTracer(Observer["Task"]):
         if tid not in self.traced:
             return
         name = self.table.name(number)
+        self._note_place(task, number)
         if not self.filter.call(name):
             self._last_name[tid] = name or ""
             return
         call = self._call(task, number, args)
+        if self.filter.paths is not None and not touches(call, self.filter.paths):
+            self._skipped[tid] = None
+            return
         text = f"{call.name}({entry_text(call)}"
         # With a status filter nothing may be printed before the end is known; and a call that is
         # not implemented has a line of ours between its entry and its end.
@@ -189,6 +240,9 @@ class StraceTracer(Observer["Task"]):
         tid = task.tid
         if tid not in self.traced or not self.filter.call(self.table.name(number)):
             return
+        if tid in self._skipped:
+            del self._skipped[tid]
+            return
         if task.group.exiting and not self._waiting_lines(tid):  # SIGKILL: nobody sees the result
             self._close_open(task)
             return
@@ -210,6 +264,8 @@ class StraceTracer(Observer["Task"]):
         lines.write(exit_text(call))
         ending = "".join(f" ({word})" for word in self._marks.of(tid)) if self._marks else ""
         lines.result(result_text(call) + ending + self._duration(entered.started))
+        for text in dump_lines(call, self.options.reads, self.options.writes):
+            lines.note(text)
         for frame in entered.stack:
             lines.note(f" > {frame}")
         for line in entered.after:
@@ -217,6 +273,7 @@ class StraceTracer(Observer["Task"]):
 
     def no_return(self, task: Task, number: int, args: tuple[int, ...]) -> None:
         """exit, or death in a call: the result is ``?``."""
+        self._skipped.pop(task.tid, None)
         if task.tid in self.traced:
             self._close_open(task)
 
@@ -289,16 +346,9 @@ def end_text(status: int) -> str:
 def first_exec_text(task: Task, path: bytes, argv: tuple[bytes, ...], detail: Detail) -> str:
     """The arguments of the execve that nobody called: path, argv, and how many variables."""
     limit = detail.string_limit
-    shown = [quote(arg[:limit], cut=len(arg) > limit) for arg in argv[:ARGV_LIMIT]]
+    shown = [detail.quote(arg[:limit], cut=len(arg) > limit) for arg in argv[:ARGV_LIMIT]]
     if len(argv) > ARGV_LIMIT:
         shown.append("...")
     stack = task.kernel.cpu.registers(task.context).sp
-    environ = stack + 8 * (len(argv) + 2)
-    count = 0
-    try:
-        while any(task.mem.read(environ + 8 * count, 8)):
-            count += 1
-    except KernelError:
-        count = 0
-    plural = "" if count == 1 else "s"
-    return f"{quote(path)}, {sequence(shown)}, {environ:#x} /* {count} var{plural} */"
+    call = Call(task, "execve", None, (stack + 8 * (len(argv) + 2),), detail)
+    return f"{detail.quote(path)}, {sequence(shown)}, {environment(call, 0)}"

@@ -7,21 +7,30 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 from kernel.abi.errors import KernelError
-from tools.tracer.text import DEFAULT_STRING_LIMIT
+from tools.tracer.text import DEFAULT_STRING_LIMIT, quote
 
 if TYPE_CHECKING:
     from kernel.task.task import Task
     from syscalls.declare import Declaration
 
 PAGE = 4096
+_TEXT = frozenset(range(0x20, 0x7F)) | frozenset(range(0x09, 0x0E))
 
 
 @dataclass(slots=True)
 class Detail:
-    """How much is shown: ``-s`` and ``-y``."""
+    """How much is shown: ``-s``, ``-y`` and ``-yy``, ``-v``, ``-x`` and ``-xx``."""
 
     string_limit: int = DEFAULT_STRING_LIMIT
     paths: int = 0
+    verbose: bool = False
+    hexadecimal: int = 0
+
+    def quote(self, data: bytes, *, cut: bool = False, force_hex: bool = False) -> str:
+        """A C string: in hexadecimal as a whole where ``-x`` finds a byte that is no text."""
+        if self.hexadecimal > 1 or (self.hexadecimal and not _TEXT.issuperset(data)):
+            force_hex = True
+        return quote(data, cut=cut, force_hex=force_hex)
 
 
 @dataclass(slots=True)

@@ -212,7 +212,7 @@ def test_shell_has_no_program(capsys: pytest.CaptureFixture[str]) -> None:
         (("run", "--trace-format", "json", "p"), "strace, raw"),
         (("run", "--tmpfs", "/x:mode=7", "p"), "unknown mount option"),
         (("trace", "-e", "A=1", "p"), "use --env A=1"),
-        (("trace", "-e", "inject=open", "p"), "not supported"),
+        (("trace", "-e", "kvm=vcpu", "p"), "not supported"),
         (("trace", "-u", "1", "p"), "unknown option -u"),
         (("syscalls", "extra"), "unexpected"),
     ],

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.row("K10")
 
 SCRIPTS = (
     "(exit 3); echo $?; read x; umask 027; cd /; kill -TERM $$",
-    'trap "echo t" INT; kill -INT $$; cat </nonexistent; exit 5',
+    'trap "echo t" INT; kill -INT $$; cat </no/such/file; exit 5',
     "echo hi >/dev/null; sleep 0.01; kill -KILL $$",
     "sh -c 'kill -SEGV $$'; cd /etc; pwd >/dev/null; exec true",
     "set -e; echo a >/tmp/.diorama-same; rm /tmp/.diorama-same; false; echo never",

@@ -150,8 +150,8 @@ def test_the_reader_refuses_what_is_no_trace(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("option", ["--json", "--timeline", "--folded"])
-def test_an_output_that_cannot_be_written_is_one_line(option: str) -> None:
-    result = run_cli("trace", option, "/nonexistent/x", "busybox", "echo", "never")
+def test_an_output_that_cannot_be_written_is_one_line(option: str, tmp_path: Path) -> None:
+    result = run_cli("trace", option, str(tmp_path / "none" / "x"), "busybox", "echo", "never")
     assert (result.status, result.stdout) == (125, b"")
     assert result.stderr.count(b"\n") == 1
     result = run_cli("trace", option, "", "busybox", "true")

@@ -35,7 +35,7 @@ def test_our_program_passes_outside_and_inside(name: str, arch: str, tmp_path: P
     path = built(name, arch)
     command = [*native_prefix(arch), str(path)]
     outside = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (outside.stdout, outside.returncode) == ("ok\n", 0)
+    assert (outside.stdout, outside.returncode) == ("ok\n", 0), outside.stderr
     inside = run_guest(path, arch=arch)
     assert (inside.text, inside.status) == ("ok\n", 0)
 

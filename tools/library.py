@@ -115,11 +115,16 @@ class Process:
     """A program of the machine: its pid, its output, and, while it lives, its insides."""
 
     def __init__(self, task: Task) -> None:
-        self.task = task
+        self._group = task.group
         self.pid = task.tgid
         self.status: int | None = None
         """The exit status as a shell shows it (128+n for signal n); None while it lives."""
         self._streams: tuple[bytearray, bytearray] = (bytearray(), bytearray())
+
+    @property
+    def task(self) -> Task:
+        """The kernel's own object: the task with the process's number."""
+        return self._group.leader
 
     @property
     def stdout(self) -> str:

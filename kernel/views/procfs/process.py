@@ -10,7 +10,7 @@ from kernel.abi.files import S_IFDIR
 from kernel.task.task import DEAD
 from kernel.vfs.directory import DirectoryFile
 from kernel.vfs.inode import DirEntry, Inode, SuperBlock
-from kernel.views.procfs import process_files, process_memory, process_status
+from kernel.views.procfs import process_files, process_memory, process_status, smaps
 from kernel.views.procfs.access import check_look
 from kernel.views.procfs.network_files import network_directory
 from kernel.views.procfs.nodes import TextNode, entry_of
@@ -74,6 +74,8 @@ _COMMON: dict[bytes, TaskFactory] = {
     b"stat": _text(_process_stat),
     b"statm": _text(process_status.statm),
     b"maps": _text(process_memory.maps, secret=True),
+    b"smaps": _text(smaps.smaps, secret=True),
+    b"smaps_rollup": _text(smaps.smaps_rollup, secret=True),
     b"mem": lambda sb, task: process_memory.MemNode(sb, task),
     b"cwd": process_files.cwd,
     b"root": process_files.root,

@@ -68,10 +68,11 @@ def maps(reader: Task, task: Task) -> bytes:
     check_look(reader, task)
     if task.mm is None:
         return b""
-    return b"".join(_map_line(entry) for entry in task.mm.maps())
+    return b"".join(map_line(entry) for entry in task.mm.maps())
 
 
-def _map_line(entry: MapEntry) -> bytes:
+def map_line(entry: MapEntry) -> bytes:
+    """A line of maps."""
     head = (
         f"{entry.start:08x}-{entry.end:08x} {entry.perms} {entry.offset:08x} "
         f"{major(entry.device):02x}:{minor(entry.device):02x} {entry.inode} "

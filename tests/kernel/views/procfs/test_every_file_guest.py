@@ -48,6 +48,8 @@ PROBES = {
     "PID/limits": ("grep files /proc/$$/limits", "ulimit -Sn 77"),
     "PID/loginuid": ("cat /proc/$$/loginuid", None),
     "PID/maps": ("md5sum < /proc/$$/maps", "big=$(head -c 300000 /dev/zero | tr '\\0' a)"),
+    "PID/smaps": ("md5sum < /proc/$$/smaps", "big=$(seq 50000)"),
+    "PID/smaps_rollup": ("md5sum < /proc/$$/smaps_rollup", "unset big"),
     "PID/mem": ("heap | grep -c 'needle[.]found'", "x=needle y=found; z=$x.$y"),
     "PID/mounts": ("wc -l < /proc/$$/mounts", "mount -t tmpfs none /mnt"),
     "PID/mountinfo": ("wc -l < /proc/$$/mountinfo", "mount -t tmpfs none /mnt"),

@@ -13,13 +13,13 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from kernel.abi.errors import EAGAIN, EINVAL, EOPNOTSUPP, KernelError
-from kernel.abi.files import O_NONBLOCK
+from kernel.abi.files import O_NONBLOCK, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM
 from kernel.abi.inet import TCP_CLOSE, TCP_LISTEN
 from kernel.abi.sockets import MSG_OOB, MSG_PEEK, MSG_TRUNC, MSG_WAITALL, SOMAXCONN
 from kernel.net.bytequeue import ByteQueue
 from kernel.net.message import NOBODY, Ancillary, Incoming, Outgoing
 from kernel.net.socketfile import SHUT_RECEIVE, SocketFile
-from kernel.wait import Blocking
+from kernel.wait import Blocking, Sleep
 
 if TYPE_CHECKING:
     from kernel.mm.buffer import Buffer
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from kernel.task.task import Task
     from kernel.vfs.caller import Caller
 
+READABLE: Final = POLLIN | POLLRDNORM
 _SLOW_FLAGS: Final = MSG_OOB | MSG_PEEK | MSG_TRUNC | MSG_WAITALL
 
 
@@ -34,10 +35,12 @@ class ConnectionSocket(SocketFile):
     """An end of a stream, or a listener.
 
     ``state``: TCP's names for it, as /proc/net shows.  ``peer``: the other end; stays while either
-    is open.  ``accepting``: connections made and not yet accepted, at most ``backlog`` + 1.
+    is open.  ``no_room``: somebody was told that nothing more can be sent, so the reader must wake
+    our queue when it has read (Linux: SOCK_NOSPACE).  ``accepting``: connections made and not yet
+    accepted, at most ``backlog`` + 1.
     """
 
-    __slots__ = ("accepting", "backlog", "incoming", "peer", "state")
+    __slots__ = ("accepting", "backlog", "incoming", "no_room", "peer", "state")
 
     def __init__(
         self, net: Network, caller: Caller, domain: int, type_: int, protocol: int
@@ -48,6 +51,7 @@ class ConnectionSocket(SocketFile):
         self.incoming = ByteQueue()
         self.accepting: deque[ConnectionSocket] = deque()
         self.backlog = 0
+        self.no_room = False
 
     # -- what a family says ----------------------------------------------------------------------
 
@@ -128,6 +132,7 @@ class ConnectionSocket(SocketFile):
             if count <= room:
                 return self._put(buf, count, ancillary)
             if not self.waits(message.flags):
+                self.no_room = True
                 if room <= 0:
                     raise EAGAIN("the other end's queue is full")
                 return self._put(buf, room, ancillary)
@@ -161,6 +166,7 @@ class ConnectionSocket(SocketFile):
                     done += moved
                     ancillary = None
                 else:
+                    self.no_room = True
                     yield from self.sleep(deadline)
                     self.check_send(message)
         except KernelError as error:
@@ -175,6 +181,29 @@ class ConnectionSocket(SocketFile):
     def _keep(self, error: KernelError) -> None:
         """An error after some bytes were sent is for the next call; EPIPE will come by itself."""
 
+    # -- read(2) and write(2), the plain case ----------------------------------------------------
+
+    def read(self, caller: Caller, buf: Buffer, pos: int | None) -> int | Blocking[int]:
+        incoming, options = self.incoming, self.options
+        if pos is not None or incoming.marks or options.passcred or options.receive_timeout:
+            return super().read(caller, buf, pos)
+        size = incoming.size
+        if size:
+            want = self.readable_now(buf.remaining)
+            if want and size >= options.rcvlowat:
+                count = incoming.read(buf, want)
+                self.made_room()
+                return count
+        elif buf.remaining and not (self.shut or self.error or self.flags & O_NONBLOCK):
+            if self.peer is not None:
+                return self._read_later(caller, buf)
+        return super().read(caller, buf, pos)
+
+    def _read_later(self, caller: Caller, buf: Buffer) -> Blocking[int]:
+        yield Sleep((self.queue,))  # an interruption is ERESTARTSYS
+        result = self.read(caller, buf, None)
+        return result if isinstance(result, int) else (yield from result)
+
     # -- receiving -------------------------------------------------------------------------------
 
     def receive(self, task: Task, buf: Buffer, message: Incoming) -> int | Blocking[int]:
@@ -188,7 +217,7 @@ class ConnectionSocket(SocketFile):
             want = self.readable_now(buf.remaining)
             if want:
                 count = incoming.read(buf, want)
-                self._made_room()
+                self.made_room()
                 if count >= self.options.rcvlowat or not buf.remaining:
                     return count
                 return self._receive_rest(buf, message, count)
@@ -259,7 +288,7 @@ class ConnectionSocket(SocketFile):
             if count < want:
                 return moved, True  # the rest of the buffer faults
         if moved and not peek:
-            self._made_room()
+            self.made_room()
         return moved, stop
 
     def _take_attached(
@@ -283,7 +312,9 @@ class ConnectionSocket(SocketFile):
     def clear_messages(self) -> list[Ancillary]:
         return self.incoming.clear()
 
-    def _made_room(self) -> None:
+    def made_room(self) -> None:
+        """Bytes were read: wake a sender that found no room."""
         peer = self.peer
-        if peer is not None and peer.queue.waiters:
-            peer.queue.wake()
+        if peer is not None and peer.no_room:
+            peer.no_room = False
+            peer.queue.wake(events=POLLOUT | POLLWRNORM)

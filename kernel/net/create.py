@@ -25,9 +25,8 @@ from kernel.abi.sockets import (
     SOCK_SEQPACKET,
     SOCK_STREAM,
 )
-from kernel.net.host_socket import HostSocket
 from kernel.net.netlink import NETLINK_ROUTE, NetlinkSocket
-from kernel.net.network import HOST, Network, network_of
+from kernel.net.network import Network, network_of
 from kernel.net.socketfile import SocketFile
 from kernel.net.tcp import TcpSocket
 from kernel.net.udp import UdpSocket
@@ -72,8 +71,8 @@ def _make_unix(net: Network, task: Task, type_: int, protocol: int) -> SocketFil
 def _make_inet(net: Network, task: Task, domain: int, type_: int, protocol: int) -> SocketFile:
     if not 0 <= protocol < 256:
         raise EINVAL(f"protocol {protocol}")
-    if net.mode == HOST and type_ in (SOCK_STREAM, SOCK_DGRAM):
-        return HostSocket(net, task, domain, type_, protocol)
+    if net.make_host_socket is not None and type_ in (SOCK_STREAM, SOCK_DGRAM):
+        return net.make_host_socket(net, task, domain, type_, protocol)
     if type_ == SOCK_STREAM:
         if protocol not in (0, IPPROTO_TCP):
             raise EPROTONOSUPPORT(f"protocol {protocol} on a stream")

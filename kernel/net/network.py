@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final
 from kernel.net.ports import PortTable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kernel.clock.clock import Clock
     from kernel.clock.timers import Timers
     from kernel.net.message import Ancillary
@@ -20,8 +22,11 @@ if TYPE_CHECKING:
     from kernel.net.tcp import TcpSocket
     from kernel.net.udp import UdpSocket
     from kernel.task.system import Random, System
+    from kernel.task.task import Task
     from kernel.vfs.inode import Inode
     from kernel.wait import HostPoller
+
+    HostSocketMaker = Callable[["Network", Task, int, int, int], SocketFile]
 
 LOOPBACK: Final = "loopback"
 NONE: Final = "none"
@@ -49,7 +54,8 @@ class Network:
 
     ``abstract``: abstract UNIX name and type -> socket.  ``places``: inode of a name -> socket.
     ``unix``: every UNIX socket.  ``tcp``, ``udp``: who has bound which port.  ``falling``:
-    attachments being released (see ``inflight``); ``files_in_flight`` counts sockets on their way.
+    attachments being released (see ``inflight``); ``make_host_socket`` is there in mode ``host``;
+    ``files_in_flight`` counts sockets on their way.
     """
 
     def __init__(self, kernel: System, mode: str = LOOPBACK) -> None:
@@ -66,6 +72,7 @@ class Network:
         self.udp: PortTable[UdpSocket] = PortTable(self.random, self.clock)
         self.netlink: dict[int, SocketFile] = {}
         self.traffic = Traffic()
+        self.make_host_socket: HostSocketMaker | None = None
         self.falling: deque[Ancillary] = deque()
         self.dropping = False
         self.files_in_flight = 0

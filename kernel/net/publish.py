@@ -145,6 +145,7 @@ class Relay:
         while self._inward:
             room = guest.room()
             if room <= 0:
+                guest.no_room = True
                 return  # the guest wakes us when it has read
             try:
                 data = self.host.recv(min(room, CHUNK))
@@ -167,8 +168,7 @@ class Relay:
                 self.owner.net.poller.watch(self.host.fileno(), select.POLLOUT, self._host_queue)
                 return
             incoming.skip(sent)
-            if guest.peer is not None:
-                guest.peer.queue.wake()
+            guest.made_room()
         if self._outward and guest.fin_received:
             self._outward = False
             self.host.shutdown(socket.SHUT_WR)

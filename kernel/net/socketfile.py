@@ -161,12 +161,17 @@ class SocketFile(OpenFile):
             raise ESPIPE("a socket has no position")
         if not buf.remaining:
             return 0  # readv(2) of nothing does not look at the socket
-        return self.receive(cast("Task", caller), buf, Incoming())
+        message = Incoming()
+        received = self.receive(cast("Task", caller), buf, message)
+        if isinstance(received, int):
+            message.drop()  # files for somebody who did not ask for them
+            return received
+        return _read_later(received, message)
 
     def write(self, caller: Caller, buf: Buffer, pos: int | None) -> int | Blocking[int]:
         if pos is not None:
             raise ESPIPE("a socket has no position")
-        return self.send(cast("Task", caller), buf, Outgoing())
+        return self.send(cast("Task", caller), buf, _PLAIN)
 
     def ioctl(self, caller: Caller, cmd: int, arg: int) -> int | Blocking[int]:
         """Requests about interfaces work on every socket.  See netdevice(7)."""
@@ -243,6 +248,16 @@ class SocketFile(OpenFile):
     def broken_pipe(self, flags: int, why: str) -> EPIPE:
         """EPIPE, with SIGPIPE unless MSG_NOSIGNAL asks for none."""
         return EPIPE(why, signal=0 if flags & MSG_NOSIGNAL else SIGPIPE)
+
+
+_PLAIN: Final = Outgoing()
+"""What write(2) asks for."""
+
+
+def _read_later(receiving: Blocking[int], message: Incoming) -> Blocking[int]:
+    count = yield from receiving
+    message.drop()
+    return count
 
 
 def check_shutdown(how: int) -> int:

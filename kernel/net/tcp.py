@@ -48,7 +48,7 @@ from kernel.abi.sockets import (
     SOL_TCP,
 )
 from kernel.net.address import Endpoint, family_of, is_multicast
-from kernel.net.connection import ConnectionSocket
+from kernel.net.connection import READABLE, ConnectionSocket
 from kernel.net.inet import InetNames
 from kernel.net.message import Ancillary, Outgoing
 from kernel.net.options import inherit
@@ -314,7 +314,7 @@ class TcpSocket(TcpLooks, InetNames, ConnectionSocket):
             return
         peer.incoming.append(data)
         if peer.queue.waiters:
-            peer.queue.wake()
+            peer.queue.wake(events=READABLE)
 
     def check_receive(self) -> None:
         if self.state == TCP_LISTEN:

@@ -72,7 +72,9 @@ class TcpLooks(ConnectionSocket):
         peer = self.peer
         if peer is None:
             return True
-        return self.room() * 2 >= peer.incoming.size
+        writable = self.room() * 2 >= peer.incoming.size
+        self.no_room = self.no_room or not writable
+        return writable
 
     def ioctl(self, caller: Caller, cmd: int, arg: int) -> int | Blocking[int]:
         if cmd in (SIOCINQ, SIOCOUTQ):

@@ -19,7 +19,7 @@ from kernel.abi.inet import TCP_CLOSE, TCP_ESTABLISHED, TCP_LISTEN
 from kernel.abi.sockets import MSG_OOB, SOCK_SEQPACKET
 from kernel.net.message import Ancillary, Incoming, Outgoing
 from kernel.net.packets import Packet, PacketQueue, take_packet
-from kernel.net.socketfile import SHUT_BOTH, SHUT_RECEIVE, SHUT_SEND
+from kernel.net.socketfile import SHUT_BOTH, SHUT_RECEIVE, SHUT_SEND, SocketFile
 from kernel.net.unix_names import attached
 from kernel.net.unix_stream import UnixStream
 from kernel.wait import Blocking
@@ -49,6 +49,9 @@ class UnixSeqpacket(UnixStream):
         peer = self.peer
         assert isinstance(peer, UnixSeqpacket)
         return peer
+
+    def read(self, caller: Caller, buf: Buffer, pos: int | None) -> int | Blocking[int]:
+        return SocketFile.read(self, caller, buf, pos)  # not as bytes
 
     def send(self, task: Task, buf: Buffer, message: Outgoing) -> int | Blocking[int]:
         self._check(message)

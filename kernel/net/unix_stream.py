@@ -26,7 +26,7 @@ from kernel.abi.files import (
 )
 from kernel.abi.inet import TCP_CLOSE, TCP_ESTABLISHED, TCP_LISTEN
 from kernel.abi.sockets import AF_UNIX, SIOCINQ, SIOCOUTQ
-from kernel.net.connection import ConnectionSocket
+from kernel.net.connection import READABLE, ConnectionSocket
 from kernel.net.inflight import collect, drop_all
 from kernel.net.message import Ancillary, Outgoing
 from kernel.net.options import inherit
@@ -161,7 +161,7 @@ class UnixStream(UnixNames, ConnectionSocket):
         assert peer is not None
         peer.incoming.append(data, ancillary)
         if peer.queue.waiters:
-            peer.queue.wake()
+            peer.queue.wake(events=READABLE)
 
     def check_receive(self) -> None:
         if self.state != TCP_ESTABLISHED:
@@ -216,7 +216,9 @@ class UnixStream(UnixNames, ConnectionSocket):
         """Linux says so while at most a quarter of the buffer is used."""
         peer = self.peer
         used = peer.incoming.size if peer is not None else 0
-        return self.state != TCP_LISTEN and used * 4 <= self.options.sndbuf
+        writable = self.state != TCP_LISTEN and used * 4 <= self.options.sndbuf
+        self.no_room = self.no_room or not writable
+        return writable
 
     def poll(self, caller: Caller, events: int) -> int:
         ready = 0

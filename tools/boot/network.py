@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kernel.net.network import Network
-from kernel.net.publish import Published
+from kernel.net.network import HOST, Network
 from tools.errors import DioramaError
 
 if TYPE_CHECKING:
+    from kernel.net.publish import Published
     from kernel.task.task import Task
     from tools.config import RunConfig
 
@@ -16,7 +16,15 @@ if TYPE_CHECKING:
 def connect_network(config: RunConfig, init: Task) -> list[Published]:
     """Give the machine its network.  DioramaError if a port of the host is taken."""
     net = init.kernel.net = Network(init.kernel, config.network)
+    if config.network == HOST:
+        from kernel.net.host_socket import HostSocket  # as below
+
+        net.make_host_socket = HostSocket
     published: list[Published] = []
+    if not config.publish:
+        return published
+    from kernel.net.publish import Published  # loads Python's socket module
+
     for wanted in config.publish:
         address = (wanted.host, wanted.host_port)
         try:

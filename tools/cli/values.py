@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from ipaddress import ip_address
 from typing import Final
 
 from tools.config import PublishedPort, TmpfsMount, Volume
@@ -66,6 +65,8 @@ def parse_publish(text: str) -> PublishedPort:
 
 
 def _host_address(text: str, host: str) -> str:
+    from ipaddress import ip_address  # few runs need it, and it takes 5 ms
+
     bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     if not bare:
         return "0.0.0.0"  # docker's default, which -p asks for

@@ -34,6 +34,11 @@ from tools.debian import (
 from tools.npm import NpmEntry, fetch_package
 
 LIST: Final = Path(__file__).with_name("fetch.toml")
+CONFIGURATION: Final = {  # of a root: what Debian's installer writes into /etc
+    "passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534::/:/usr/sbin/nologin\n",
+    "group": "root:x:0:\nnogroup:x:65534:\n",
+    "hosts": "127.0.0.1 localhost\n::1 localhost\n",
+}
 HOST_CPU: Final = {"arm64": "aarch64", "AMD64": "x86_64"}.get(
     platform.machine(), platform.machine()
 )
@@ -62,8 +67,9 @@ class RootEntry:
 
     @property
     def place(self) -> Path:
-        """Where it is laid out; another list of packages is another place."""
-        digest = hashlib.sha256(" ".join(self.packages).encode()).hexdigest()[:8]
+        """Where it is laid out; other contents are another place."""
+        content = repr((self.packages, CONFIGURATION))
+        digest = hashlib.sha256(content.encode()).hexdigest()[:8]
         return cache_directory() / "roots" / self.arch / f"{self.name}-{digest}"
 
 
@@ -212,8 +218,8 @@ def _lay_out(packages: list[Path], into: Path) -> None:
     (into / VERSION_FILE).unlink()
     for name in ("dev", "etc", "proc", "root", "sys", "tmp", "usr/bin"):
         (into / name).mkdir(parents=True, exist_ok=True)
-    (into / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n", encoding="utf-8")
-    (into / "etc/group").write_text("root:x:0:\n", encoding="utf-8")
+    for name, text in CONFIGURATION.items():
+        (into / "etc" / name).write_text(text, encoding="utf-8")
 
 
 def _link(source: str, target: str) -> str:

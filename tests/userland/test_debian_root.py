@@ -37,6 +37,19 @@ ok
 181
 db
 """
+REDIS = """OK
+42
+42
+500500
+1 2 3
+1 2 3
+heard
+Background saving started
+bench 0
+3
+server 0
+restored
+"""
 C_PROGRAM = r"""
 #include <errno.h>
 #include <math.h>
@@ -126,6 +139,14 @@ def test_lua(arch: str) -> None:
 def test_three_writers_on_one_database(arch: str) -> None:
     result = in_debian(arch, "/bin/sh", "/scripts/database.sh")
     assert (result.text, result.stderr, result.status) == (DATABASE, b"", 0)
+
+
+@pytest.mark.guest
+@pytest.mark.slow
+@pytest.mark.row("K6", "X3", "X4")
+def test_redis(arch: str) -> None:
+    result = in_debian(arch, "/bin/sh", "/scripts/redis.sh", root="redis")
+    assert (result.text, result.status) == (REDIS, 0)
 
 
 @pytest.mark.guest

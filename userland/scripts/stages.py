@@ -165,6 +165,7 @@ def sockets(top: Path) -> None:
     received = socket.recv_fds(accepted, 10, 4)[1]
     os.write(received[0], b"passed")
     assert os.read(reading, 9) == b"passed"
+    assert socket.gethostbyname("localhost") == "127.0.0.1"
     with contextlib.suppress(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", 1))
         raise AssertionError("nobody listens there")

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from kernel.abi.errors import EFAULT, EINVAL, EPERM
-from kernel.abi.limits import MAX_RW_COUNT
 from kernel.abi.process import (
     ADDR_NO_RANDOMIZE,
     GRND_INSECURE,
@@ -20,6 +19,7 @@ from kernel.abi.process import (
 from kernel.abi.structs import SYSINFO, UTSNAME
 from kernel.arch.base import PAGE_SIZE
 from kernel.cred import CAP_SYS_ADMIN
+from kernel.fs.devices import RANDOM_MAX
 from syscalls.declare import syscall
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def getrandom(task: Task, buf: OutBuf, count: Size, flags: RandomFlags) -> Size:
         raise EINVAL("unknown flag")
     if flags & (GRND_RANDOM | GRND_INSECURE) == GRND_RANDOM | GRND_INSECURE:
         raise EINVAL("GRND_RANDOM and GRND_INSECURE exclude each other")
-    count = min(count, MAX_RW_COUNT)
+    count = min(count, RANDOM_MAX)
     done = 0
     while done < count:
         piece = task.kernel.random.bytes(min(count - done, RANDOM_CHUNK))

@@ -30,6 +30,8 @@ POOL_BITS: Final = 256
 _CHUNK: Final = bytes(1 << 16)
 RandomBytes = Callable[[int], bytes]
 DISCARD: Final = 1 << 16
+RANDOM_MAX: Final = (1 << 25) - 1
+"""What one call gives: 32 MiB less a byte.  See random(4), getrandom(2)."""
 
 
 class MemoryDevice(OpenFile):
@@ -109,9 +111,9 @@ class RandomFile(OpenFile):
         return self.pos
 
     def read(self, caller: Caller, buf: Buffer, pos: int | None) -> int:
+        """At most RANDOM_MAX bytes at once, as random(4) has it."""
         done = 0
-        while buf.remaining:
-            want = min(buf.remaining, DISCARD)
+        while want := min(buf.remaining, DISCARD, RANDOM_MAX - done):
             moved = buf.put(self._random(want))
             done += moved
             if moved < want:

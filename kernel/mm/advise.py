@@ -52,6 +52,8 @@ from kernel.mm.vm_flags import (
 from kernel.mm.vma import Vma
 
 MADV_DONTNEED_LOCKED: Final = 24
+READ_AHEAD: Final = 2048
+"""Pages that one MADV_WILLNEED reads."""
 _FLAG_CHANGES: Final = {
     MADV_DONTFORK: (VM_DONTCOPY, 0),
     MADV_DOFORK: (0, VM_DONTCOPY),
@@ -117,14 +119,15 @@ def _drop(space: Space, area: Vma, start: int, stop: int, advice: int) -> None:
 def _will_need(space: Space, area: Vma, start: int, stop: int, advice: int) -> None:
     """Read a file's pages into the page cache, as long as memory is plenty.
 
-    More would only push out what was just read.  Where the frame is the file (tmpfs) nothing is to
-    be read, and a hole stays one.
+    At most READ_AHEAD of them: Linux has such a limit, too, and the machine stands still meanwhile.
+    Where the frame is the file (tmpfs) nothing is to be read, and a hole stays one.
     """
     pager = area.pager
     if pager is None or not pager.needs_write_back:
         return
-    last = min(area.page_index(stop), (pager.size + PAGE_MASK) >> PAGE_SHIFT)
-    for index in range(area.page_index(start), last):
+    first = area.page_index(start)
+    last = min(area.page_index(stop), (pager.size + PAGE_MASK) >> PAGE_SHIFT, first + READ_AHEAD)
+    for index in range(first, last):
         if space.frames.free_count < LOW_FRAMES:
             return
         try:

@@ -6,6 +6,7 @@ import pytest
 
 from kernel.abi.errors import EACCES, ENOSPC, ENXIO
 from kernel.abi.files import AT_FDCWD, MS_NODEV, O_RDWR, O_WRONLY, S_IFCHR, makedev
+from kernel.fs.devices import RANDOM_MAX
 from kernel.vfs.create import mknod_at
 from tests.support.files import FakeCaller, FileWorld
 
@@ -39,6 +40,10 @@ def test_random_gives_the_machines_bytes(caller: FakeCaller, name: bytes) -> Non
     device = caller.open(name, O_RDWR)
     assert caller.read(device, 4) == b"\x5a" * 4
     assert caller.write(device, b"seed") == 4
+
+
+def test_one_read_gives_less_than_32_mebibytes(caller: FakeCaller) -> None:
+    assert len(caller.read(caller.open(b"/dev/urandom"), 1 << 25)) == RANDOM_MAX
 
 
 def test_a_number_nobody_drives_is_enxio(caller: FakeCaller) -> None:

@@ -30,6 +30,7 @@ from kernel.abi.memory import (
     PROT_READ,
 )
 from kernel.cred import RLIMIT_MEMLOCK
+from kernel.mm.advise import READ_AHEAD
 from kernel.mm.fault import LOW_FRAMES
 from tests.support.memory import ANON, PAGE, RW, Memory
 
@@ -263,6 +264,15 @@ def test_willneed_stops_when_memory_is_no_longer_plenty() -> None:
     space.madvise(base, 256 * PAGE, MADV_WILLNEED)
     assert 0 < len(pager.pages) < 64
     assert memory.frames.free_count == LOW_FRAMES - 1
+
+
+def test_willneed_reads_a_limited_part() -> None:
+    memory = Memory(READ_AHEAD + 1024)
+    space = memory.space()
+    pager = memory.pager(bytes((READ_AHEAD + 16) * PAGE))
+    base = space.mmap(0, (READ_AHEAD + 16) * PAGE, PROT_READ, MAP_PRIVATE, pager)
+    space.madvise(base, (READ_AHEAD + 16) * PAGE, MADV_WILLNEED)
+    assert len(pager.pages) == READ_AHEAD
 
 
 def test_willneed_leaves_the_holes_of_a_file_in_memory() -> None:

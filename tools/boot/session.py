@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from kernel.task.system import System
     from kernel.task.task import Task
 
-GRACE_NS: Final = 100_000_000
+GRACE_NS: Final = 500_000_000
 """How long the processes left over may react to SIGHUP before SIGKILL."""
 SCRIPT_HINT: Final = " (--busybox puts BusyBox into /bin, --rootfs brings other programs)"
 INTERRUPTS_TO_LEAVE_NS: Final = 2_000_000_000

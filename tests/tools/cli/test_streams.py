@@ -63,7 +63,7 @@ def test_a_reader_that_leaves_is_epipe_where_the_signal_is_ignored(arch: str) ->
 def test_a_reader_that_never_reads_stops_nothing_else(arch: str) -> None:
     """The writer sleeps; another task goes on, and the time limit ends the run."""
     script = "yes & while ! grep -q 'S (sleeping)' /proc/$!/status; do :; done; echo on >&2; wait"
-    words = ("run", "--arch", arch, "--timeout", "20", "busybox", "sh", "-c", script)
+    words = ("run", "--arch", arch, "--timeout", "50", "busybox", "sh", "-c", script)
     with started(*words) as process:
         assert process.stdout is not None
         assert process.stderr is not None

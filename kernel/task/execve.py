@@ -251,6 +251,7 @@ def _become_leader(task: Task) -> None:
     del kernel.tasks[old], group.tasks[old]
     kernel.pids.release(old)
     task.tid = group.pid
+    task.start_time = leader.start_time
     group.leader = group.tasks[group.pid] = kernel.tasks[group.pid] = task
 
 

@@ -83,7 +83,8 @@ static void *schedules(void *argument)
     int policy;
     (void)argument;
     CHECK(pthread_getschedparam(pthread_self(), &policy, &parameter) == 0);
-    CHECK(policy == SCHED_OTHER && parameter.sched_priority == 0);
+    CHECK(policy == (int)syscall(SYS_sched_getscheduler, getpid()));
+    CHECK(parameter.sched_priority == 0);
     CHECK(setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), 5) == 0);
     CHECK(getpriority(PRIO_PROCESS, 0) == 5);
     return NULL;

@@ -26,6 +26,7 @@ PROGRAMS = build.programs()
 NOT_UNDER_QEMU = {
     "pidfds": "qemu-user refuses CLONE_PIDFD",
     "mqueues": "qemu-user has no mq_notify",
+    "interrupting": "qemu-user restarts calls that a handler ends",
     "sysvipc": "qemu-user reads operations before it checks their number, and interrupts wait",
     "splicing": "qemu-user changes the addresses that process_vm_readv is given",
     "threads_groups": "qemu-user cannot exec from a thread; /proc/thread-self is its own",

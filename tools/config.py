@@ -68,6 +68,7 @@ class TraceOptions:
     hexadecimal: int = 0  # -x: 1, -xx: 2
     call_numbers: bool = False  # -n
     counters: bool = False  # -i
+    names: bool = False  # -N
     paths: tuple[str, ...] = ()  # -P
     wall_clock: bool = False  # -w
     sort_by: str = "time-percent"  # -S

@@ -101,6 +101,10 @@ def _counters(draft: TraceDraft, _: str) -> None:
     draft.trace = replace(draft.shown, counters=True)
 
 
+def _names(draft: TraceDraft, _: str) -> None:
+    draft.trace = replace(draft.shown, names=True)
+
+
 def _path(draft: TraceDraft, value: str) -> None:
     draft.trace = replace(draft.shown, paths=(*draft.shown.paths, value))
 
@@ -149,6 +153,7 @@ STRACE_OPTIONS: Final[tuple[Option[TraceDraft], ...]] = (
     Option(("-xx",), "", "every string in hexadecimal", lambda d, _: _hexadecimal(d, 2)),
     Option(("-n",), "", "the number of each call", _numbers),
     Option(("-i",), "", "the program counter at each call", _counters),
+    Option(("-N",), "", "the name of each argument", _names),
     Option(("-P",), "PATH", "only calls that name PATH or have it open", _path),
     Option(("-z",), "", "only calls that succeed", lambda d, _: _status(d, "successful")),
     Option(("-Z",), "", "only calls that fail", lambda d, _: _status(d, "failed")),

@@ -106,10 +106,10 @@ def _arguments(call: Call, start: int, end: int) -> list[str]:
     for index in range(start, end):
         if (call.name, index) in _HIDDEN and _HIDDEN[call.name, index](call):
             continue
-        kind = call.declaration.parameters[index].kind
+        name, kind = call.declaration.parameters[index]
         text = show_for(kind.show).shown(kind, call, index)
         if text is not None:
-            found.append(text)
+            found.append(f"{name}={text}" if call.detail.names else text)
     return found
 
 

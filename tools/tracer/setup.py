@@ -182,7 +182,13 @@ def _extra_output(path: str, tracing: Tracing) -> Output:
 
 
 def _detail(options: TraceOptions) -> Detail:
-    return Detail(options.string_limit, options.descriptors, options.verbose, options.hexadecimal)
+    return Detail(
+        options.string_limit,
+        options.descriptors,
+        options.verbose,
+        options.hexadecimal,
+        options.names,
+    )
 
 
 def _stacks(options: TraceOptions) -> Stacks | None:

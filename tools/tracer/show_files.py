@@ -174,7 +174,36 @@ def statx(call: Call, i: int) -> str:
         ("stx_mode", symbolic_mode(found[6])),
         ("stx_size", str(found[8])),
     )
+    if call.detail.verbose:
+        return fields(whole_statx(found))
     return fields(pairs, more=True)
+
+
+def whole_statx(found: tuple[int, ...]) -> list[tuple[str, str]]:
+    """Every member, as ``-v`` asks, in strace's order."""
+    mask, blksize, attributes, nlink, uid, gid, mode, ino, size, blocks, known, *rest = found
+    shown = [
+        ("mask", FLAGS["statx_mask"].text(mask)),
+        ("blksize", str(blksize)),
+        ("attributes", FLAGS["statx_attributes"].text(attributes)),
+        ("nlink", str(nlink)),
+        ("uid", str(uid)),
+        ("gid", str(gid)),
+        ("mode", symbolic_mode(mode)),
+        ("ino", str(ino)),
+        ("size", str(size)),
+        ("blocks", str(blocks)),
+        ("attributes_mask", FLAGS["statx_attributes"].text(known)),
+    ]
+    for index, which in enumerate(("atime", "btime", "ctime", "mtime")):
+        seconds, nanoseconds = rest[2 * index : 2 * index + 2]
+        pair_ = (("tv_sec", str(seconds)), ("tv_nsec", str(nanoseconds)))
+        note = f" /* {calendar(seconds, nanoseconds)} */" if seconds else ""
+        shown.append((which, fields(pair_) + note))
+    devices = ("rdev_major", "rdev_minor", "dev_major", "dev_minor")
+    shown += zip(devices, map(str, rest[8:12]), strict=True)
+    shown.append(("mnt_id", f"{rest[12]:#x}"))
+    return [(f"stx_{name}", text) for name, text in shown]
 
 
 @shows("*statfs")

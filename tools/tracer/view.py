@@ -19,12 +19,13 @@ _TEXT = frozenset(range(0x20, 0x7F)) | frozenset(range(0x09, 0x0E))
 
 @dataclass(slots=True)
 class Detail:
-    """How much is shown: ``-s``, ``-y`` and ``-yy``, ``-v``, ``-x`` and ``-xx``."""
+    """How much is shown: ``-s``, ``-y`` and ``-yy``, ``-v``, ``-x``, ``-xx``, ``-N``."""
 
     string_limit: int = DEFAULT_STRING_LIMIT
     paths: int = 0
     verbose: bool = False
     hexadecimal: int = 0
+    names: bool = False
 
     def quote(self, data: bytes, *, cut: bool = False, force_hex: bool = False) -> str:
         """A C string: in hexadecimal as a whole where ``-x`` finds a byte that is no text."""

@@ -99,6 +99,16 @@ def test_structures_are_whole_with_v(arch: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("arch", ARCHES)
+def test_arguments_have_names_with_n(arch: str, tmp_path: Path) -> None:
+    lines = trace(arch, tmp_path, "-N", "-e", "trace=openat,close", "busybox", "cat", "/etc/passwd")
+    assert any(
+        line.startswith('openat(dirfd=AT_FDCWD, pathname="/etc/passwd", flags=O_RDONLY) = 3')
+        for line in lines
+    )
+    assert "close(fd=3)".ljust(40) + "= 0" in lines
+
+
+@pytest.mark.parametrize("arch", ARCHES)
 def test_devices_and_sockets_are_described_with_yy(arch: str, tmp_path: Path) -> None:
     lines = trace(
         arch, tmp_path, "-f", "-yy", "busybox", "sh", "-c",

@@ -202,7 +202,7 @@ def check_trace_events(document: dict[str, Any]) -> list[dict[str, Any]]:
 def test_a_timeline_is_what_viewers_read(arch: str, tmp_path: Path) -> None:
     path = tmp_path / "timeline.json"
     traced("--arch", arch, "--timeline", str(path), "busybox", "sh", "-c",
-           "echo a | cat | cat; kill -USR1 $$", status=138)  # fmt: skip
+           "(sleep 0.02; echo a) | cat; kill -USR1 $$", status=138)  # fmt: skip
     trace = check_trace_events(json.loads(path.read_text()))
     names = {event["name"] for event in trace}
     assert {"user", "read", "memory", "run queue", "SIGUSR1", "wake", "exit"} <= names

@@ -55,7 +55,7 @@ def inotify_init1(task: Task, flags: InotifyFlags) -> NewFd:
     return task.fds.install(file, bool(flags & IN_CLOEXEC), 0, task.limits.soft(RLIMIT_NOFILE))
 
 
-@syscall("inotify_add_watch(2)", partial="IN_UNMOUNT never comes; changes by the host are not seen")
+@syscall("inotify_add_watch(2)", partial="changes by the host are not seen")
 def inotify_add_watch(task: Task, fd: Fd, pathname: PathPtr, mask: InotifyMask) -> int:
     """Watch a file or directory; the number of the watch.  See inotify_add_watch(2), ERRORS."""
     if not mask & _ANY:

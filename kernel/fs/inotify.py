@@ -20,6 +20,7 @@ from kernel.abi.files import (
     IN_MASK_CREATE,
     IN_ONESHOT,
     IN_Q_OVERFLOW,
+    IN_UNMOUNT,
     O_NONBLOCK,
     O_RDONLY,
     POLLIN,
@@ -81,6 +82,11 @@ class WatchMark:
         self.file.queue_event(Event(self.wd, event, cookie, name))
         if self.mask & IN_ONESHOT:
             self.drop()
+
+    def unmounted(self) -> None:
+        """Everybody is told, asked or not."""
+        self.file.queue_event(Event(self.wd, IN_UNMOUNT, 0, b""))
+        self.drop()
 
     def leave(self) -> None:
         """Watch no longer."""

@@ -32,6 +32,7 @@ from kernel.cred import CAP_SYS_ADMIN
 from kernel.vfs.caller import Caller
 from kernel.vfs.dentry import Path
 from kernel.vfs.mount import PER_MOUNT_FLAGS, Mount
+from kernel.vfs.notify import notify_unmounted
 from kernel.vfs.walk import FOLLOW, walk
 
 _PROPAGATION = MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE
@@ -138,4 +139,7 @@ def unmount_at(caller: Caller, target: bytes, flags: int) -> None:
         raise EINVAL("MNT_EXPIRE is not supported")
     if at.mount.opens and not flags & MNT_DETACH:
         raise EBUSY("files are open, or somebody's working directory is there")
-    caller.fs.mounts.unmount(at.mount, bool(flags & MNT_DETACH))
+    mounts, sb = caller.fs.mounts, at.mount.sb
+    mounts.unmount(at.mount, bool(flags & MNT_DETACH))
+    if sb.watched and not any(mount.sb is sb for mount in mounts.mounts):
+        notify_unmounted(sb)

@@ -26,7 +26,7 @@ from kernel.abi.files import (
 
 if TYPE_CHECKING:
     from kernel.vfs.dentry import Dentry
-    from kernel.vfs.inode import Inode
+    from kernel.vfs.inode import Inode, SuperBlock
 
 
 class Mark(Protocol):
@@ -34,6 +34,9 @@ class Mark(Protocol):
 
     def tell(self, event: int, name: bytes = b"", cookie: int = 0, gone: bool = False) -> None:
         """It happened; ``gone``: to a name that has been removed already."""
+
+    def unmounted(self) -> None:
+        """The whole file system is gone."""
 
     def drop(self) -> None:
         """The inode is gone, and the mark with it."""
@@ -102,6 +105,13 @@ def notify_moved(
     if replaced is not None:
         notify_inode(replaced, IN_ATTRIB | _directory_bit(replaced))
     notify_inode(inode, IN_MOVE_SELF | _directory_bit(inode))
+
+
+def notify_unmounted(sb: SuperBlock) -> None:
+    """The last mount of a file system is gone."""
+    for marks in list(sb.watched.values()):
+        for mark in list(marks):
+            mark.unmounted()
 
 
 def notify_gone(inode: Inode) -> None:

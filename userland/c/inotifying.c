@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -178,6 +179,19 @@ static void masks(void)
     unlink("m");
 }
 
+static void unmounting(void)
+{
+    while (next())
+        ;
+    mkdir("fs", 0700);
+    if (mount("none", "fs", "tmpfs", 0, NULL))
+        return; /* not for us */
+    int wd = inotify_add_watch(fd, "fs", IN_OPEN);
+    CHECK(wd > 0 && umount("fs") == 0);
+    CHECK(saw(wd, IN_UNMOUNT, "") && saw(wd, IN_IGNORED, "") && quiet());
+    rmdir("fs");
+}
+
 int main(void)
 {
     char place[] = "/tmp/inotifying.XXXXXX";
@@ -190,6 +204,7 @@ int main(void)
     names();
     itself();
     masks();
+    unmounting();
     close(fd);
     chdir("/");
     rmdir(place);

@@ -25,6 +25,8 @@ from kernel.abi.files import (
     O_RDONLY,
     POLLIN,
     POLLRDNORM,
+    S_IFDIR,
+    S_IFMT,
 )
 from kernel.vfs.anonymous import hidden_mount, hidden_path
 from kernel.vfs.inode import Inode
@@ -85,7 +87,8 @@ class WatchMark:
 
     def unmounted(self) -> None:
         """Everybody is told, asked or not."""
-        self.file.queue_event(Event(self.wd, IN_UNMOUNT, 0, b""))
+        directory = IN_ISDIR if self.inode.mode & S_IFMT == S_IFDIR else 0
+        self.file.queue_event(Event(self.wd, IN_UNMOUNT | directory, 0, b""))
         self.drop()
 
     def leave(self) -> None:

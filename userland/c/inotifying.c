@@ -188,7 +188,7 @@ static void unmounting(void)
         return; /* not for us */
     int wd = inotify_add_watch(fd, "fs", IN_OPEN);
     CHECK(wd > 0 && umount("fs") == 0);
-    CHECK(saw(wd, IN_UNMOUNT, "") && saw(wd, IN_IGNORED, "") && quiet());
+    CHECK(saw(wd, IN_UNMOUNT | IN_ISDIR, "") && saw(wd, IN_IGNORED, "") && quiet());
     rmdir("fs");
 }
 

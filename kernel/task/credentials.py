@@ -36,7 +36,8 @@ def set_task_credentials(task: Task, cred: Credentials) -> None:
     A user who has too many of them now is told by the next execve (RLIMIT_NPROC), not by setuid.
     """
     old = task.cred
-    if old.euid != cred.euid or old.egid != cred.egid or old.fsuid != cred.fsuid:
+    seen = (old.euid, old.egid, old.fsuid, old.fsgid)
+    if seen != (cred.euid, cred.egid, cred.fsuid, cred.fsgid):
         task.group.dumpable = 0
         task.parent_death_signal = 0
     if old.ruid != cred.ruid:

@@ -13,7 +13,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kernel.abi.errors import E2BIG, EAGAIN, ELOOP, ENOENT, ENOEXEC, KernelError
-from kernel.abi.files import AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, S_IFLNK, S_IFMT
+from kernel.abi.files import (
+    AT_EMPTY_PATH,
+    AT_FDCWD,
+    AT_SYMLINK_NOFOLLOW,
+    MAY_READ,
+    S_IFLNK,
+    S_IFMT,
+)
 from kernel.abi.results import NO_RETURN_VALUE
 from kernel.abi.signals import SIGCHLD, SS_DISABLE
 from kernel.arch.base import AltStack
@@ -37,6 +44,7 @@ from kernel.task.program import (
     read_at,
 )
 from kernel.task.signals import end_siblings
+from kernel.vfs.permissions import may
 from kernel.vfs.walk import EMPTY, FOLLOW, walk
 from kernel.wait import Sleep, WaitQueue
 
@@ -174,6 +182,7 @@ def _load(program: Program, target: Target) -> Image:
     """Ask the formats; follow ``#!`` up to five times."""
     for _ in range(MAX_INTERPRETERS + 1):  # the first is the file itself
         program.head = read_at(program.task, program.file, 0, HEAD_SIZE)
+        program.secret |= not may(program.task.cred, program.file.inode, MAY_READ)
         found = _ask_formats(program)
         if isinstance(found, Image):
             return found
@@ -300,7 +309,8 @@ def _change_identity(task: Task, program: Program, setid: bool) -> None:
     task.cred = program.cred
     task.group.did_exec = True
     delete_timers(task.group)
-    task.group.dumpable = 0 if setid else 1
+    mixed = old.euid != old.ruid or old.egid != old.rgid
+    task.group.dumpable = 0 if setid or mixed or program.secret else 1
     if setid:
         task.parent_death_signal = 0
         task.personality &= ~CLEARED_ON_SETID

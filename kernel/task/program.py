@@ -32,7 +32,8 @@ class Program:
     ``path``: the name execve was given, for AT_EXECFN; ``interp``: the name of ``file`` itself,
     which differs when a script's interpreter is run.  ``head``: the first 256 bytes of ``file``.
     ``space``: a new, empty address space to fill; if loading fails it is thrown away and the caller
-    lives on.  ``cred`` is who the program will be, ``secure`` AT_SECURE.
+    lives on.  ``cred`` is who the program will be, ``secure`` AT_SECURE.  ``secret``: the caller
+    may run one of the files but not read it, so nobody may look into the process (``would_dump``).
     """
 
     task: Task
@@ -45,6 +46,7 @@ class Program:
     space: AddressSpace
     cred: Credentials
     secure: bool = False
+    secret: bool = False
 
     def open_interpreter(self, path: bytes) -> OpenFile:
         """Open what PT_INTERP names, with the checks of execve; the caller holds a reference."""

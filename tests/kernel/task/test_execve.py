@@ -141,6 +141,16 @@ def test_permissions_and_kinds(world: ExecWorld) -> None:
     assert inode.writers == -1
 
 
+def test_a_program_that_may_be_run_but_not_read_is_not_looked_into() -> None:
+    world = ExecWorld(user=5)
+    world.file(b"open", b"GOOD")
+    world.file(b"secret", b"GOOD", 0o711)
+    world.file(b"script", b"#!/secret\n")
+    for path, dumpable in ((b"/secret", 0), (b"/open", 1), (b"/script", 0)):
+        world.run(path, b"x")
+        assert world.program.group.dumpable == dumpable
+
+
 def test_a_running_program_is_not_truncated(world: ExecWorld) -> None:
     inode = world.file(b"prog", b"GOOD")
     world.run(b"/prog")

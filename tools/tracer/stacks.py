@@ -36,23 +36,28 @@ LARGEST_FILE: Final = 256 << 20
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One level of a stack.  ``offset``: from the symbol, or, without one, in the file."""
+    """One level of a stack.
+
+    ``offset``: from the symbol.  ``in_file``: the place in the file, as strace shows it;
+    ``linked``: the address that the file's own tables use for it.
+    """
 
     address: int
     file: str
     symbol: str
     offset: int
-    file_address: int
+    in_file: int
+    linked: int
 
     def __str__(self) -> str:
         """As ``strace -k`` has it."""
         name = f"{self.symbol}+{self.offset:#x}" if self.symbol else ""
-        return f"{self.file}({name}) [{self.file_address:#x}]"
+        return f"{self.file}({name}) [{self.in_file:#x}]"
 
     @property
     def label(self) -> str:
         """As a flame graph has it: no spaces, no semicolons."""
-        text = self.symbol or f"{self.file.rpartition('/')[2]}@{self.file_address:#x}"
+        text = self.symbol or f"{self.file.rpartition('/')[2]}@{self.linked:#x}"
         return text.replace(";", ":").replace(" ", "_")
 
 
@@ -69,17 +74,17 @@ class Stacks:
     def _frame(self, task: Task, address: int) -> Frame:
         area = _area(task, address)
         if area is None or area.file is None:
-            return Frame(address, "[unknown]", "", 0, address)
+            return Frame(address, "[unknown]", "", 0, address, address)
         key = area.file.mapping_identity()
         if key not in self._images:
             self._images[key] = _image(task, area)
         image, name = self._images[key], key[0].decode(errors="replace")
         in_file = address - area.start + area.offset
         if image is None:
-            return Frame(address, name, "", 0, in_file)
+            return Frame(address, name, "", 0, in_file, in_file)
         linked = _linked_address(image, in_file)
         symbol, _, offset = image.where(linked).partition("+")
-        return Frame(address, name, symbol, int(offset or "0", 16), linked)
+        return Frame(address, name, symbol, int(offset or "0", 16), in_file, linked)
 
 
 def addresses(task: Task) -> list[int]:

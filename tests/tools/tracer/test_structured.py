@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -10,9 +12,11 @@ from typing import Any
 
 import pytest
 
+from tests.support import oracles
 from tests.support.guest import run_cli
 from tools import tracejson
 from tools.errors import DioramaError
+from tools.fetch import HOST_CPU
 from userland import build
 
 pytestmark = pytest.mark.row("T4")
@@ -246,6 +250,22 @@ def test_k_prints_them_below_the_call(deep: tuple[str, str], tmp_path: Path) -> 
     assert text.index("(inner+0x") < text.index("(outer+0x") < text.index("(main+0x")
     assert below[0].startswith(" > /bin/deep-") or below[0].startswith(" > /bin/")
     assert below[0].endswith("]")
+
+
+def test_the_frames_are_straces(deep: tuple[str, str], tmp_path: Path) -> None:
+    """strace finds them by .eh_frame; the places must be the same."""
+    if deep[0] != HOST_CPU:
+        return
+    strace = str(oracles.program("strace"))
+    outside, inside = tmp_path / "outside", tmp_path / "inside"
+    words = ("-k", "-e", "trace=write")
+    done = subprocess.run([strace, *words, "-o", str(outside), deep[1]], capture_output=True)
+    if b"-k" in done.stderr:
+        oracles.cannot_run("this strace prints no stacks")
+    traced("-o", str(inside), *words, deep[1])
+    places = [re.findall(r"^ > .*\[(0x\w+)\]$", p.read_text(), re.M) for p in (outside, inside)]
+    assert places[0] == places[1]
+    assert len(places[0]) >= 5
 
 
 @pytest.mark.parametrize("arch", ARCHES)

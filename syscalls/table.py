@@ -87,6 +87,15 @@ class SyscallTable:
         declaration = self.declaration(number)
         return decode_arguments(declaration, self.arch, raw) if declaration else raw
 
+    def descriptors(self, number: int, raw: tuple[int, ...]) -> tuple[int, ...]:
+        """Those of the arguments that are descriptors."""
+        declaration = self.declaration(number)
+        if declaration is None:
+            return ()
+        values = decode_arguments(declaration, self.arch, raw)
+        pairs = zip(declaration.parameters, values, strict=True)
+        return tuple(value for (_, kind), value in pairs if kind.show == "fd")
+
 
 def build_table(arch: str, on_unknown: UnknownHook | None = None) -> SyscallTable:
     """The table of a CPU with every family loaded."""

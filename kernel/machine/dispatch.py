@@ -49,6 +49,12 @@ class SyscallTable(Protocol):
     def declared(self, number: int) -> bool:
         """Is there a handler?"""
 
+    def decode(self, number: int, raw: tuple[int, ...], /) -> tuple[int, ...]:
+        """The arguments behind six raw registers, as the handler gets them."""
+
+    def descriptors(self, number: int, raw: tuple[int, ...], /) -> tuple[int, ...]:
+        """Those of the arguments that are descriptors."""
+
 
 class Counts:
     """Statistics that are always kept, by system-call number.

@@ -12,6 +12,7 @@ from kernel.abi.errors import EFAULT
 from kernel.abi.process import FUTEX_TID_MASK, FUTEX_WAITERS
 from kernel.task.futex import Bucket
 from kernel.task.task import RUNNING, STOPPED
+from kernel.vfs.dentry import display_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,10 +23,14 @@ if TYPE_CHECKING:
     from kernel.wait import WaitQueue
 
 _SECOND: Final = 1_000_000_000
+_LARGE: Final = 1 << 20
+"""Numbers from here on are shown in hexadecimal: addresses, flags."""
 
 
 class TaskSnapshot(NamedTuple):
     """One task.  ``call`` and ``args``: the system call it is in; ``pc``: where its user code is.
+
+    ``files``: what the descriptors among the arguments are, as (number, path).
 
     ``waits_for``: the conditions any of which would wake it; ``holder``: the task that has the
     lock it waits for, where that can be told; ``seconds_left`` until its sleep ends by itself.
@@ -37,6 +42,7 @@ class TaskSnapshot(NamedTuple):
     state: str
     call: str | None
     args: tuple[int, ...]
+    files: tuple[tuple[int, str], ...]
     waits_for: tuple[str, ...]
     holder: int | None
     seconds_left: float | None
@@ -47,7 +53,9 @@ class TaskSnapshot(NamedTuple):
         return f"{self.pid}/{self.tid} {self.name} {self.state} {where}{self._reason()}"
 
     def _call(self) -> str:
-        return f"{self.call}({', '.join(map(hex, self.args))}) pc {self.pc:#x}"
+        shown = ", ".join(str(arg) if abs(arg) < _LARGE else hex(arg) for arg in self.args)
+        files = "".join(f" [{fd} = {path}]" for fd, path in self.files)
+        return f"{self.call}({shown}){files} pc {self.pc:#x}"
 
     def _reason(self) -> str:
         if not self.waits_for:
@@ -72,17 +80,26 @@ def _snapshot(machine: Machine, task: Task) -> TaskSnapshot:
     asleep = task.generator is not None
     number = task.call[0] if asleep and task.call is not None else None
     call = None if number is None else machine.table.name(number) or f"call {number}"
+    raw = task.call[1:] if task.call is not None else ()
     return TaskSnapshot(
         task.tgid,
         task.tid,
         task.comm.decode("utf-8", "replace"),
         task.state,
         call,
-        task.call[1:] if call is not None and task.call is not None else (),
+        machine.table.decode(number, raw) if number is not None else (),
+        _files(task, machine.table.descriptors(number, raw)) if number is not None else (),
         _conditions(task),
         _holder(system, task),
         _seconds_left(system, task),
         system.cpu.registers(task.context).pc,
+    )
+
+
+def _files(task: Task, fds: tuple[int, ...]) -> tuple[tuple[int, str], ...]:
+    files = task.fds.files
+    return tuple(
+        (fd, display_path(files[fd].path).decode("utf-8", "replace")) for fd in fds if fd in files
     )
 
 

@@ -122,6 +122,8 @@ def _read_controls(task: Task, socket: SocketFile, message: Outgoing, data: byte
         body = data[at + _HEADER : at + length]
         if level == SOL_SOCKET:
             _read_control(task, socket, message, kind, body)
+        else:
+            message.controls.append((level, kind, body))
         at += length + 7 & ~7
 
 
@@ -181,7 +183,7 @@ def _check_credentials(task: Task, given: Ucred) -> Ucred:
     return given
 
 
-@syscall("send(2)")
+@syscall("send(2)", partial="as sendto; control messages of ip(7) are not looked at")
 def sendmsg(task: Task, sockfd: Fd, msg: MsghdrPtr, flags: MsgFlags) -> Size | Blocking[Size]:
     """Send buffers, an address and control messages.  See sendmsg(2), ERRORS."""
     socket = socket_of(task, sockfd)

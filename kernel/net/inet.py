@@ -67,6 +67,7 @@ from kernel.net.address import (
     pack_inet,
     parse_inet,
 )
+from kernel.net.marks import Marks
 from kernel.net.options import CAP_NET_ADMIN, SocketOptions, as_int, number
 
 if TYPE_CHECKING:
@@ -189,6 +190,12 @@ class InetNames:
     def _number(self, name: int, level: int = SOL_IP) -> int:
         table = _IP if level == SOL_IP else _IPV6
         return self.ip_options.get((level, name), table[name][0])
+
+    def marks(self, level: int) -> Marks:
+        """What the options say of the header of each packet."""
+        if level == SOL_IP:
+            return Marks(self._number(IP_TTL), self._number(IP_TOS))
+        return Marks(self._number(IPV6_UNICAST_HOPS, level), self._number(IPV6_TCLASS, level))
 
     def set_ip_option(self, task: Task, level: int, name: int, value: bytes) -> None:
         """Options of ip(7) and ipv6(7).  ENOPROTOOPT."""

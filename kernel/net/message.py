@@ -54,16 +54,20 @@ class Ancillary:
 
 
 class Outgoing:
-    """The parameters of one send.  ``address``: a raw sockaddr, or None."""
+    """The parameters of one send.
 
-    __slots__ = ("address", "cred", "files", "flags", "pktinfo")
+    ``address``: a raw sockaddr, or None.  ``controls``: (level, type, data) of control messages
+    that only the family understands.
+    """
+
+    __slots__ = ("address", "controls", "cred", "files", "flags")
 
     def __init__(self, flags: int = 0, address: bytes | None = None) -> None:
         self.flags = flags
         self.address = address
         self.files: tuple[OpenFile, ...] = ()
         self.cred: Ucred | None = None
-        self.pktinfo: bytes | None = None
+        self.controls: list[tuple[int, int, bytes]] = []
 
 
 class Incoming:

@@ -10,6 +10,7 @@ from kernel.net.message import NOBODY
 
 if TYPE_CHECKING:
     from kernel.mm.buffer import Buffer
+    from kernel.net.marks import Marks
     from kernel.net.message import Ancillary, Incoming
     from kernel.net.socketfile import SocketFile
 
@@ -26,6 +27,7 @@ class Packet(NamedTuple):
     ancillary: Ancillary | None = None
     time: int = 0
     target: bytes = b""  # the address it was sent to (IP_PKTINFO)
+    marks: Marks | None = None  # of a datagram over IP
 
 
 class PacketQueue:

@@ -32,12 +32,8 @@ from kernel.abi.files import (
 )
 from kernel.abi.inet import (
     IP_PKTINFO,
-    IP_RECVTTL,
-    IP_TTL,
     IPPROTO_UDP,
-    IPV6_HOPLIMIT,
     IPV6_PKTINFO,
-    IPV6_RECVHOPLIMIT,
     IPV6_RECVPKTINFO,
     UDP_CORK,
 )
@@ -61,6 +57,7 @@ from kernel.abi.structs import TIMESPEC, TIMEVAL
 from kernel.net.address import Endpoint, family_of
 from kernel.net.inet import InetNames, mapped
 from kernel.net.interfaces import INDEX
+from kernel.net.marks import Marks, chosen_marks, shown_marks
 from kernel.net.message import Incoming, Outgoing
 from kernel.net.options import as_int, number
 from kernel.net.packets import Packet, PacketQueue, take_packet
@@ -134,6 +131,8 @@ class UdpSocket(InetNames, SocketFile):
         if message.flags & MSG_OOB:
             raise EOPNOTSUPP("MSG_OOB on datagrams")
         target = self._target(message)
+        level = SOL_IP if len(target.ip) == 4 else SOL_IPV6
+        marks = chosen_marks(message.controls, self.marks(level), level)
         self.raise_error()
         if self.shut & SHUT_SEND:
             raise self.broken_pipe(message.flags, "shut down")
@@ -142,7 +141,7 @@ class UdpSocket(InetNames, SocketFile):
         if not self.local.port:
             self.net.udp.claim(self, Endpoint(self.local.ip, 0))
         data = buf.take(count)
-        self._route(data, target)
+        self._route(data, target, marks)
         return count
 
     def _target(self, message: Outgoing) -> Endpoint:
@@ -167,7 +166,7 @@ class UdpSocket(InetNames, SocketFile):
             if not self.options.broadcast:
                 raise EACCES("broadcast needs SO_BROADCAST")
 
-    def _route(self, data: bytes, target: Endpoint) -> None:
+    def _route(self, data: bytes, target: Endpoint, marks: Marks) -> None:
         source = Endpoint(self.source_for(target), self.local.port)
         self.net.traffic.count(len(data))
         receiver = self._receiver(source, target)
@@ -176,7 +175,7 @@ class UdpSocket(InetNames, SocketFile):
                 self.error = ECONNREFUSED.errno
                 self.queue.wake()
             return
-        receiver.arrive(data, source, target)
+        receiver.arrive(data, source, target, marks)
 
     def _receiver(self, source: Endpoint, target: Endpoint) -> UdpSocket | None:
         """A socket connected to us goes first, then the most specific address."""
@@ -191,13 +190,13 @@ class UdpSocket(InetNames, SocketFile):
             return same[-1]  # with SO_REUSEADDR the last one bound gets everything
         return same[source.port % len(same)]
 
-    def arrive(self, data: bytes, source: Endpoint, target: Endpoint) -> None:
+    def arrive(self, data: bytes, source: Endpoint, target: Endpoint, marks: Marks) -> None:
         """A datagram comes; lost if the buffer is full."""
         queue = self.incoming
         if self.shut & SHUT_RECEIVE or queue.size + len(queue) * _OVERHEAD >= self.options.rcvbuf:
             return
         stamp = self.net.clock.realtime() if self.options.timestamp else 0
-        queue.append(Packet(data, self.shown(source), None, None, stamp, target.ip))
+        queue.append(Packet(data, self.shown(source), None, None, stamp, target.ip, marks))
         self.queue.wake(events=_READABLE)
 
     # -- receiving -------------------------------------------------------------------------------
@@ -239,23 +238,22 @@ class UdpSocket(InetNames, SocketFile):
             kind = SO_TIMESTAMP if stamp == 1 else SO_TIMESTAMPNS
             message.controls.append((SOL_SOCKET, kind, data))
         if self.ip_options:
-            self._add_controls(message, packet.target)
+            self._add_controls(message, packet)
         return count
 
-    def _add_controls(self, message: Incoming, target: bytes) -> None:
+    def _add_controls(self, message: Incoming, packet: Packet) -> None:
         """What ip(7) and ipv6(7) options ask for beside each datagram."""
-        wanted, controls = self.ip_options, message.controls
+        wanted, controls, target = self.ip_options, message.controls, packet.target
         if len(target) == 4:
             if wanted.get((SOL_IP, IP_PKTINFO)):
                 controls.append((SOL_IP, IP_PKTINFO, _PKTINFO.pack(INDEX, target, target)))
-            if wanted.get((SOL_IP, IP_RECVTTL)):
-                controls.append((SOL_IP, IP_TTL, as_int(64)))
         if self.domain == AF_INET6:
             if wanted.get((SOL_IPV6, IPV6_RECVPKTINFO)):
                 info = _PKTINFO6.pack(mapped(target), INDEX)
                 controls.append((SOL_IPV6, IPV6_PKTINFO, info))
-            if wanted.get((SOL_IPV6, IPV6_RECVHOPLIMIT)):
-                controls.append((SOL_IPV6, IPV6_HOPLIMIT, as_int(64)))
+        if packet.marks is not None:
+            level = SOL_IP if len(target) == 4 else SOL_IPV6
+            controls.extend(shown_marks(packet.marks, wanted, level))
 
     # -- the rest --------------------------------------------------------------------------------
 

@@ -18,6 +18,9 @@ across a ``yield``: no borrowed memory views, no half-changed state.
 A sleeper that was woken is resumed normally even if a signal came meanwhile; only if it wants to
 sleep again is it interrupted.  So a wake-up is never lost to a signal.
 
+Who wants to hear of every wake-up without sleeping leaves a ``Watcher``: epoll does, so what it
+costs to wait for a thousand descriptors is what the ready ones cost.
+
 Linux analogue: ``wait_queue_head_t``, ``wait_queue_entry_t``, ``schedule_timeout``.
 """
 

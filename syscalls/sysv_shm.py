@@ -14,14 +14,23 @@ from kernel.abi.ipc import (
     READ,
     SHM_INFO,
     SHM_INFO_DS,
+    SHM_LOCK,
     SHM_STAT,
     SHM_STAT_ANY,
+    SHM_UNLOCK,
     SHMALL,
     SHMINFO,
     SHMMAX,
     SHMMNI,
 )
-from kernel.task.sysv.shm import Segment, attach, detach, get_segment, remove_segment
+from kernel.task.sysv.shm import (
+    Segment,
+    attach,
+    detach,
+    get_segment,
+    lock_segment,
+    remove_segment,
+)
 from syscalls.declare import syscall
 from syscalls.kinds import NewAddr, Size, UserAddr, Zero
 from syscalls.kinds_ipc import IpcGetFlags, IpcId, IpcKey, ShmCommand, ShmFlags
@@ -51,7 +60,7 @@ def shmdt(task: Task, shmaddr: UserAddr) -> Zero:
     return 0
 
 
-@syscall("shmctl(2)", partial="SHM_LOCK and SHM_UNLOCK are EINVAL")
+@syscall("shmctl(2)")
 def shmctl(task: Task, shmid: IpcId, cmd: ShmCommand, buf: UserAddr) -> int:
     """Look at, change, remove a segment.  See shmctl(2), ERRORS."""
     if shmid < 0 or cmd < 0:
@@ -74,6 +83,8 @@ def shmctl(task: Task, shmid: IpcId, cmd: ShmCommand, buf: UserAddr) -> int:
         _, uid, gid, _, _, mode, _ = task.mem.unpack(IPC_PERM, buf)
         segment.check_owner(task)
         segment.set_perm(task, uid, gid, mode)
+    elif cmd in (SHM_LOCK, SHM_UNLOCK):
+        lock_segment(task, segment, cmd == SHM_LOCK)
     else:
         raise EINVAL(f"command {cmd}")
     return 0

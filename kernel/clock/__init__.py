@@ -7,7 +7,8 @@ clock: the host's, or one that the tests move by hand.
 
 ``Timers`` holds what is due: deadlines are always monotonic, so setting the time of day can never
 make a timer fire late.  The machine calls ``expire`` between traps and limits a task's turn to
-``next_deadline``.
+``next_deadline``.  An ``Alarm`` is a timer with a period and a clock of its own, as timerfd and the
+POSIX timers need it.
 
 Linux analogue: ``kernel/time/timekeeping.c``, ``hrtimer.c``.
 """

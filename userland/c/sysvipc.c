@@ -76,6 +76,10 @@ static void memory(void)
     s.shm_perm.mode = 0600;
     CHECK(shmctl(id, IPC_SET, &s) == 0);
     CHECK(shmctl(id, IPC_STAT, &s) == 0 && (s.shm_perm.mode & 0777) == 0600);
+    CHECK(shmctl(id, SHM_LOCK, NULL) == 0 && shmctl(id, IPC_STAT, &s) == 0);
+    CHECK(s.shm_perm.mode & SHM_LOCKED);
+    CHECK(shmctl(id, SHM_UNLOCK, NULL) == 0 && shmctl(id, IPC_STAT, &s) == 0);
+    CHECK(!(s.shm_perm.mode & SHM_LOCKED));
     CHECK(shmctl(id, IPC_RMID, NULL) == 0);
     FAILS(shmget(key(1), 0, 0), ENOENT); /* no key any more, but still there */
     CHECK(shmctl(id, IPC_STAT, &s) == 0 && s.shm_perm.mode & 01000 && s.shm_nattch == 1);

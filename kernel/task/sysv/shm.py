@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kernel.abi.errors import EINVAL, ENOSPC
+from kernel.abi.errors import EINVAL, ENOMEM, ENOSPC, EPERM
 from kernel.abi.ipc import (
     READ,
     SHM_DEST,
     SHM_EXEC,
     SHM_HUGETLB,
+    SHM_LOCKED,
     SHM_RDONLY,
     SHM_REMAP,
     SHM_RND,
@@ -28,6 +29,7 @@ from kernel.abi.memory import (
     PROT_READ,
     PROT_WRITE,
 )
+from kernel.cred import CAP_IPC_LOCK, RLIMIT_MEMLOCK
 from kernel.mm.physical import PAGE_MASK, PAGE_SHIFT, PAGE_SIZE
 from kernel.mm.shared import SharedAnonymous
 from kernel.task.sysv.ids import IpcObject, seconds
@@ -71,8 +73,8 @@ class SegmentPages(SharedAnonymous):
 class Segment(IpcObject):
     """One segment; also the ``MappedFile`` behind its mappings."""
 
-    __slots__ = ("_system", "atime", "creator", "dtime", "last", "marked", "memory", "pages",
-                 "size")  # fmt: skip
+    __slots__ = ("_system", "atime", "creator", "dtime", "last", "locked", "marked", "memory",
+                 "pages", "size")  # fmt: skip
 
     def __init__(self, task: Task, key: int, size: int, mode: int) -> None:
         super().__init__(task, key, mode)
@@ -84,6 +86,12 @@ class Segment(IpcObject):
         self.creator = task.tgid
         self.last = 0
         self.marked = False
+        self.locked = False  # shown only: there is no swap space to keep it out of
+
+    @property
+    def state(self) -> int:
+        """SHM_DEST and SHM_LOCKED, which are shown among the mode bits."""
+        return (SHM_DEST if self.marked else 0) | (SHM_LOCKED if self.locked else 0)
 
     def hold(self) -> None:
         """An area refers to it; the areas themselves are what counts."""
@@ -104,7 +112,7 @@ class Segment(IpcObject):
     def pack(self) -> bytes:
         """``struct shmid64_ds``."""
         return SHMID_DS.pack(
-            self.pack_perm(SHM_DEST if self.marked else 0), self.size, self.atime, self.dtime,
+            self.pack_perm(self.state), self.size, self.atime, self.dtime,
             self.ctime, self.creator, self.last, self.memory.attached,
         )  # fmt: skip
 
@@ -186,6 +194,22 @@ def detach(task: Task, address: int) -> None:
     if segment is None:
         raise EINVAL("no segment is attached there")
     segment.last = task.tgid
+
+
+def lock_segment(task: Task, segment: Segment, on: bool) -> None:
+    """SHM_LOCK, SHM_UNLOCK.  Nothing is ever swapped out here, so the mark is all there is to do.
+
+    EPERM, ENOMEM: the limits of shmctl(2) for who lacks CAP_IPC_LOCK.
+    """
+    if not task.cred.capable(CAP_IPC_LOCK):
+        if task.cred.euid not in (segment.uid, segment.cuid):
+            raise EPERM("the segment belongs to somebody else")
+        limit = task.limits.soft(RLIMIT_MEMLOCK)
+        if on and not limit:
+            raise EPERM("RLIMIT_MEMLOCK is 0")
+        if on and segment.size > limit:
+            raise ENOMEM("more than RLIMIT_MEMLOCK")
+    segment.locked = on
 
 
 def remove_segment(task: Task, segment: Segment) -> None:

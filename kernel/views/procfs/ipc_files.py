@@ -12,7 +12,6 @@ from kernel.abi.ipc import (
     SEMMNS,
     SEMMSL,
     SEMOPM,
-    SHM_DEST,
     SHMALL,
     SHMMAX,
     SHMMNI,
@@ -48,7 +47,7 @@ def _shm(task: Task) -> bytes:
     lines = [_SHM_HEAD]
     for _, segment in task.kernel.ipc.segments.objects():
         lines.append(
-            f"{_start(segment, SHM_DEST if segment.marked else 0)} {segment.size:21d}"
+            f"{_start(segment, segment.state)} {segment.size:21d}"
             f" {segment.creator:5d} {segment.last:5d}  {segment.memory.attached:5d}"
             f" {_owners(segment)} {segment.atime:10d} {segment.dtime:10d} {segment.ctime:10d}"
             f" {segment.memory.resident * _PAGE:21d} {0:21d}\n"

@@ -56,9 +56,9 @@ class Pipe:
     """The queue between the ends.
 
     Invariants: ``size`` is the number of bytes in ``chunks`` from ``head`` of the first on, and at
-    most ``capacity``; no chunk is empty.  ``queue`` is woken when bytes come or go and when an end
-    closes.  ``opened_readers`` and ``opened_writers`` only grow: they tell an open(2) of a FIFO
-    that its partner came, even if it is gone again.
+    most ``capacity``, unless bytes were put back; no chunk is empty.  ``queue`` is woken when bytes
+    come or go and when an end closes.  ``opened_readers`` and ``opened_writers`` only grow: they
+    tell an open(2) of a FIFO that its partner came, even if it is gone again.
     """
 
     __slots__ = (
@@ -132,13 +132,15 @@ class Pipe:
         return data
 
     def put_back(self, data: bytes) -> None:
-        """What was taken and nobody wanted comes first again."""
+        """What was taken and nobody wanted comes first again, even if the pipe was filled since."""
         if self.head:
             self.chunks[0] = self.chunks[0][self.head :]
             self.head = 0
         if data:
             self.chunks.appendleft(data)
             self.size += len(data)
+            if self.queue.waiters:
+                self.queue.wake(1, _DATA)
 
     def put(self, data: bytes) -> None:
         """Add bytes; they fit."""
@@ -241,7 +243,7 @@ class PipeFile(OpenFile):
     def _write_now(self, buf: Buffer, room: int) -> int:
         """O_NONBLOCK: all or nothing up to PIPE_BUF, else what fits."""
         count = buf.remaining
-        if not room or (count > room and count <= PIPE_BUF):
+        if room <= 0 or (count > room and count <= PIPE_BUF):
             raise EAGAIN("full pipe")
         if not self.flags & O_DIRECT:
             return self.pipe.write(buf, min(room, count))
@@ -282,7 +284,7 @@ class PipeFile(OpenFile):
         room, left = pipe.capacity - pipe.size, buf.remaining
         if self.flags & O_DIRECT:
             return pipe.write_packet(buf, left) if room >= min(left, PIPE_BUF) else None
-        if not room or (atomic and room < left):
+        if room <= 0 or (atomic and room < left):
             return None
         return pipe.write(buf, min(room, left))
 

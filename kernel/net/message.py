@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from kernel.net.socketfile import SocketFile
     from kernel.vfs.openfile import OpenFile
+    from kernel.wait import Blocking
 
 
 class Ucred(NamedTuple):
@@ -68,6 +69,16 @@ class Outgoing:
         self.files: tuple[OpenFile, ...] = ()
         self.cred: Ucred | None = None
         self.controls: list[tuple[int, int, bytes]] = []
+
+    def hold_files(self, sending: Blocking[int]) -> Blocking[int]:
+        """Go through the sleeps of a send; another thread may close the files meanwhile."""
+        for file in self.files:
+            file.hold()
+        try:
+            return (yield from sending)
+        finally:
+            for file in self.files:
+                file.drop()
 
 
 class Incoming:

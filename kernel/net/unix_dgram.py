@@ -139,7 +139,7 @@ class UnixDatagram(UnixNames, SocketFile):
             return self._deliver(task, other, buf, message)
         if not self.waits(message.flags):
             raise EAGAIN("the receiver's queue is full")
-        return self._send_later(task, other, buf, message)
+        return message.hold_files(self._send_later(task, other, buf, message))
 
     def _target(self, task: Task, message: Outgoing) -> UnixDatagram:
         if message.flags & MSG_OOB:

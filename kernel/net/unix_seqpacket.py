@@ -62,7 +62,7 @@ class UnixSeqpacket(UnixStream):
             return self._deliver(task, buf, message)
         if not self.waits(message.flags):
             raise EAGAIN("the receiver's queue is full")
-        return self._send_later(task, buf, message)
+        return message.hold_files(self._send_later(task, buf, message))
 
     def _check(self, message: Outgoing) -> None:
         if self.state != TCP_ESTABLISHED:

@@ -248,3 +248,30 @@ def test_interrupted_open_leaves_no_end_behind(fifo: FakeCaller) -> None:
     assert isinstance(waiting.error, Interrupted)
     with pytest.raises(ENXIO):
         opened(fifo, O_WRONLY | O_NONBLOCK)
+
+
+def test_a_pipe_that_is_fuller_than_full_takes_nothing(caller: FakeCaller) -> None:
+    read, write = pair(caller)
+    caller.write(write, b"x" * read.pipe.capacity)
+    taken = read.pipe.take(10000)
+    caller.write(write, b"y" * 10000)
+    writer = Sleeping(write.write(caller, KernelBuffer(b"z" * 5000), None))
+    read.pipe.put_back(taken)
+    assert not writer.run(), "there is no room"
+    write.flags |= O_NONBLOCK
+    for size in (1, 5000):
+        with pytest.raises(EAGAIN):
+            caller.write(write, b"z" * size)
+    assert caller.read(read, 10001) == b"x" * 10001
+
+
+def test_what_comes_back_wakes_a_reader(caller: FakeCaller) -> None:
+    read, write = pair(caller)
+    caller.write(write, b"abc")
+    taken = read.pipe.take(3)
+    buffer = KernelBuffer.empty(5)
+    reader = Sleeping(read.read(caller, buffer, None))
+    read.pipe.put_back(taken)
+    assert reader.run()
+    assert reader.result == 3
+    assert buffer.filled() == b"abc"

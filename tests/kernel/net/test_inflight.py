@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from typing import TYPE_CHECKING, cast
+
 import pytest
 
+from kernel.abi.errors import EAGAIN
+from kernel.abi.files import O_NONBLOCK
 from kernel.abi.sockets import AF_UNIX, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM
+from kernel.mm.buffer import KernelBuffer
 from kernel.net.message import Incoming, Outgoing
 from kernel.net.socketfile import SocketFile
 from kernel.vfs.openfile import OpenFile
 from tests.support.sockets import SocketWorld, receive, send
+
+if TYPE_CHECKING:
+    from kernel.task.task import Task
 
 TYPES = (SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET)
 
@@ -33,6 +42,26 @@ def test_a_file_arrives_open(type_: int) -> None:
     assert receive(world, far, 10, message) == b"x"
     assert message.files == (file,)
     message.drop()
+    assert file.refs == 0
+
+
+@pytest.mark.parametrize("type_", TYPES)
+def test_a_message_that_waits_for_room_keeps_its_files_open(type_: int) -> None:
+    world = SocketWorld()
+    near, _ = world.pair(AF_UNIX, type_)
+    near.flags |= O_NONBLOCK
+    with suppress(EAGAIN):
+        while True:
+            near.send(cast("Task", world.root), KernelBuffer(bytes(60000)), Outgoing())
+    near.flags &= ~O_NONBLOCK
+    file = world.root.open(b"/", 0)
+    file.hold()
+    sleeping = near.send(cast("Task", world.root), KernelBuffer(bytes(60000)), carrying(file))
+    assert not isinstance(sleeping, int)
+    next(sleeping)
+    file.drop()
+    assert file.refs == 1
+    sleeping.close()
     assert file.refs == 0
 
 

@@ -203,6 +203,8 @@ static void count(int signo)
 static void *blows(void *argument)
 {
     long me = (long)argument;
+    pthread_mutex_lock(&lock); /* until everybody's name is known */
+    pthread_mutex_unlock(&lock);
     started++;
     while (started < 6)
         sched_yield();

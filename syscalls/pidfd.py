@@ -15,11 +15,14 @@ from kernel.task.siginfo import SigInfo
 from kernel.task.signals import send_to_group
 from kernel.views.pidfd import as_pidfd, make_pidfd
 from kernel.views.procfs.access import may_look
+from kernel.views.procfs.process import TaskDirectory
 from kernel.views.signalfd import as_signalfd, make_signalfd
 from syscalls.declare import syscall
 
 if TYPE_CHECKING:
     from kernel.task.task import Task
+    from kernel.task.thread_group import ThreadGroup
+    from kernel.vfs.openfile import OpenFile
     from syscalls.kinds import (
         Fd,
         NewFd,
@@ -61,21 +64,30 @@ def pidfd_send_signal(task: Task, pidfd: Fd, sig: Signal, info: SiginfoPtr, flag
     """kill(2) or rt_sigqueueinfo(2) by descriptor.  See pidfd_send_signal(2), ERRORS."""
     if flags:
         raise EINVAL(f"flags {flags:#x}")
-    file = as_pidfd(task.fds.get(pidfd))
+    group = _process(task.fds.get(pidfd))
     if info:
         data = task.mem.read(info, SIGINFO_SIZE)
         said = SigInfo.unpack(data, sig)
         if int.from_bytes(data[:4], "little", signed=True) != sig:
             raise EINVAL("si_signo is another signal")
-        if file.group is not task.group and (said.code >= 0 or said.code == SI_TKILL):
+        if group is not task.group and (said.code >= 0 or said.code == SI_TKILL):
             raise EPERM("the code of a signal from the kernel")
     else:
         said = SigInfo.user(sig, task.tgid, task.cred.ruid)
-    group = file.living()
     check_permission(task, group, sig)
     if sig:
         send_to_group(group, said)
     return 0
+
+
+def _process(file: OpenFile) -> ThreadGroup:
+    """The living process behind a pidfd, or behind an open /proc/PID.  EBADF, ESRCH."""
+    if isinstance(file.inode, TaskDirectory) and file.inode.process is not None:
+        group = file.inode.process
+        if group.reaped:
+            raise ESRCH(f"process {group.pid} is gone")
+        return group
+    return as_pidfd(file).living()
 
 
 @syscall("pidfd_getfd(2)")

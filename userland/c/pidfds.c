@@ -124,6 +124,14 @@ static void processes(void)
     FAILS(syscall(SYS_pidfd_getfd, fd, 99, 0), EBADF);
     FAILS(syscall(SYS_pidfd_getfd, fd, 0, 1), EINVAL);
     FAILS(syscall(SYS_pidfd_getfd, 0, 0, 0), EBADF);
+    char name[64]; /* an open /proc/PID does for this call too; a task of it does not */
+    snprintf(name, sizeof name, "/proc/%d", child);
+    int directory = open(name, O_RDONLY | O_DIRECTORY);
+    CHECK(directory >= 0 && pidfd_send(directory, 0, NULL, 0) == 0);
+    snprintf(name, sizeof name, "/proc/%d/task/%d", child, child);
+    int task = open(name, O_RDONLY | O_DIRECTORY);
+    CHECK(task >= 0);
+    FAILS(pidfd_send(task, 0, NULL, 0), EBADF);
     CHECK(pidfd_send(fd, SIGTERM, NULL, 0) == 0);
     CHECK(poll(&p, 1, -1) == 1 && p.revents == POLLIN);
     CHECK(waitid(P_PIDFD, fd, &info, WEXITED | WNOWAIT) == 0);
@@ -131,6 +139,8 @@ static void processes(void)
     CHECK(waitid(P_PIDFD, fd, &info, WEXITED) == 0 && info.si_pid == child);
     FAILS(waitid(P_PIDFD, fd, &info, WEXITED), ECHILD);
     FAILS(pidfd_send(fd, 0, NULL, 0), ESRCH);
+    FAILS(pidfd_send(directory, 0, NULL, 0), ESRCH);
+    close(directory), close(task);
     CHECK(poll(&p, 1, 0) == 1 && p.revents & POLLIN);
     close(fd), close(got[0]), close(pipe_[0]), close(pipe_[1]);
     FAILS(pidfd_open(child, 0), ESRCH);

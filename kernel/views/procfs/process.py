@@ -112,6 +112,11 @@ class TaskDirectory(Inode):
         self._own(self)
         self.nlink = 2 + sum(1 for name in _DIRECTORIES if name in self._factories)
 
+    @property
+    def process(self) -> ThreadGroup | None:
+        """What /proc/PID stands for; None where this is one task of /proc/PID/task."""
+        return self.task.group if self._factories is PROCESS_FILES else None
+
     def _own(self, inode: Inode) -> None:
         cred, shown = self.task.cred, self.task.group.dumpable == 1
         inode.uid = cred.euid if shown or inode is self else 0

@@ -10,6 +10,7 @@ import pytest
 
 import diorama
 from kernel.abi.signals import SIGKILL
+from kernel.task.scheduler import Scheduler
 from kernel.task.siginfo import SigInfo
 from kernel.task.signals import send_to_group
 from tests.support.counts import scaled
@@ -29,6 +30,17 @@ def test_threads_and_round_trips(arch: str) -> None:
     """100 000 round trips and 1 000 threads and more in `make stress`."""
     rounds = scaled(ROUND_TRIPS)
     result = run_guest(build.build("threads_stress", arch), str(rounds), arch=arch, timeout=300.0)
+    assert (result.status, result.text) == (0, "ok\n")
+
+
+@pytest.mark.row("X3", "X4")
+@pytest.mark.parametrize("name", ["threads_life", "threads_locks", "threads_sync", "threads_misc"])
+def test_any_schedule_will_do(name: str, arch: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Turns of a few blocks, their length by chance: threads meet at places they seldom meet."""
+    source = random.Random(name)
+    lengths = (1, 2, 3, 5, 10, 30, 100, 1000)
+    monkeypatch.setattr(Scheduler, "quantum", lambda self, task, blocks: source.choice(lengths))
+    result = run_guest(build.build(name, arch), arch=arch)
     assert (result.status, result.text) == (0, "ok\n")
 
 

@@ -95,7 +95,10 @@ def _install(task: Task, socket: SocketFile, flags: int) -> int:
     return task.fds.install(socket, bool(flags & SOCK_CLOEXEC), 0, limit)
 
 
-@syscall("socket(2)")
+@syscall(
+    "socket(2)",
+    partial="AF_UNIX, AF_INET and AF_INET6 with TCP and UDP, and NETLINK_ROUTE; no raw sockets",
+)
 def socket(task: Task, domain: SocketDomain, type_: SocketType, protocol: SocketProtocol) -> NewFd:
     """Make a socket.  See socket(2), ERRORS."""
     kind, flags = _split_type(type_)
@@ -242,7 +245,7 @@ def getsockopt(
 # --- data ----------------------------------------------------------------------------------------
 
 
-@syscall("send(2)")
+@syscall("send(2)", partial="MSG_OOB on AF_UNIX and MSG_FASTOPEN are refused")
 def sendto(
     task: Task, sockfd: Fd, buf: InBuf, len_: Size, flags: MsgFlags, dest_addr: SockaddrPtr,
     addrlen: Int,

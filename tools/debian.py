@@ -30,6 +30,10 @@ DEBIAN_CPU: Final = {"x86_64": "amd64", "aarch64": "arm64"}
 AR_MAGIC: Final = b"!<arch>\n"
 AR_HEADER_SIZE: Final = 60
 VERSION_FILE: Final = ".version"
+SOURCES: Final = (
+    "deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] "
+    "http://deb.debian.org/debian {release} main\n"
+)
 
 
 class FetchFailed(DioramaError):
@@ -73,6 +77,39 @@ def _download(packages: Sequence[str], arch: str, scratch: Path) -> None:
     if download.returncode:
         why = "; ".join(filter(None, map(_last_error, (download, update)))) or "apt-get failed"
         raise FetchFailed(f"cannot fetch {' '.join(packages)} for {arch}: {why}")
+
+
+def fetch_source(package: str, release: str, into: Path) -> None:
+    """Unpack the upstream source of a Debian source package (without Debian's patches).
+
+    Few hosts list ``deb-src``, so apt gets a list of its own; Debian's keyring checks it.
+    """
+    apt = shutil.which("apt-get")
+    if apt is None:
+        raise FetchFailed(f"cannot fetch the source of {package}: there is no apt-get on this host")
+    with tempfile.TemporaryDirectory(prefix="diorama-apt-") as name:
+        scratch = Path(name)
+        sources = scratch / "sources.list"
+        sources.write_text(SOURCES.format(release=release), encoding="utf-8")
+        command = [apt, *_private_apt(scratch, "amd64"), "-qq"]
+        command += [
+            "-o",
+            f"Dir::Etc::sourcelist={sources}",
+            "-o",
+            "Dir::Etc::sourceparts=/dev/null",
+        ]
+        update = _run([*command, "update"], scratch)
+        download = _run([*command, "source", "--download-only", package], scratch)
+        found = sorted(scratch.glob(f"{package}_*.orig.tar.*"))
+        if download.returncode or not found:
+            why = "; ".join(filter(None, map(_last_error, (download, update)))) or "nothing came"
+            raise FetchFailed(f"cannot fetch the source of {package}: {why}")
+        with tarfile.open(found[0]) as tar:
+            extract(tar, scratch / "tree")
+        (top,) = (scratch / "tree").iterdir()
+        shutil.copytree(top, into, symlinks=True, dirs_exist_ok=True)
+        version = found[0].name.split("_")[1].partition(".orig")[0]
+        (into / VERSION_FILE).write_text(version + "\n", encoding="utf-8")
 
 
 def _last_error(done: subprocess.CompletedProcess[str]) -> str:

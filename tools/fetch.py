@@ -28,6 +28,7 @@ from tools.debian import (
     VERSION_FILE,
     FetchFailed,
     fetch_packages,
+    fetch_source,
     package_directory,
     package_version,
 )
@@ -146,6 +147,17 @@ def wheel_directory(name: str, arch: str) -> Path | None:
     return None
 
 
+def source_directory(package: str) -> Path | None:
+    """The unpacked source of a Debian package on the list, or None if it was not fetched."""
+    place = _source_place(package)
+    return place if place.is_dir() else None
+
+
+def _source_place(package: str) -> Path:
+    row = next(row for row in _table()["source"] if row["package"] == package)
+    return cache_directory() / "debian" / "source" / f"{package}-{row['release']}"
+
+
 def package_root(package: str, arch: str) -> Path | None:
     """Where the Debian package of that name and CPU was unpacked, if it was."""
     place = package_directory(package, arch)
@@ -183,6 +195,10 @@ def fetch_all() -> Iterator[str]:
         packages = fetch_packages(root.packages, root.arch)
         install_directory(root.place, partial(_lay_out, list(packages.values())))
         yield f"root {root.name}: {len(packages)} packages ({root.arch})"
+    for row in _table()["source"]:
+        place = _source_place(row["package"])
+        install_directory(place, partial(fetch_source, row["package"], row["release"]))
+        yield f"source of {row['package']} {package_version(place)}"
     for wheel in wheel_entries():
         install_directory(wheel.place, partial(_fetch_wheel, wheel))
         yield f"{wheel.name} {wheel.version} ({wheel.arch})"

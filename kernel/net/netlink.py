@@ -15,12 +15,14 @@ from kernel.abi.errors import (
     EAGAIN,
     ECONNREFUSED,
     EINVAL,
+    EMSGSIZE,
+    ENOBUFS,
     ENODEV,
     ENOPROTOOPT,
     EOPNOTSUPP,
     EPERM,
 )
-from kernel.abi.files import POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM
+from kernel.abi.files import POLLERR, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM
 from kernel.abi.sockets import AF_INET, AF_INET6, AF_NETLINK, AF_UNSPEC, SOL_NETLINK
 from kernel.net import interfaces
 from kernel.net.address import LOOPBACK4, LOOPBACK6, family_of
@@ -71,6 +73,8 @@ _NLMSG: Final = Struct("<IHHII")  # length, type, flags, sequence, port
 _IFINFO: Final = Struct("<BxHiII")  # family, hardware, index, flags, change
 _IFADDR: Final = Struct("<BBBBI")  # family, prefix, flags, scope, index
 _ATTRIBUTE: Final = Struct("<HH")
+_HEAD: Final = 32
+"""What Linux keeps of the send buffer for itself."""
 _OPTION_DEFAULTS: Final = dict.fromkeys((1, 2, 3, 4, 5, 8, 10, 11, 12), 0)
 
 
@@ -135,20 +139,24 @@ class NetlinkSocket(SocketFile):
                 raise ECONNREFUSED("only the kernel is there")
         if not self.port:
             self._take_port(task, 0)
+        if buf.remaining > self.options.sndbuf - _HEAD:
+            raise EMSGSIZE(f"{buf.remaining} bytes in one message")
         data = buf.take(buf.remaining)
         self._answer_all(task, data)
         return len(data)
 
     def _answer_all(self, task: Task, data: bytes) -> None:
-        while len(data) >= _NLMSG.size:
-            length, kind, flags, sequence, _ = _NLMSG.unpack_from(data)
-            if not _NLMSG.size <= length <= len(data):
+        at = 0
+        while len(data) - at >= _NLMSG.size:
+            length, kind, flags, sequence, _ = _NLMSG.unpack_from(data, at)
+            if not _NLMSG.size <= length <= len(data) - at:
                 return
+            request = data[at : at + length]
             if flags & NLM_F_REQUEST and kind >= _RTM_BASE:
-                self._answer(task, data[:length], kind, flags, sequence)
+                self._answer(task, request, kind, flags, sequence)
             elif flags & NLM_F_ACK:
-                self._error(data[:length], sequence, 0)
-            data = data[length + 3 & ~3 :]
+                self._error(request, sequence, 0)
+            at += length + 3 & ~3
 
     def _answer(self, task: Task, request: bytes, kind: int, flags: int, sequence: int) -> None:
         body = request[_NLMSG.size :]
@@ -195,12 +203,18 @@ class NetlinkSocket(SocketFile):
         return header + body + bytes(-len(body) % 4)
 
     def _reply(self, data: bytes) -> None:
+        """An answer; one that finds no room is lost, and the next receive says so (netlink(7))."""
+        if self.incoming.size + len(data) > self.options.rcvbuf:
+            self.error = ENOBUFS.errno
+            self.queue.wake()
+            return
         self.incoming.append(Packet(data, self.peer_name()))
         self.queue.wake()
 
     # -- reading the answers ---------------------------------------------------------------------
 
     def receive(self, task: Task, buf: Buffer, message: Incoming) -> int | Blocking[int]:
+        self.raise_error()
         if len(self.incoming):
             return take_packet(self, self.incoming, buf, message)[0]
         if not self.waits(message.flags):
@@ -217,7 +231,7 @@ class NetlinkSocket(SocketFile):
         ready = POLLOUT | POLLWRNORM
         if len(self.incoming):
             ready |= POLLIN | POLLRDNORM
-        return ready & events
+        return ready & events | (POLLERR if self.error else 0)
 
     def close_socket(self) -> None:
         if self.net.netlink.get(self.port) is self:
@@ -248,12 +262,13 @@ def attribute(kind: int, data: bytes) -> bytes:
 def parse_attributes(data: bytes) -> dict[int, bytes]:
     """The rtattrs of a request; ends at the first that is malformed."""
     found: dict[int, bytes] = {}
-    while len(data) >= _ATTRIBUTE.size:
-        length, kind = _ATTRIBUTE.unpack_from(data)
-        if not _ATTRIBUTE.size <= length <= len(data):
+    at = 0
+    while len(data) - at >= _ATTRIBUTE.size:
+        length, kind = _ATTRIBUTE.unpack_from(data, at)
+        if not _ATTRIBUTE.size <= length <= len(data) - at:
             break
-        found[kind] = data[_ATTRIBUTE.size : length]
-        data = data[length + 3 & ~3 :]
+        found[kind] = data[at + _ATTRIBUTE.size : at + length]
+        at += length + 3 & ~3
     return found
 
 

@@ -24,6 +24,7 @@ from kernel.abi.errors import (
     EINVAL,
     EISCONN,
     ENOTCONN,
+    EOPNOTSUPP,
     EPIPE,
     ETIMEDOUT,
 )
@@ -41,6 +42,8 @@ from kernel.abi.sockets import (
     AF_INET,
     AF_INET6,
     AF_UNSPEC,
+    MSG_ERRQUEUE,
+    MSG_FASTOPEN,
     MSG_OOB,
     SOCK_STREAM,
     SOL_IP,
@@ -50,7 +53,7 @@ from kernel.abi.sockets import (
 from kernel.net.address import Endpoint, family_of, is_multicast
 from kernel.net.connection import READABLE, ConnectionSocket
 from kernel.net.inet import InetNames
-from kernel.net.message import Ancillary, Outgoing
+from kernel.net.message import Ancillary, Incoming, Outgoing
 from kernel.net.options import inherit
 from kernel.net.socketfile import SHUT_BOTH, SHUT_RECEIVE, SHUT_SEND
 from kernel.net.tcp_looks import TcpLooks
@@ -274,6 +277,8 @@ class TcpSocket(TcpLooks, InetNames, ConnectionSocket):
     # -- data ------------------------------------------------------------------------------------
 
     def send(self, task: Task, buf: Buffer, message: Outgoing) -> int | Blocking[int]:
+        if message.flags & MSG_FASTOPEN:
+            raise EOPNOTSUPP("TCP Fast Open")
         if self.state == TCP_SYN_SENT:
             if not self.waits(message.flags):
                 raise EAGAIN("not connected yet")
@@ -315,6 +320,11 @@ class TcpSocket(TcpLooks, InetNames, ConnectionSocket):
         peer.incoming.append(data)
         if peer.queue.waiters:
             peer.queue.wake(events=READABLE)
+
+    def receive(self, task: Task, buf: Buffer, message: Incoming) -> int | Blocking[int]:
+        if message.flags & MSG_ERRQUEUE:
+            raise EAGAIN("the error queue is empty")
+        return super().receive(task, buf, message)
 
     def check_receive(self) -> None:
         if self.state == TCP_LISTEN:

@@ -70,7 +70,10 @@ def _event(task: Task, address: int) -> Event:
     return Event(notify, signo, value, tid)
 
 
-@syscall("timer_create(2)", partial="CLOCK_TAI is EINVAL")
+@syscall(
+    "timer_create(2)",
+    partial="CLOCK_TAI is EINVAL; a timer on another process's time is seen when the caller runs",
+)
 def timer_create(task: Task, clockid: ClockId, sevp: SigeventPtr, timerid: TimerIdOutPtr) -> Zero:
     """A timer that sends a signal.  See timer_create(2), ERRORS."""
     event = _event(task, sevp) if sevp else None

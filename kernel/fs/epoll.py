@@ -30,7 +30,7 @@ from kernel.abi.files import (
     POLLIN,
     POLLRDNORM,
 )
-from kernel.vfs.anonymous import hidden_mount, hidden_path
+from kernel.vfs.anonymous import AnonymousFile, hidden_mount, hidden_path
 from kernel.vfs.inode import Inode
 from kernel.vfs.openfile import OpenFile
 from kernel.wait import WaitQueue, Watcher
@@ -104,7 +104,7 @@ class Interest:
             watched_by.pop(self, None)
 
 
-class EpollFile(OpenFile):
+class EpollFile(AnonymousFile):
     """The list of interests, and of those that may be ready.
 
     ``sleepers`` are the calls of epoll_wait, woken one at a time; ``queue`` is for who polls or

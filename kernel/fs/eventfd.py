@@ -14,7 +14,7 @@ from kernel.abi.files import (
     POLLWRNORM,
 )
 from kernel.mm.buffer import Buffer
-from kernel.vfs.anonymous import hidden_mount, hidden_path
+from kernel.vfs.anonymous import AnonymousFile, hidden_mount, hidden_path
 from kernel.vfs.caller import Caller
 from kernel.vfs.dentry import Path
 from kernel.vfs.inode import Inode
@@ -26,7 +26,7 @@ MAXIMUM: Final = (1 << 64) - 2
 _WORD: Final = 8
 
 
-class EventFile(OpenFile):
+class EventFile(AnonymousFile):
     """The counter.  Reading takes all of it (or 1 with EFD_SEMAPHORE) and waits while it is 0."""
 
     __slots__ = ("count", "semaphore")

@@ -28,7 +28,7 @@ from kernel.abi.files import (
     S_IFDIR,
     S_IFMT,
 )
-from kernel.vfs.anonymous import hidden_mount, hidden_path
+from kernel.vfs.anonymous import AnonymousFile, hidden_mount, hidden_path
 from kernel.vfs.inode import Inode
 from kernel.vfs.openfile import OpenFile
 from kernel.wait import Blocking, Sleep, WaitQueue
@@ -106,7 +106,7 @@ class WatchMark:
             self.file.queue_event(Event(self.wd, IN_IGNORED, 0, b""))
 
 
-class InotifyFile(OpenFile):
+class InotifyFile(AnonymousFile):
     """``marks``: the watches by number; ``events``: what was not read yet."""
 
     __slots__ = ("events", "last_wd", "marks")

@@ -11,6 +11,19 @@ from kernel.vfs.caller import Caller
 from kernel.vfs.dentry import Dentry, Path
 from kernel.vfs.inode import Inode, SuperBlock
 from kernel.vfs.mount import Mount
+from kernel.vfs.openfile import OpenFile
+
+
+class AnonymousFile(OpenFile):
+    """A file that is no place and no stream: lseek(2) goes nowhere, without an error.
+
+    Linux: ``noop_llseek``.
+    """
+
+    __slots__ = ()
+
+    def seek(self, caller: Caller, offset: int, whence: int) -> int:
+        return 0
 
 
 def hidden_mount(caller: Caller, fstype: bytes, magic: int = ANON_INODE_FS_MAGIC) -> Mount:

@@ -14,7 +14,7 @@ from kernel.abi.errors import EAGAIN, EINVAL
 from kernel.abi.files import O_NONBLOCK, O_RDWR, POLLIN, POLLRDNORM
 from kernel.abi.signals import SI_KERNEL, SI_SIGIO, SI_TIMER, SI_USER, SIGCHLD, SIGIO, SIGSYS
 from kernel.task.delivery import take_signal
-from kernel.vfs.anonymous import hidden_mount, hidden_path
+from kernel.vfs.anonymous import AnonymousFile, hidden_mount, hidden_path
 from kernel.vfs.inode import Inode
 from kernel.vfs.openfile import OpenFile
 from kernel.wait import Blocking, Sleep, WaitQueue
@@ -68,7 +68,7 @@ def pack_siginfo(info: SigInfo) -> bytes:
     )  # fmt: skip
 
 
-class SignalFile(OpenFile):
+class SignalFile(AnonymousFile):
     """A set of signals (``mask``, bit n-1 for signal n) to take."""
 
     __slots__ = ("mask",)

@@ -14,7 +14,7 @@ from kernel.abi.clocks import (
 from kernel.abi.errors import EAGAIN, ECANCELED, EINVAL
 from kernel.abi.files import O_NONBLOCK, O_RDWR, POLLIN, POLLRDNORM
 from kernel.clock.alarm import Alarm
-from kernel.vfs.anonymous import hidden_mount, hidden_path
+from kernel.vfs.anonymous import AnonymousFile, hidden_mount, hidden_path
 from kernel.vfs.inode import Inode
 from kernel.vfs.openfile import OpenFile
 from kernel.wait import Blocking, Sleep, WaitQueue, Watcher
@@ -29,7 +29,7 @@ _WORD: Final = 8
 _READABLE: Final = POLLIN | POLLRDNORM
 
 
-class TimerFile(OpenFile):
+class TimerFile(AnonymousFile):
     """A timer behind a descriptor; reading takes the number of expirations.
 
     ``ticks``: expirations not read yet.  ``expired``: it fired, and a period is to be started again

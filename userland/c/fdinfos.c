@@ -54,6 +54,10 @@ int main(void)
     CHECK(says(t, "clockid: 1\nticks: 0\nsettime flags: 00\nit_value: (99, "));
     CHECK(says(t, "it_interval: (3, 500)\n") && is(t, "anon_inode:[timerfd]"));
     CHECK(says(i, "inotify wd:1 ino:") && says(i, " mask:300 ") && is(i, "anon_inode:inotify"));
+    int still[] = {e, ep, s, t, i};
+    for (int n = 0; n < 5; n++)
+        CHECK(lseek(still[n], 10, n % 3) == 0);
+    FAILS(lseek(p, 0, SEEK_SET), ESPIPE);
     snprintf(line, sizeof line, "Pid:\t%d\n", getpid());
     CHECK(says(p, line));
     return finish();

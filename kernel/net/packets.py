@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kernel.abi.sockets import MSG_PEEK, MSG_TRUNC
 from kernel.net.message import NOBODY
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from kernel.net.marks import Marks
     from kernel.net.message import Ancillary, Incoming
     from kernel.net.socketfile import SocketFile
+
+
+OVERHEAD: Final = 768
+"""What a message takes of a buffer beside its bytes, so that empty ones are bounded too."""
 
 
 class Packet(NamedTuple):
@@ -38,6 +42,11 @@ class PacketQueue:
     def __init__(self) -> None:
         self.packets: deque[Packet] = deque()
         self.size = 0
+
+    @property
+    def charge(self) -> int:
+        """How much of a buffer they take."""
+        return self.size + len(self.packets) * OVERHEAD
 
     def append(self, packet: Packet) -> None:
         """One more at the end."""

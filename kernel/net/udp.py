@@ -73,7 +73,6 @@ if TYPE_CHECKING:
 MOST: Final = 65507
 """Bytes in a datagram over IPv4: 65535 less the headers."""
 MOST6: Final = 65527
-_OVERHEAD: Final = 768  # what a datagram takes beside its bytes
 _SECOND: Final = 1_000_000_000
 _PKTINFO: Final = Struct("<i4s4s")  # interface, our address, the header's address
 _PKTINFO6: Final = Struct("<16sI")
@@ -193,7 +192,7 @@ class UdpSocket(InetNames, SocketFile):
     def arrive(self, data: bytes, source: Endpoint, target: Endpoint, marks: Marks) -> None:
         """A datagram comes; lost if the buffer is full."""
         queue = self.incoming
-        if self.shut & SHUT_RECEIVE or queue.size + len(queue) * _OVERHEAD >= self.options.rcvbuf:
+        if self.shut & SHUT_RECEIVE or queue.charge >= self.options.rcvbuf:
             return
         stamp = self.net.clock.realtime() if self.options.timestamp else 0
         queue.append(Packet(data, self.shown(source), None, None, stamp, target.ip, marks))

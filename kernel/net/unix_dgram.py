@@ -35,7 +35,7 @@ from kernel.abi.sockets import (
 from kernel.net.address import family_of, pack_unix
 from kernel.net.inflight import collect, drop_all
 from kernel.net.message import Ancillary, Incoming, Outgoing
-from kernel.net.packets import Packet, PacketQueue, take_packet
+from kernel.net.packets import OVERHEAD, Packet, PacketQueue, take_packet
 from kernel.net.socketfile import SHUT_BOTH, SHUT_RECEIVE, SHUT_SEND, SocketFile
 from kernel.net.unix_names import UnixNames, attached, find, remember_partner
 from kernel.wait import Blocking
@@ -53,7 +53,8 @@ _HEAD: Final = 32
 
 
 class UnixDatagram(UnixNames, SocketFile):
-    """A datagram socket.  ``peer``: where send(2) goes.  ``unread``: its own bytes not yet read.
+    """A datagram socket.  ``peer``: where send(2) goes.  ``unread``: what its own messages
+    that nobody has read take of the send buffer.
 
     ``senders``: sockets that wait for room here; woken, in order, when a message is read.
     """
@@ -184,7 +185,7 @@ class UnixDatagram(UnixNames, SocketFile):
         other.incoming.append(
             Packet(data, pack_unix(self.bound) if self.bound else b"", self, ancillary)
         )
-        self.unread += len(data)
+        self.unread += len(data) + OVERHEAD
         other.queue.wake()
         return len(data)
 
@@ -220,7 +221,7 @@ class UnixDatagram(UnixNames, SocketFile):
     def _read_one(self, packet: Packet) -> None:
         sender = packet.sender
         if isinstance(sender, UnixDatagram):
-            sender.unread -= len(packet.data)
+            sender.unread -= len(packet.data) + OVERHEAD
             sender.queue.wake()
         waiting, self.senders = self.senders, {}
         for other in waiting:
@@ -243,7 +244,7 @@ class UnixDatagram(UnixNames, SocketFile):
     def _drop_messages(self) -> list[Ancillary]:
         for packet in self.incoming.packets:
             if isinstance(packet.sender, UnixDatagram):
-                packet.sender.unread -= len(packet.data)
+                packet.sender.unread -= len(packet.data) + OVERHEAD
         return self.incoming.clear()
 
     def close_socket(self) -> None:

@@ -74,7 +74,7 @@ class UnixSeqpacket(UnixStream):
         self.raise_error()
 
     def _fits(self, count: int) -> bool:
-        used = self._partner().packets.size
+        used = self._partner().packets.charge
         return not used or used + count <= self.options.sndbuf
 
     def _send_later(self, task: Task, buf: Buffer, message: Outgoing) -> Blocking[int]:
@@ -142,7 +142,7 @@ class UnixSeqpacket(UnixStream):
             ready |= POLLRDHUP | POLLIN | POLLRDNORM
         if len(self.packets) or self.accepting:
             ready |= POLLIN | POLLRDNORM
-        used = self._partner().packets.size if self.peer is not None else 0
+        used = self._partner().packets.charge if self.peer is not None else 0
         if self.state != TCP_LISTEN and used * 4 <= self.options.sndbuf:
             ready |= POLLOUT | POLLWRNORM | POLLWRBAND
         return ready & (events | POLLERR | POLLHUP)

@@ -15,6 +15,7 @@ from kernel.abi.sockets import (
     MSG_PEEK,
     MSG_WAITALL,
     SHUT_WR,
+    SOCK_DGRAM,
     SOCK_SEQPACKET,
     SOCK_STREAM,
 )
@@ -127,3 +128,15 @@ def test_nobody_answers_for_ever() -> None:
     world.clock.advance(128 * 10**9)
     world.timers.expire(world.clock.monotonic())
     assert connect(world, clients[1], listener.name()) == "ETIMEDOUT"
+
+
+@pytest.mark.parametrize("type_", [SOCK_SEQPACKET, SOCK_DGRAM])
+def test_empty_messages_are_bounded(type_: int) -> None:
+    world = SocketWorld()
+    near, far = world.pair(AF_UNIX, type_)
+    sent = 0
+    while send(world, near, b"") == 0:
+        sent += 1
+    assert 100 < sent < 1000
+    assert receive(world, far, 1) == b""
+    assert send(world, near, b"") == 0

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
-from kernel.abi.errors import EACCES, EINVAL
+from kernel.abi.errors import EACCES, EINVAL, ENOENT
 from kernel.abi.files import (
     O_ACCMODE,
     O_RDONLY,
@@ -124,6 +124,31 @@ class LinkNode(Inode):
 
 Factory = Callable[[SuperBlock], Inode]
 """Makes the inode behind a name."""
+
+
+class NamesGiven(Inode):
+    """A directory of /proc: a name that is not there cannot be made, because it does not exist.
+
+    Linux's lookup there fails with ENOENT before any call can try; sysfs says EPERM.
+    """
+
+    __slots__ = ()
+
+    def create(self, name: bytes, mode: int, uid: int, gid: int) -> Inode:
+        """ENOENT."""
+        raise ENOENT("the names of /proc are given")
+
+    def mkdir(self, name: bytes, mode: int, uid: int, gid: int) -> Inode:
+        """ENOENT."""
+        raise ENOENT("the names of /proc are given")
+
+    def mknod(self, name: bytes, mode: int, rdev: int, uid: int, gid: int) -> Inode:
+        """ENOENT."""
+        raise ENOENT("the names of /proc are given")
+
+    def symlink(self, name: bytes, target: bytes, uid: int, gid: int) -> Inode:
+        """ENOENT."""
+        raise ENOENT("the names of /proc are given")
 
 
 class DirNode(Inode):

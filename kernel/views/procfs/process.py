@@ -13,7 +13,7 @@ from kernel.vfs.inode import DirEntry, Inode, SuperBlock
 from kernel.views.procfs import process_files, process_memory, process_status, smaps
 from kernel.views.procfs.access import check_look
 from kernel.views.procfs.network_files import network_directory
-from kernel.views.procfs.nodes import TextNode, entry_of
+from kernel.views.procfs.nodes import NamesGiven, TextNode, entry_of
 
 if TYPE_CHECKING:
     from kernel.task.task import Task
@@ -93,7 +93,7 @@ _TASK_FILES: dict[bytes, TaskFactory] = {**_COMMON, b"stat": _text(_task_stat)}
 _DIRECTORIES = (b"task", b"fd", b"fdinfo", b"net")
 
 
-class TaskDirectory(Inode):
+class TaskDirectory(NamesGiven):
     """A directory about one task; its files belong to the task's effective user."""
 
     __slots__ = ("_factories", "_made", "task")
@@ -149,7 +149,7 @@ class TaskDirectory(Inode):
         return DirectoryFile(self, path, flags)
 
 
-class ThreadsDirectory(Inode):
+class ThreadsDirectory(NamesGiven):
     """/proc/PID/task: a directory per task."""
 
     __slots__ = ("_made", "group")

@@ -14,7 +14,7 @@ from kernel.vfs.directory import DirectoryFile
 from kernel.vfs.inode import DirEntry, Inode, SuperBlock
 from kernel.vfs.mount import show_mount
 from kernel.views.procfs.access import check_look
-from kernel.views.procfs.nodes import TextNode, entry_of
+from kernel.views.procfs.nodes import NamesGiven, TextNode, entry_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,7 +78,7 @@ def _program(task: Task) -> Path:
     return cast("OpenFile", mm.exe).path
 
 
-class _Descriptors(Inode):
+class _Descriptors(NamesGiven):
     """What fd and fdinfo share: a name per open descriptor, made at each look."""
 
     __slots__ = ("_made", "task")

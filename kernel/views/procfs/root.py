@@ -8,7 +8,15 @@ from kernel.abi.files import PROC_SUPER_MAGIC
 from kernel.vfs.inode import DirEntry, Inode
 from kernel.views.procfs import machine_files
 from kernel.views.procfs.ipc_files import sysvipc_directory
-from kernel.views.procfs.nodes import DirNode, Factory, ViewSuperBlock, entry_of, link, text
+from kernel.views.procfs.nodes import (
+    DirNode,
+    Factory,
+    NamesGiven,
+    ViewSuperBlock,
+    entry_of,
+    link,
+    text,
+)
 from kernel.views.procfs.process import TaskDirectory, process_directory
 from kernel.views.procfs.sysctl import sysctl_directory
 
@@ -51,7 +59,7 @@ def _names(boot_id: bytes) -> dict[bytes, Factory]:
     }
 
 
-class ProcRoot(DirNode):
+class ProcRoot(NamesGiven, DirNode):
     """/proc itself.  ``_processes`` keeps a directory per process, as long as it exists."""
 
     __slots__ = ("_processes", "kernel")

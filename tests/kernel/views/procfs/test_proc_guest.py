@@ -58,3 +58,22 @@ def test_values_change_with_the_state(arch: str) -> None:
         "SigIgn:\t0000000000000204", "counted", "8", "1", "other",
         "/bin/busybox^@cat^@-A^@/proc/self/cmdline^@/proc/self/environ^@X=1^@Y=2^@",
     ]  # fmt: skip
+
+
+def test_nothing_can_be_made(arch: str) -> None:
+    """As on Linux: what is not there does not exist, whoever wants to make it."""
+    result = shell(
+        """
+        for directory in /proc /proc/self /proc/self/fd /proc/self/task; do
+            mkdir $directory/x; ln -s a $directory/x; mknod $directory/x p; touch $directory/x
+        done
+        mkdir /proc/self; rm /proc/uptime
+        """,
+        arch,
+        quiet=True,
+    )
+    *missing, exists, refused = result.stderr.decode().splitlines()
+    assert len(missing) == 16
+    assert all(line.endswith(": No such file or directory") for line in missing), missing
+    assert exists.endswith(": File exists")
+    assert refused.endswith(": Operation not permitted")

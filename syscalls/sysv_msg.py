@@ -27,7 +27,7 @@ from kernel.abi.ipc import (
 from kernel.cred import CAP_SYS_RESOURCE
 from kernel.task.sysv.msg import Message, MessageQueue, receive, remove_queue, send
 from syscalls.declare import syscall
-from syscalls.kinds import Size, UserAddr, Zero
+from syscalls.kinds import Size, Zero
 from syscalls.kinds_ipc import (
     IpcGetFlags,
     IpcId,
@@ -37,6 +37,7 @@ from syscalls.kinds_ipc import (
     MsgCommand,
     MsgopFlags,
     MsgType,
+    MsqidPtr,
 )
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def _store(task: Task, msgp: int, room: int, message: Message) -> int:
 
 
 @syscall("msgctl(2)")
-def msgctl(task: Task, msqid: IpcId, cmd: MsgCommand, buf: UserAddr) -> int:
+def msgctl(task: Task, msqid: IpcId, cmd: MsgCommand, buf: MsqidPtr) -> int:
     """Look at, change, remove a queue.  See msgctl(2), ERRORS."""
     if msqid < 0 or cmd < 0:
         raise EINVAL("negative number or command")

@@ -33,7 +33,7 @@ from kernel.task.sysv.shm import (
 )
 from syscalls.declare import syscall
 from syscalls.kinds import NewAddr, Size, UserAddr, Zero
-from syscalls.kinds_ipc import IpcGetFlags, IpcId, IpcKey, ShmCommand, ShmFlags
+from syscalls.kinds_ipc import IpcGetFlags, IpcId, IpcKey, ShmCommand, ShmFlags, ShmidPtr
 
 if TYPE_CHECKING:
     from kernel.task.task import Task
@@ -61,7 +61,7 @@ def shmdt(task: Task, shmaddr: UserAddr) -> Zero:
 
 
 @syscall("shmctl(2)")
-def shmctl(task: Task, shmid: IpcId, cmd: ShmCommand, buf: UserAddr) -> int:
+def shmctl(task: Task, shmid: IpcId, cmd: ShmCommand, buf: ShmidPtr) -> int:
     """Look at, change, remove a segment.  See shmctl(2), ERRORS."""
     if shmid < 0 or cmd < 0:
         raise EINVAL("negative number or command")

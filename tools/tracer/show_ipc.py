@@ -4,16 +4,47 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kernel.abi.ipc import IPC_CREAT, IPC_EXCL, IPC_NOWAIT, MQ_ATTR, SEMBUF
+from kernel.abi.ipc import (
+    IPC_CREAT,
+    IPC_EXCL,
+    IPC_NOWAIT,
+    IPC_PERM,
+    IPC_SET,
+    IPC_STAT,
+    MQ_ATTR,
+    MSG_STAT,
+    MSG_STAT_ANY,
+    MSQID_DS,
+    SEM_STAT,
+    SEM_STAT_ANY,
+    SEMBUF,
+    SEMID_DS,
+    SEMID_DS_PADDED,
+    SHM_STAT,
+    SHM_STAT_ANY,
+    SHMID_DS,
+)
 from kernel.abi.structs import LONG
 from tools.tracer.names import FLAGS, OPEN_FLAGS
 from tools.tracer.shows import shows
 from tools.tracer.text import address, fields, quote, sequence
 
 if TYPE_CHECKING:
+    from struct import Struct
+
     from tools.tracer.view import Call
 
 PATH_LIMIT = 4096
+_STATS = {
+    "shmctl": (SHM_STAT, SHM_STAT_ANY),
+    "semctl": (SEM_STAT, SEM_STAT_ANY),
+    "msgctl": (MSG_STAT, MSG_STAT_ANY),
+}
+_FIELDS = {
+    "shm": "segsz atime dtime ctime cpid lpid nattch",
+    "sem": "otime ctime nsems",
+    "msg": "stime rtime ctime cbytes qnum qbytes lspid lrpid",
+}
 
 
 @shows("ipc_key")
@@ -87,3 +118,62 @@ def mq_attr(call: Call, i: int) -> str:
     pairs = [("mq_flags", OPEN_FLAGS.text(found[0]))]
     pairs += [(name, str(value)) for name, value in zip(names, found[1:], strict=True)]
     return fields(pairs)
+
+
+# --- the structures of the xxxctl calls ----------------------------------------------------------
+
+
+def _looks(call: Call, i: int) -> bool:
+    """The commands that fill the structure in."""
+    return call.values[i - 1] in (IPC_STAT, *_STATS.get(call.name, ()))
+
+
+def _perm(data: bytes) -> str:
+    key, uid, gid, cuid, cgid, mode, _ = IPC_PERM.unpack(data)
+    pairs = (("uid", uid), ("gid", gid), ("mode", f"0{mode:o}"), ("key", key), ("cuid", cuid))
+    return fields((name, str(value)) for name, value in (*pairs, ("cgid", cgid)))
+
+
+def _setting(call: Call, i: int, layout: Struct, prefix: str) -> str:
+    """IPC_SET: only what it changes."""
+    found = call.unpack(layout, call.values[i])
+    if found is None:
+        return address(call.values[i])
+    _, uid, gid, _, _, mode, _ = IPC_PERM.unpack(found[0])
+    perm = fields((("uid", str(uid)), ("gid", str(gid)), ("mode", f"0{mode:o}")))
+    pairs = [(f"{prefix}_perm", perm)]
+    if prefix == "msg":
+        pairs.append(("msg_qbytes", str(found[6])))
+    return fields(pairs)
+
+
+def _structure(call: Call, i: int, layout: Struct, prefix: str, names: str) -> str:
+    if call.values[i - 1] == IPC_SET:
+        return _setting(call, i, layout, prefix)
+    found = call.unpack(layout, call.values[i]) if _looks(call, i) else None
+    if found is None:
+        return address(call.values[i])
+    pairs = [(f"{prefix}_perm", _perm(found[0]))]
+    by_name = dict(zip(_FIELDS[prefix].split(), found[1:], strict=True))
+    pairs += [(f"{prefix}_{name}", str(by_name[name])) for name in names.split()]
+    return fields(pairs)
+
+
+@shows("*shmid_ds", late_if=_looks)
+def shmid_ds(call: Call, i: int) -> str:
+    """What shmctl(2) tells of a segment."""
+    return _structure(call, i, SHMID_DS, "shm", "segsz cpid lpid nattch atime dtime ctime")
+
+
+@shows("*semid_ds", late_if=_looks)
+def semid_ds(call: Call, i: int) -> str:
+    """What semctl(2) tells of a set; its other arguments are numbers and addresses."""
+    padded = call.task.kernel.arch.semid_ds_padded
+    layout = SEMID_DS_PADDED if padded else SEMID_DS
+    return _structure(call, i, layout, "sem", "otime ctime nsems")
+
+
+@shows("*msqid_ds", late_if=_looks)
+def msqid_ds(call: Call, i: int) -> str:
+    """What msgctl(2) tells of a queue."""
+    return _structure(call, i, MSQID_DS, "msg", "stime rtime ctime qnum qbytes lspid lrpid")

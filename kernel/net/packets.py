@@ -80,15 +80,17 @@ def take_packet(
     """Receive the first message: (what recvmsg(2) returns, the message).
 
     What does not fit is lost, and MSG_TRUNC says so; asked for, it also makes the result the real
-    length.
+    length.  Differs from Linux: a message is not lost to a bad buffer.
     """
     peek = bool(message.flags & MSG_PEEK)
-    packet = queue.packets[0] if peek else queue.pop()
+    packet = queue.packets[0]
     data, want = packet.data, buf.remaining
     length = len(data)
     count = min(length, want)
     if count:
-        buf.put(data if count == length else memoryview(data)[:count])
+        buf.put(data if count == length else memoryview(data)[:count])  # EFAULT: it stays
+    if not peek:
+        queue.pop()
     if length > count:
         message.found |= MSG_TRUNC
     message.address = packet.address

@@ -30,8 +30,12 @@ Event = dict[str, Any]  # Any: what JSON can hold
 
 
 def read_events(lines: Iterable[str]) -> Iterator[Event]:
-    """The events of a file, without its first line.  DioramaError: not such a file."""
-    first = True
+    """The events of a file, without its first line.  DioramaError: not such a file.
+
+    A file that was continued (SIGUSR1 twice) has a start in the middle, where ``order`` begins
+    anew; here it goes on.
+    """
+    first, base, last = True, 0, 0
     for number, line in enumerate(lines, 1):
         try:
             event = json.loads(line)
@@ -43,7 +47,13 @@ def read_events(lines: Iterable[str]) -> Iterator[Event]:
             if event.get("format") != FORMAT or event.get("version") != VERSION:
                 raise DioramaError(f"not a {FORMAT} of version {VERSION}")
             first = False
+        elif event["event"] == "start":
+            base = last
         else:
+            order = event["order"]
+            both = isinstance(order, list)
+            event["order"] = [base + n for n in order] if both else base + order
+            last = max(last, event["order"][1] if both else event["order"])
             yield event
 
 

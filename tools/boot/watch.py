@@ -29,6 +29,7 @@ class Watchers:
         self._processes: ProcessCounts | None = None
         self._options = config.trace
         self._tracing: Tracing | None = None
+        self._begun = False
         if config.trace is not None:
             self._attach(config.trace)
         if config.stats is not None:
@@ -52,7 +53,9 @@ class Watchers:
         from tools.tracer.setup import set_up
 
         table = cast("SyscallTable", self._machine.table)  # boot made it
-        self._tracing = set_up(options, table, sorted_tasks(self._machine))
+        tasks = sorted_tasks(self._machine)
+        self._tracing = set_up(options, table, tasks, again=self._begun)
+        self._begun = True
         for observer in self._tracing.observers:
             self._machine.attach(observer)
         if self._tracing.tampering is not None:

@@ -207,7 +207,11 @@ class Tampering(Observer["Task"]):
 
     def exec(self, task: Task, path: bytes, argv: tuple[bytes, ...]) -> None:
         """The first is the program's."""
-        if self._root is None:
+        self.adopt(task)
+
+    def adopt(self, task: Task) -> None:
+        """The first task with a program is the one that is meant without ``-f``."""
+        if self._root is None and task.comm:
             self._root = task.tgid
 
     def _hook(self, task: Task, number: int, args: tuple[int, ...]) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
@@ -85,6 +86,7 @@ class Tracing:
     output: Output = field(default_factory=lambda: Output(sys.stderr))
     files: list[Output] = field(default_factory=list)
     tampering: Tampering | None = None
+    again: bool = False
     closers: list[Callable[[], None]] = field(default_factory=list)
 
     def finish(self) -> None:
@@ -100,10 +102,17 @@ class Tracing:
             output.close()
 
 
-def set_up(options: TraceOptions, table: SyscallTable, tasks: Iterable[Task] = ()) -> Tracing:
+def set_up(
+    options: TraceOptions,
+    table: SyscallTable,
+    tasks: Iterable[Task] = (),
+    *,
+    again: bool = False,
+) -> Tracing:
     """Make the tracer that the options describe.  DioramaError: a bad set, an unwritable file.
 
     ``tasks``: those that exist already and have begun to run; they are shown from now on.
+    ``again``: not for the first time in this run, so files are continued.
     """
     names = [name for name in table.names if name is not None]
     try:
@@ -113,14 +122,16 @@ def set_up(options: TraceOptions, table: SyscallTable, tasks: Iterable[Task] = (
         raise DioramaError(str(error)) from None
     if options.paths:
         filters.paths = frozenset(os.fsencode(path) for path in options.paths)
-    tracing = Tracing()
+    tracing = Tracing(again=again)
     marks = Marks()
     injections = _injections(options, names)
     if injections:
         tracing.tampering = Tampering(injections, table, marks, follow=options.follow)
         tracing.observers.append(tracing.tampering)
+        for task in tasks:
+            tracing.tampering.adopt(task)
     if options.output is not None and not options.separate_files:
-        tracing.output = _create(options.output)
+        tracing.output = _create(options.output, again=again)
         tracing.output.check()
     if options.summary:
         shape = Shape(options.sort_by, options.columns, wall_clock=options.wall_clock)
@@ -160,7 +171,9 @@ def _add_files(
             JsonTracer(table, sink, shown, filters, stacks=stacks, marks=marks)
         )
     if options.timeline is not None:
-        timeline = Timeline(table, _extra_output(options.timeline, tracing), filters)
+        # One document is one file; what --timeline wrote before stays.
+        path = f"{options.timeline}.{time.time_ns()}" if tracing.again else options.timeline
+        timeline = Timeline(table, _extra_output(path, tracing), filters)
         tracing.observers.append(timeline)
         tracing.closers.append(timeline.close)
     if options.folded is not None:
@@ -175,7 +188,7 @@ def _extra_output(path: str, tracing: Tracing) -> Output:
     if path == "-":
         output = Output(sys.stdout, failure=None if sys.stdout else OSError(9, "stdout is closed"))
     else:
-        output = _create(path)
+        output = _create(path, again=tracing.again)
     output.check()
     tracing.files.append(output)
     return output
@@ -208,7 +221,7 @@ def _printer(
 
     def open_sink(tid: int) -> Output:
         if options.separate_files and options.output is not None:
-            tracing.files.append(_create(f"{options.output}.{tid}"))
+            tracing.files.append(_create(f"{options.output}.{tid}", again=tracing.again))
             return tracing.files[-1]
         return tracing.output
 
@@ -228,8 +241,11 @@ def _printer(
     return StraceTracer(table, open_sink, shown, filters, stacks=stacks, marks=marks)
 
 
-def _create(path: str) -> Output:
+def _create(path: str, *, again: bool) -> Output:
+    """Truncated when tracing begins; when it begins again, what is there stays."""
     try:
-        return Output(open(path, "w", encoding="utf-8", errors="surrogateescape"), path)
+        return Output(
+            open(path, "a" if again else "w", encoding="utf-8", errors="surrogateescape"), path
+        )
     except OSError as error:
         return Output(None, path, error)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.support import oracles
+from tests.support.command import started
 from tests.support.guest import run_cli
 from tools import tracejson
 from tools.errors import DioramaError
@@ -140,6 +143,36 @@ def test_a_fault_is_an_event(arch: str, tmp_path: Path) -> None:
     assert (fault["event"], fault["address"]) == ("fault", 16)
     assert (signal["event"], signal["signal"], signal["action"]) == ("signal", "SIGSEGV", "kill")
     assert (end["event"], end["signal"]) == ("exit", "SIGSEGV")
+
+
+def test_a_trace_that_is_switched_off_and_on_loses_nothing(tmp_path: Path) -> None:
+    """SIGUSR1 to diorama, from a script that pauses meanwhile; files are continued."""
+    text, records = tmp_path / "text", tmp_path / "records"
+    timeline = tmp_path / "timeline"
+    program = started(
+        "trace", "-e", "trace=chdir", "-o", str(text), "--json", str(records),
+        "--timeline", str(timeline), "busybox", "sh", "-c",
+        "cd /etc; echo 1; read x; cd /bin; echo 2; read x; cd /tmp; echo 3; read x",
+        stdin=subprocess.PIPE,
+    )  # fmt: skip
+    assert program.stdin is not None
+    assert program.stdout is not None
+    for number in (b"1\n", b"2\n", b"3\n"):
+        assert program.stdout.readline() == number
+        program.send_signal(signal.SIGUSR1)
+        time.sleep(0.1)  # the signal is taken at the end of a turn
+        program.stdin.write(b"\n")
+        program.stdin.flush()
+    program.communicate(timeout=20)
+    assert program.returncode == 0
+    for content in (text.read_text(), tracejson.strace_text(events(records))):
+        assert [line.split('"')[1] for line in content.splitlines() if "chdir(" in line] == [
+            "/etc",
+            "/tmp",
+        ]
+    (second,) = tmp_path.glob("timeline.*")
+    for path in (timeline, second):
+        check_trace_events(json.loads(path.read_text()))
 
 
 def test_the_reader_refuses_what_is_no_trace(tmp_path: Path) -> None:

@@ -306,3 +306,20 @@ def test_a_stripped_program_gives_addresses(arch: str, tmp_path: Path) -> None:
     path = tmp_path / "folded"
     traced("--arch", arch, "--folded", str(path), "busybox", "true")
     assert "busybox@0x" in path.read_text()
+
+
+@pytest.mark.parametrize("option", ["--json", "--timeline", "--folded"])
+def test_two_deterministic_runs_write_the_same(option: str, tmp_path: Path) -> None:
+    found = []
+    for name in ("a", "b"):
+        path = tmp_path / name
+        traced("-f", "--deterministic", option, str(path), "busybox", "sh", "-c", "date | cat")
+        found.append(path.read_bytes())
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("option", ["--json", "--timeline", "--folded"])
+def test_a_full_disk_is_said_at_the_end(option: str) -> None:
+    result = run_cli("trace", option, "/dev/full", "busybox", "echo", "done")
+    assert (result.status, result.stdout) == (125, b"done\n")
+    assert result.stderr == b"diorama: /dev/full: No space left on device\n"

@@ -121,6 +121,16 @@ def test_python(arch: str) -> None:
 
 
 @pytest.mark.guest
+@pytest.mark.slow
+@pytest.mark.row("X5", "X8")
+def test_pythons_own_tests_of_the_kernel(arch: str) -> None:
+    """CPython's test suite, the modules about system calls that do not mostly wait."""
+    modules = "test_posix test_mmap test_epoll test_openpty test_ioctl test_thread".split()
+    result = in_debian(arch, PYTHON, "-S", "-m", "test", "-q", *modules)
+    assert (result.status, "Tests result: SUCCESS" in result.text) == (0, True), result.text
+
+
+@pytest.mark.guest
 @pytest.mark.row("K6", "K7", "X2", "X6")
 def test_perl(arch: str) -> None:
     result = in_debian(arch, "/usr/bin/perl", "/scripts/stages.pl")

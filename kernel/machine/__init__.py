@@ -7,7 +7,9 @@
 
 ``loop.py`` is that loop.  ``dispatch.py`` holds what is between a trap number and a handler: the
 table of entries, the counts, and the second set of entries that is swapped in while somebody
-observes.  Nothing here knows what a system call means.
+observes.  ``pace.py`` is how time passes meanwhile; ``snapshot.py`` shows what every task is doing,
+``deadlock.py`` notices when none of them ever will again.  Nothing here knows what a system call
+means.
 
 Linux analogue: ``entry/common.c``, ``sched/idle.c``.
 """

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from kernel.abi.errors import EINVAL, ENODATA, ENOENT, EOPNOTSUPP, EPERM, ESTALE
-from kernel.abi.files import DT_DIR, DT_LNK, DT_REG, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG
+from kernel.abi.files import DT_DIR, DT_LNK, DT_REG, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK
 from kernel.fs.hostcalls import (
     HAS_PROC,
     HOST,
@@ -262,6 +262,17 @@ class HostDirectory(HostNode):
             finally:
                 os.close(fd)
         return self._made(name)
+
+    def mknod(self, name: bytes, mode: int, rdev: int, uid: int, gid: int) -> Inode:
+        """The name of a UNIX socket (bind(2)): a file on the host, behind which only guests are."""
+        if mode & S_IFMT != S_IFSOCK:
+            raise EPERM("no device nodes and FIFOs on a volume")
+        parent = self._new(name)
+        with HOST:
+            os.mknod(name, S_IFSOCK | 0o600, dir_fd=parent)
+        made = self._made(name)
+        made.set_mode(mode & 0o7777)
+        return made
 
     def symlink(self, name: bytes, target: bytes, uid: int, gid: int) -> Inode:
         """A symbolic link; its text means something to the guest only."""

@@ -22,6 +22,7 @@ from kernel.task.siginfo import SigInfo
 from kernel.task.signals import send_to_group
 from tests.support.counts import scaled
 from tests.support.guest import run_cli, run_guest, shell
+from tools.config import Volume
 from userland import build
 
 pytestmark = [pytest.mark.guest, pytest.mark.row("K6", "K8")]
@@ -70,6 +71,14 @@ def test_nothing_is_beyond_the_loopback(arch: str) -> None:
 def test_without_a_network_there_is_not_even_lo(arch: str) -> None:
     result = shell("ip addr | head -1; nc 127.0.0.1 80; echo $?", arch, network="none")
     assert result.text == "1: lo: <LOOPBACK> mtu 65536 qlen 1000\n1\n"
+
+
+def test_a_unix_socket_on_a_volume_is_a_file_of_the_host(arch: str, tmp_path: Path) -> None:
+    program = build.build("net_volume", arch)
+    volume = Volume(str(tmp_path), b"/v", read_only=False)
+    result = run_guest(program, "/v", arch=arch, volumes=(volume,))
+    assert (result.status, result.text) == (0, "ok\n")
+    assert (tmp_path / "kept").is_socket()
 
 
 # -- the host --------------------------------------------------------------------------------------

@@ -170,3 +170,36 @@ def test_words_nobody_sleeps_on_do_not_pile_up() -> None:
         )
         world.run_all()
     assert len(world.kernel.futexes.buckets) <= 2 * MIN_BUCKETS
+
+
+@pytest.mark.row("X4")
+def test_a_waiter_survives_munmap_by_its_peer() -> None:
+    world = World()
+    shared = world.map(world.program, shared=True)
+    sleeper, waker = world.fork(), world.fork()
+    world.kernel.scheduler.remove(waker)
+    sleep_on(world, sleeper, shared, private=0)
+    assert world.program.mm is not None
+    world.program.mm.munmap(shared, 0x10000)
+    with pytest.raises(EFAULT):
+        world.kernel.futexes.wake(world.program, shared, 1)
+    assert world.kernel.futexes.wake(waker, shared, 1) == 1
+    world.run_all()
+    assert world.results[sleeper.tid] == 0
+
+
+@pytest.mark.row("X4")
+def test_a_shared_word_is_not_given_to_somebody_else_while_it_is_waited_for() -> None:
+    """The waiter's own process unmaps it: the frame stays its until the sleep is over."""
+    world = World()
+    shared = world.map(world.program, shared=True)
+    thread = world.thread()
+    frames = world.kernel.frames
+    sleep_on(world, thread, shared, private=0, deadline=world.clock.now + 10)
+    used = frames.used_count
+    assert world.program.mm is not None
+    world.program.mm.munmap(shared, 0x10000)
+    kept = used - frames.used_count
+    world.advance(10)
+    assert world.results[thread.tid] == -110
+    assert used - frames.used_count == kept + 1

@@ -144,7 +144,9 @@ class MqueueInode(Inode):
     def _tell(self, task: Task) -> None:
         """A registration is for one message."""
         notice, self.notice = self.notice, None
-        if notice is not None and notice.notify == SIGEV_SIGNAL and not notice.group.zombie:
+        if notice is None or notice.notify != SIGEV_SIGNAL or notice.group.zombie:
+            return
+        if notice.signo:  # 0 is allowed, and sends nothing
             sender, user = task.tgid, task.cred.ruid
             info = SigInfo.queued(notice.signo, sender, user, notice.value, SI_MESGQ)
             send_to_group(notice.group, info)

@@ -33,6 +33,7 @@ from kernel.task.siginfo import SigInfo
 from kernel.task.signals import send_to_group
 from kernel.task.system import Names, System
 from kernel.task.task import Task
+from kernel.vfs.dentry import Path
 from kernel.vfs.mount import MountTable
 from kernel.vfs.open import OpenHow, open_at
 from kernel.vfs.openfile import OpenFile
@@ -284,6 +285,7 @@ class World:
     def _populate(self) -> None:
         """There are always some processes to choose from."""
         while len(living_processes(self.system)) < 3 and not self.ending:
+            self._uncover_root()
             task = self.session.new_process()
             try:
                 for path, flags in FIRST_FILES:
@@ -293,6 +295,13 @@ class World:
                 self.broken = True
                 return
             self.system.scheduler.enqueue(task)
+
+    def _uncover_root(self) -> None:
+        """Take away what somebody mounted on the root."""
+        mounts = self.hardware.mounts
+        root = Path(mounts.mounts[0], mounts.mounts[0].root)
+        while (above := mounts.top(root).mount) is not root.mount:
+            mounts.unmount(above, detach=True)
 
     def _spawn(self, task: Task) -> None:
         """Start the program, which may have been overwritten; then a new copy is made."""

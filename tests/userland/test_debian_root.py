@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.support.debian import SCRIPTS, in_debian
+from tests.support.debian import SCRIPTS, debian_root, in_debian
 from tests.support.interposer import interposer
 from tools.config import Volume
 
@@ -210,3 +214,27 @@ def test_an_interposer_preloaded_under_glibc(arch: str, tmp_path: Path) -> None:
     script = "id -u; date -u +%F; sh -c 'id -u'"
     result = in_debian(arch, "/bin/sh", "-c", script, volumes=volumes, environment=environment)
     assert (result.text, result.stderr, result.status) == ("1234\n1970-01-02\n1234\n", b"", 0)
+
+
+@pytest.mark.guest
+@pytest.mark.slow
+@pytest.mark.parametrize(("root", "script"), [("debian", "tools.sh"), ("redis", "redis.sh")])
+def test_the_same_trace_twice(arch: str, root: str, script: str, tmp_path: Path) -> None:
+    """Virtual time, seeded randomness: no hash seed and no load of the host shows."""
+    command = [sys.executable, "-m", "diorama", "run", "--deterministic", "--trace=raw"]
+    command += ["--rootfs", str(debian_root(root, arch)), "--read-only", "--tmpfs", "/tmp"]
+    command += ["-w", "/tmp", "-v", f"{SCRIPTS}:/scripts:ro", "/bin/sh", f"/scripts/{script}"]
+    digests = []
+    for seed in ("1", "2"):
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        with (tmp_path / "trace").open("w+b") as trace:
+            done = subprocess.run(
+                command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=trace, check=False,
+            )  # fmt: skip
+            trace.seek(0)
+            lines = sum(1 for _ in trace)
+            trace.seek(0)
+            digests.append((done.stdout, hashlib.sha256(trace.read()).hexdigest()))
+        assert (done.returncode, lines > 10_000) == (0, True)
+    assert digests[0] == digests[1]

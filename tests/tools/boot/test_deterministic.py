@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.oracles import cannot_run
-from tools.fetch import npm_directory
+from tools.fetch import npm_directory, wheel_directory
 from userland import build
 
 SCRIPT = """\
@@ -84,6 +84,18 @@ def test_go_is_deterministic(arch: str, tmp_path: Path) -> None:
     (tmp_path / "b.js").write_text("export const b = 41;\n")
     program = place / "package" / "bin" / "esbuild"
     twice(program, tmp_path, "a.js", "--bundle", "--minify", "--log-level=error")
+
+
+@pytest.mark.guest
+@pytest.mark.parametrize("arch", ["x86_64", "aarch64"])
+def test_rust_with_its_own_threads_is_deterministic(arch: str, tmp_path: Path) -> None:
+    place = wheel_directory("ruff", arch)
+    if place is None:
+        cannot_run("ruff is not fetched (make fetch)")
+    (program,) = place.glob("*.data/scripts/ruff")
+    for number in range(20):
+        (tmp_path / f"m{number}.py").write_text(f"A = {number}\n")
+    twice(program, tmp_path, "check", "--isolated", "--no-cache", ".")
 
 
 @pytest.mark.guest

@@ -183,7 +183,7 @@ def _check_credentials(task: Task, given: Ucred) -> Ucred:
     return given
 
 
-@syscall("send(2)", partial="as sendto; control messages of ip(7) are not looked at")
+@syscall("send(2)", partial="as sendto")
 def sendmsg(task: Task, sockfd: Fd, msg: MsghdrPtr, flags: MsgFlags) -> Size | Blocking[Size]:
     """Send buffers, an address and control messages.  See sendmsg(2), ERRORS."""
     socket = socket_of(task, sockfd)

@@ -38,7 +38,8 @@ INTRODUCTION: Final = """\
 
 Written by `make bench BENCH=DIR`; do not edit.  Microseconds of CPU time for one operation, the
 host's own figure first.  Qiling's figures are the yardstick's, scaled by the host's.  `limit` is
-bare Unicorn with a growing TLB and a native block hook: no design on this engine can be faster.
+bare Unicorn with a growing TLB and a native block hook; what is below 1 leaves out Unicorn's check
+for a stop after each memory access (kernel/cpu/exits.c).
 
 {host}; shared, noisy machines: compare ratios.
 """

@@ -1,4 +1,4 @@
-"""Virtual time: a clock that only work and waiting move.  See DESIGN's chapter on determinism.
+"""Virtual time: a clock that only work and waiting move.
 
 The processor counts: so many ns for each translated block and each trap.  When every task sleeps,
 the machine jumps to the next deadline, so ``sleep 3600`` ends at once.  Two runs that do the same

@@ -1,4 +1,4 @@
-"""hostfs: a directory, or one file, of the host as a file system.  See CLI.md, "Volumes".
+"""hostfs: a directory, or one file, of the host as a file system.
 
 A volume shows the host's present state and writes through at once.  What the guest may reach is
 what lies below the mounted directory, reached name by name (``hostcalls``).  The caller's own user

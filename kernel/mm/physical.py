@@ -36,7 +36,7 @@ WORDS_PER_PAGE: Final = PAGE_SIZE // 8
 CODE: Final = 1
 """Handed out executable since its translations were last dropped."""
 X_MAPPED: Final = 2
-"""Mapped executable somewhere since it was taken: a writable alias needs care (CPU.md 1.8)."""
+"""Mapped executable somewhere since it was taken: a writable alias needs care."""
 NEEDS_ZERO: Final = 4
 """May hold old content: zero it before anybody sees it."""
 # Bits 6 and 7 are the processor's own (kernel/cpu/engine.h); taking a frame clears them.

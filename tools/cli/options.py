@@ -1,6 +1,6 @@
 """A small option parser: getopt_long(3) with docker's and strace's habits.
 
-argparse cannot say what CLI.md asks for in one place (options that end at the program, ``-ff``
+argparse cannot say what is asked for in one place (options that end at the program, ``-ff``
 beside ``-f``, values that come only after ``=``, no abbreviations, one-line errors), and a parser
 that is a table and a page of code starts in no time.
 

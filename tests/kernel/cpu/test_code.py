@@ -136,7 +136,7 @@ REWRITE_LOOP = {
 
 
 def test_double_mapped_jit_page(machine: Rig) -> None:
-    """One frame, writable at one address and executable at another (CPU.md 1.8)."""
+    """One frame, writable at one address and executable at another."""
     machine.map(DATA, 1, RX)
     machine.alias(0x700000, DATA, RW)
     machine.map(0x800000)

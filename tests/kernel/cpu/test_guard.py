@@ -17,7 +17,7 @@ pytestmark = pytest.mark.row("K2", "K12")
 LOCK_BTR = ".byte 0xf0, 0x0f, 0xba, 0xf7, 0x38"
 """``lock btr edi, 56``: found by our decoder when a run begins with it, else by Unicorn's abort."""
 HALF_PRECISION = (0x4ECE2F29, 0x4EF81B04)
-"""Unallocated encodings over which the `max` model asserts (CPU.md 0.3)."""
+"""Unallocated encodings over which the `max` model asserts."""
 
 
 def replaced(machine: Rig) -> int:

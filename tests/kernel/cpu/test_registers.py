@@ -29,7 +29,7 @@ def test_clean_context(machine: Rig) -> None:
 
 
 def test_x87_and_sse_start_as_linux_sets_them(x86: Rig) -> None:
-    """Unicorn's reset values would give single-precision x87 (CPU.md 3.1)."""
+    """Unicorn's reset values would give single-precision x87."""
     x86.map(DATA)
     x86.code("fnstcw [rdi]; stmxcsr [rdi + 8]; syscall")
     x86.set(rdi=DATA)

@@ -218,7 +218,7 @@ def test_arm64_exceptions(arm64: Rig, text: str, number: int) -> None:
 
 
 def test_exceptions_in_a_row_are_all_reported(x86: Rig) -> None:
-    """Unicorn would call the second a double fault and drop the third (CPU.md 5.3)."""
+    """Unicorn would call the second a double fault and drop the third."""
     for text, number in [("div rcx", 0), ("hlt", 13), ("div rcx", 0), ("hlt", 13)] * 3:
         x86.code(text)
         x86.expect_exception(number)

@@ -1,4 +1,4 @@
-"""Inherited descriptors: what is read, when, and how much; see DESIGN, "Host descriptors"."""
+"""Inherited descriptors: what is read, when, and how much."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""126, each case one line: files that are there and cannot be run (CLI.md, "Exit status")."""
+"""126, each case one line: files that are there and cannot be run."""
 
 from __future__ import annotations
 

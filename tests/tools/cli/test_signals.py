@@ -1,4 +1,4 @@
-"""Signals that diorama itself gets, where no terminal is involved (CLI.md, "Exit status")."""
+"""Signals that diorama itself gets, where no terminal is involved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The caller's 0, 1 and 2 through the real command line (DESIGN, "Host descriptors")."""
+"""The caller's 0, 1 and 2 through the real command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The console: diorama on a real (pseudo)terminal, used by a person.  CLI.md, "The terminal"."""
+"""The console: diorama on a real (pseudo)terminal, used by a person."""
 
 from __future__ import annotations
 

@@ -72,7 +72,6 @@ class Machine:
         self.stopping = False
         self._observed = ObservedEntries(table, self.counts)
         self._entries: Sequence[Entry] = table.entries
-        self._unknown_seen: dict[int, None] = {}
         self._last: Task | None = None
 
     # -- observers ---------------------------------------------------------------------------

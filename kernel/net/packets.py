@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kernel.abi.sockets import MSG_PEEK, MSG_TRUNC
 from kernel.net.message import NOBODY
+from kernel.net.socketfile import SHUT_RECEIVE
 
 if TYPE_CHECKING:
     from kernel.mm.buffer import Buffer
     from kernel.net.marks import Marks
     from kernel.net.message import Ancillary, Incoming
     from kernel.net.socketfile import SocketFile
+    from kernel.wait import Blocking
 
 
 OVERHEAD: Final = 768
@@ -72,6 +74,21 @@ class PacketQueue:
     def carried(self) -> list[Ancillary]:
         """What the messages carry beside bytes."""
         return [p.ancillary for p in self.packets if p.ancillary is not None]
+
+
+def wait_for_packet(socket: SocketFile, queue: PacketQueue) -> Blocking[bool]:
+    """Sleep until there is a message; False: receiving was shut down, and none came.
+
+    An error of the socket is raised, EAGAIN when SO_RCVTIMEO is over.
+    """
+    deadline = socket.receive_deadline()
+    while not len(queue):
+        yield from socket.sleep(deadline, exclusive=True)
+        if not len(queue):
+            socket.raise_error()
+            if socket.shut & SHUT_RECEIVE:
+                return False
+    return True
 
 
 def take_packet(

@@ -60,7 +60,7 @@ from kernel.net.interfaces import INDEX
 from kernel.net.marks import Marks, chosen_marks, shown_marks
 from kernel.net.message import Incoming, Outgoing
 from kernel.net.options import as_int, number
-from kernel.net.packets import Packet, PacketQueue, take_packet
+from kernel.net.packets import Packet, PacketQueue, take_packet, wait_for_packet
 from kernel.net.socketfile import SHUT_BOTH, SHUT_RECEIVE, SHUT_SEND, SocketFile
 from kernel.wait import Blocking
 
@@ -215,14 +215,8 @@ class UdpSocket(InetNames, SocketFile):
         return self._receive_later(buf, message)
 
     def _receive_later(self, buf: Buffer, message: Incoming) -> Blocking[int]:
-        deadline = self.receive_deadline()
-        while not len(self.incoming):
-            yield from self.sleep(deadline, exclusive=True)
-            if not len(self.incoming):
-                self.raise_error()
-                if self.shut & SHUT_RECEIVE:
-                    return 0
-        return self._take(buf, message)
+        there_is_one = yield from wait_for_packet(self, self.incoming)
+        return self._take(buf, message) if there_is_one else 0
 
     def _take(self, buf: Buffer, message: Incoming) -> int:
         count, packet = take_packet(self, self.incoming, buf, message)

@@ -35,7 +35,7 @@ from kernel.abi.sockets import (
 from kernel.net.address import family_of, pack_unix
 from kernel.net.inflight import collect, drop_all
 from kernel.net.message import Ancillary, Incoming, Outgoing
-from kernel.net.packets import OVERHEAD, Packet, PacketQueue, take_packet
+from kernel.net.packets import OVERHEAD, Packet, PacketQueue, take_packet, wait_for_packet
 from kernel.net.socketfile import SHUT_BOTH, SHUT_RECEIVE, SHUT_SEND, SocketFile
 from kernel.net.unix_names import UnixNames, attached, find, remember_partner
 from kernel.wait import Blocking
@@ -202,14 +202,8 @@ class UnixDatagram(UnixNames, SocketFile):
         return self._receive_later(buf, message)
 
     def _receive_later(self, buf: Buffer, message: Incoming) -> Blocking[int]:
-        deadline = self.receive_deadline()
-        while not len(self.incoming):
-            yield from self.sleep(deadline, exclusive=True)
-            if not len(self.incoming):
-                self.raise_error()
-                if self.shut & SHUT_RECEIVE:
-                    return 0
-        return self._take(buf, message)
+        there_is_one = yield from wait_for_packet(self, self.incoming)
+        return self._take(buf, message) if there_is_one else 0
 
     def _take(self, buf: Buffer, message: Incoming) -> int:
         before = len(self.incoming)

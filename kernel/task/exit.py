@@ -56,7 +56,6 @@ def exit_task(task: Task, status: int) -> None:
     task.fds.release()
     task.fs.release()
     task.actions.users -= 1
-    task.utime_final = 0
     if task.context is not None:
         context, task.context = task.context, None
         kernel.cpu.free_context(context)

@@ -69,15 +69,12 @@ class Names:
 class Counters:
     """Sums since boot for /proc/stat, vmstat and statistics; one increment each, always on."""
 
-    __slots__ = ("forks", "major_faults", "minor_faults", "signals", "switches", "system_calls")
+    __slots__ = ("forks", "signals", "switches")
 
     def __init__(self) -> None:
         self.forks = 0
         self.switches = 0
-        self.minor_faults = 0
-        self.major_faults = 0
         self.signals = 0
-        self.system_calls = 0
 
 
 class System:

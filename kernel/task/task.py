@@ -102,7 +102,6 @@ class Task:
         "timed_out",
         "timer",
         "trap",
-        "utime_final",
         "vfork_done",
         "voluntary_switches",
         "waiter",
@@ -175,7 +174,6 @@ class Task:
         self.no_new_privs = False
         self.nproc_exceeded = False
         self.vfork_done: WaitQueue | None = None
-        self.utime_final = 0
         self.minor_faults = self.major_faults = 0
         self.voluntary_switches = self.involuntary_switches = 0
 
@@ -203,9 +201,7 @@ class Task:
     @property
     def utime(self) -> int:
         """Nanoseconds in user code."""
-        if self.context is None:
-            return self.utime_final
-        return self.kernel.cpu.user_ns(self.context)
+        return 0 if self.context is None else self.kernel.cpu.user_ns(self.context)
 
     @property
     def stime(self) -> int:

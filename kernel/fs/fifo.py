@@ -50,10 +50,12 @@ def _wait_for_partner(file: PipeFile) -> Blocking[OpenFile]:
     try:
         while _partners(file) == before:
             yield Sleep((pipe.queue,))
-    except (Interrupted, GeneratorExit):
-        file.hold()
-        file.drop()
-        raise
+    except (Interrupted, GeneratorExit) as ended:
+        # A partner that came between the signal and now saw us and went on: it must not be lost.
+        if isinstance(ended, GeneratorExit) or _partners(file) == before:
+            file.hold()
+            file.drop()
+            raise
     return file
 
 

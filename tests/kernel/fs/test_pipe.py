@@ -29,6 +29,7 @@ from kernel.fs.pipe import PipeFile, make_pipe
 from kernel.mm.buffer import KernelBuffer
 from kernel.vfs.create import mknod_at
 from kernel.vfs.open import OpenHow, open_at
+from kernel.vfs.openfile import OpenFile
 from kernel.wait import Interrupted
 from tests.support.files import FakeCaller, FileWorld, Sleeping
 
@@ -275,3 +276,17 @@ def test_what_comes_back_wakes_a_reader(caller: FakeCaller) -> None:
     assert reader.run()
     assert reader.result == 3
     assert buffer.filled() == b"abc"
+
+
+def test_fifo_partner_that_came_between_a_signal_and_its_taking_is_not_lost(
+    fifo: FakeCaller,
+) -> None:
+    opening = opened(fifo, O_RDONLY)
+    assert not isinstance(opening, OpenFile)
+    next(opening)  # asleep; a signal makes the task runnable, which has not run yet
+    writer = opened(fifo, O_WRONLY)
+    assert isinstance(writer, OpenFile)
+    with pytest.raises(StopIteration) as ended:
+        opening.throw(Interrupted())
+    fifo.write(writer, b"hello")
+    assert fifo.read(ended.value.value) == b"hello"

@@ -65,12 +65,12 @@ guests: $(VENV)/.dev
 
 $(VENV)/.installed: $(SOURCES)
 	$(check_python)
-	@$(PYTHON) tools/make_venv.py $(VENV)
+	@$(PYTHON) tools/make_venv.py $(VENV) plot,web
 	@touch $@
 
 $(VENV)/.dev: $(SOURCES)
 	$(check_python)
-	@$(PYTHON) tools/make_venv.py $(VENV) dev
+	@$(PYTHON) tools/make_venv.py $(VENV) plot,web,dev
 	@touch $@ $(VENV)/.installed
 
 clean:

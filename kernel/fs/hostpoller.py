@@ -6,6 +6,10 @@ descriptors are ready.  A watch is for one event, so what no guest waits for is 
 
 Host signals arrive through a wake-up pipe (``signal.set_wakeup_fd``), because Python's handlers
 must not raise in the middle of the kernel: ``signals`` collects their numbers.
+
+Who looks at the machine from outside (a debugger, the inspector) is *served*: its descriptor stays
+registered and calls a function.  It wakes no guest, so it does not count as ``watching``: a machine
+in which everybody waits for ever is deadlocked whoever looks on.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ from __future__ import annotations
 import os
 import select
 import time
+from collections.abc import Callable
 from typing import Final
 
 from kernel.wait import WaitQueue
@@ -25,15 +30,17 @@ _LONGEST: Final = 1 << 30
 class HostSelector:
     """A ``kernel.wait.HostPoller``.
 
-    Invariants: ``_watches[fd]`` is not empty, and exactly these descriptors and the wake-up pipe
-    are registered with the poll object, each with all the events anybody waits for.
+    Invariants: ``_watches[fd]`` is not empty, and exactly these descriptors, those of ``_served``
+    and the wake-up pipe are registered with the poll object, each with all the events anybody waits
+    for.  No descriptor is in both.
     """
 
-    __slots__ = ("_poll", "_read_end", "_signals", "_watches", "_write_end")
+    __slots__ = ("_poll", "_read_end", "_served", "_signals", "_watches", "_write_end")
 
     def __init__(self) -> None:
         self._poll = select.poll()
         self._watches: dict[int, dict[WaitQueue, int]] = {}
+        self._served: dict[int, Callable[[int], None]] = {}
         self._read_end, self._write_end = os.pipe()
         os.set_blocking(self._read_end, False)
         os.set_blocking(self._write_end, False)
@@ -71,6 +78,19 @@ class HostSelector:
         if self._watches.pop(fd, None) is not None:
             self._poll.unregister(fd)
 
+    def serve(self, fd: int, events: int, action: Callable[[int], None]) -> None:
+        """Call ``action(ready events)`` whenever ``fd`` has one of them, until ``unserve``.
+
+        Calling it again changes the events.  For those outside who look at the machine.
+        """
+        self._served[fd] = action
+        self._poll.register(fd, events)
+
+    def unserve(self, fd: int) -> None:
+        """No more calls for ``fd``, which is about to be closed."""
+        if self._served.pop(fd, None) is not None:
+            self._poll.unregister(fd)
+
     @property
     def watching(self) -> bool:
         """Does anybody wait for the host?"""
@@ -98,6 +118,8 @@ class HostSelector:
         for fd, events in ready:
             if fd == self._read_end:
                 self._drain()
+            elif fd in self._served:
+                self._served[fd](events)
             else:
                 self._wake(fd, events)
 
@@ -132,3 +154,4 @@ class HostSelector:
     def check_invariants(self) -> None:
         """For tests."""
         assert all(self._watches.values()), "an empty set of watches"
+        assert not self._watches.keys() & self._served.keys(), "watched and served"

@@ -100,3 +100,39 @@ def test_signals_end_the_wait_and_are_kept_in_order(poller: HostSelector) -> Non
     poller.wait(None)
     assert poller.take_signals() == bytes((2, 10))
     assert poller.take_signals() == b""
+
+
+def test_a_served_descriptor_calls_until_it_is_not_served(
+    poller: HostSelector, pipe: tuple[int, int]
+) -> None:
+    """Observers' descriptors stay registered, and do not count as somebody of the guest's."""
+    seen: list[int] = []
+    poller.serve(pipe[0], select.POLLIN, seen.append)
+    assert not poller.watching
+    poller.wait(0)
+    assert seen == []
+    os.write(pipe[1], b"x")
+    poller.wait(None)
+    poller.wait(None)
+    assert seen == [select.POLLIN, select.POLLIN]
+    poller.unserve(pipe[0])
+    poller.unserve(pipe[0])
+    poller.wait(0)
+    assert len(seen) == 2
+
+
+def test_one_served_descriptor_may_end_another(poller: HostSelector, pipe: tuple[int, int]) -> None:
+    other = os.pipe()
+    called: list[int] = []
+
+    def end(fd: int) -> None:
+        called.append(fd)
+        poller.unserve(other[0] if fd == pipe[0] else pipe[0])
+
+    for ends in (pipe, other):
+        os.write(ends[1], b"x")
+        poller.serve(ends[0], select.POLLIN, lambda _, fd=ends[0]: end(fd))  # type: ignore[misc]
+    poller.wait(None)
+    assert len(called) == 1
+    for fd in other:
+        os.close(fd)

@@ -69,22 +69,30 @@ class Stacks:
 
     def of(self, task: Task) -> list[Frame]:
         """The frames of a task that is in a system call, innermost first."""
-        return [self._frame(task, address) for address in addresses(task)]
+        return [self.frame(task, address) for address in addresses(task)]
 
-    def _frame(self, task: Task, address: int) -> Frame:
+    def frame(self, task: Task, address: int) -> Frame:
+        """An address of the task's as a level of a stack: its file, its function."""
         area = _area(task, address)
         if area is None or area.file is None:
             return Frame(address, "[unknown]", "", 0, address, address)
-        key = area.file.mapping_identity()
-        if key not in self._images:
-            self._images[key] = _image(task, area)
-        image, name = self._images[key], key[0].decode(errors="replace")
+        image = self.image(task, area)
+        name = area.file.mapping_identity()[0].decode(errors="replace")
         in_file = address - area.start + area.offset
         if image is None:
             return Frame(address, name, "", 0, in_file, in_file)
         linked = _linked_address(image, in_file)
         symbol, _, offset = image.where(linked).partition("+")
         return Frame(address, name, symbol, int(offset or "0", 16), in_file, linked)
+
+    def image(self, task: Task, area: Vma) -> Image | None:
+        """The file an area maps, read once; None if it is no ELF file that can be read."""
+        if area.file is None:
+            return None
+        key = area.file.mapping_identity()
+        if key not in self._images:
+            self._images[key] = _image(task, area)
+        return self._images[key]
 
 
 def addresses(task: Task) -> list[int]:

@@ -41,6 +41,15 @@ class Observer(Generic[TaskT]):
     def switch(self, previous: TaskT | None, task: TaskT) -> None:
         """The CPU goes to another task."""
 
+    def asleep(self, task: TaskT) -> None:
+        """A call waits: the task has gone to sleep in it, perhaps not for the first time."""
+
+    def resumed(self, task: TaskT) -> None:
+        """It has the processor again and goes on with the call it slept in, or dies in it."""
+
+    def slice_end(self, task: TaskT) -> None:
+        """A turn of user code is over, or is looked at in its middle: a sample of where it is."""
+
     def woken(self, task: TaskT) -> None:
         """A wake-up ended a task's sleep; it is runnable again."""
 

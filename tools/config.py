@@ -73,6 +73,7 @@ class TraceOptions:
     wall_clock: bool = False  # -w
     sort_by: str = "time-percent"  # -S
     columns: str = ""  # -U
+    explain: bool = False  # --explain: why, below errors and waits
     injections: tuple[str, ...] = ()  # --inject, strace's grammar
 
     @property
@@ -90,6 +91,8 @@ class StatsOptions:
 
     output: str | None = None
     by_process: bool = False  # the table has a part for each process
+    details: bool = False  # sleep, bytes, errors by name, faults, switches, frames as well
+    plot: str | None = None  # --plot: a picture of calls and memory over time
 
 
 @dataclass(frozen=True, slots=True)

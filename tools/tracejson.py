@@ -22,7 +22,7 @@ from io import StringIO
 from typing import Any
 
 from tools.errors import DioramaError
-from tools.tracer.lines import Lines, Prefix
+from tools.tracer.lines import Lines, Prefix, explained
 
 FORMAT = "diorama-trace"
 VERSION = 1
@@ -101,6 +101,8 @@ class _Writer:
             self.lines.result("0")
         elif step == "signal" and event["signal"] != "SIGKILL":
             self._signal(tid, f"--- {event['signal']} {event['text']} ---")
+        elif step == "wait":
+            self.lines.wait(tid, explained(event["waits_for"]))
         elif step == "stop":
             self.lines.line(tid, f"--- stopped by {event['signal']} ---")
         elif step == "superseded":
@@ -125,6 +127,8 @@ class _Writer:
         returned = event["return"] is not None
         marks = "".join(f" ({word})" for word in event["injected"] or () if returned)
         self.lines.result(text["result"] + marks)
+        if text.get("explained") and event["reason"]:
+            self.lines.note(explained(event["reason"]))
         for frame in event["stack"] or ():
             self.lines.note(f" > {frame}")
         for line in self.open.pop(tid, ()):

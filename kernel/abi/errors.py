@@ -4,6 +4,12 @@ Handlers say ``raise ENOENT("no entry 'x' in /tmp")``: the class carries the num
 carries the *reason* (for people; see ``trace --explain``).  The dispatcher is the only place that
 catches them.  See errno(3).
 
+A reason is made of words and facts, put together only when somebody reads it: most errors are met
+by nobody but the program (a search along PATH, a read of an empty pipe), and must cost no
+formatting.  ``raise EMFILE("descriptor %d is beyond RLIMIT_NOFILE (%d)", fd, limit)``: the facts
+are plain values, or plain objects whose ``str()`` is their name for people.  They are read at once,
+before the program goes on, so they show the kernel as the error found it.
+
 The four ``ERESTART*`` codes are internal, as in Linux: a sleeping call that was interrupted raises
 one of them, and signal delivery turns it into EINTR or a restart (signal(7), "Interruption of
 system calls").  They never reach user code.
@@ -14,10 +20,16 @@ from __future__ import annotations
 from typing import ClassVar
 
 
+def _readable(fact: object) -> object:
+    """Names are bytes in the kernel; people read text."""
+    return fact.decode("utf-8", "backslashreplace") if isinstance(fact, bytes) else fact
+
+
 class KernelError(Exception):
     """Base of all errors a handler may raise.
 
-    ``errno``: Linux's number.  ``text``: what strerror(3) says.  ``reason``: why, in words.
+    ``errno``: Linux's number.  ``text``: what strerror(3) says.
+    ``words`` and ``facts``: the reason before it is put together, a format of ``%`` and its values.
     ``signal``: a signal the calling task gets beside the error (SIGPIPE with EPIPE, SIGXFSZ with
     EFBIG); the dispatcher posts it, so that lower rooms need not know tasks.
     """
@@ -25,10 +37,21 @@ class KernelError(Exception):
     errno: ClassVar[int] = 0
     text: ClassVar[str] = ""
 
-    def __init__(self, reason: str = "", *, signal: int = 0) -> None:
-        super().__init__(reason)
-        self.reason = reason
+    def __init__(self, words: str = "", *facts: object, signal: int = 0) -> None:
+        super().__init__(words)
+        self.words = words
+        self.facts = facts
         self.signal = signal
+
+    @property
+    def reason(self) -> str:
+        """Why, in words; put together anew each time, so ask before the world goes on."""
+        if not self.facts:
+            return self.words
+        return self.words % tuple(map(_readable, self.facts))
+
+    def __str__(self) -> str:
+        return self.reason
 
     @property
     def name(self) -> str:
@@ -720,8 +743,8 @@ class ERESTART_RESTARTBLOCK(Restart):  # noqa: N801  # Linux's name
     errno = 516
     text = "Interrupted by signal"
 
-    def __init__(self, block: tuple[str, tuple[int, ...], int | None], reason: str = "") -> None:
-        super().__init__(reason)
+    def __init__(self, block: tuple[str, tuple[int, ...], int | None], words: str = "") -> None:
+        super().__init__(words)
         self.block = block
 
 

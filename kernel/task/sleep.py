@@ -44,6 +44,8 @@ def resume(task: Task) -> int | None:
     waiter = task.waiter
     assert generator is not None
     assert waiter is not None
+    for observer in task.kernel.events:
+        observer.resumed(task)
     if doomed(task):
         _die(task)
         return None
@@ -80,6 +82,8 @@ def _sleep(task: Task, generator: Blocking[Any], sleep: Sleep) -> int | None:
         return _interrupt(task, generator)
     task.generator = generator
     task.kernel.scheduler.block(task, sleep)
+    for observer in task.kernel.events:
+        observer.asleep(task)
     return None
 
 
@@ -102,7 +106,8 @@ def failed(task: Task, error: KernelError) -> int:
     The dispatcher calls it for handlers that raise at once, too.
     """
     task.killable_only = False
-    task.error_reason = error.reason
+    # Only observers read it, and only they pay for putting it together.
+    task.error_reason = error.reason if task.kernel.events else error.words
     if error.signal:
         send_to_task(task, SigInfo.user(error.signal, task.tgid, task.cred.ruid))
     if isinstance(error, Restart):

@@ -219,6 +219,10 @@ def _folded(draft: RunDraft, value: str) -> None:
     draft.trace = replace(draft.trace or TraceOptions(), folded=_file(value))
 
 
+def _explain(draft: RunDraft, _: str) -> None:
+    draft.trace = replace(draft.trace or TraceOptions(), explain=True)
+
+
 def _file(value: str) -> str:
     if not value:
         raise ValueError("the file's name is empty")
@@ -261,6 +265,7 @@ RUN_OPTIONS: Final = (
     Option(("--json",), "FILE", "one JSON object per event; - is stdout", _trace_json),
     Option(("--timeline",), "FILE", "the run as Trace Event JSON, for Perfetto", _timeline),
     Option(("--folded",), "FILE", "user stacks at system calls, for flame graphs", _folded),
+    Option(("--explain",), "", "trace, and say why below each error and wait", _explain),
     Option(("--stats",), "[=FILE]", "the system-call table at the end (.json, .csv)", _stats),
     Option(("-q", "--quiet"), "", "no line about calls that are not implemented", _quiet),
     Option(("-i", "--interactive"), "", "accepted for docker habit", _habit),

@@ -27,6 +27,7 @@ from tools.tracer.text import address
 from tools.tracer.view import Call
 
 if TYPE_CHECKING:
+    from kernel.machine.explain import Explainer
     from kernel.task.siginfo import SigInfo
     from kernel.task.task import Task
     from syscalls.table import SyscallTable
@@ -56,6 +57,7 @@ class _Open:
     texts: list[str | None]
     paths: list[str | None]
     stack: list[str] | None
+    wait: str = ""
     signals: int = field(default=0)
 
 
@@ -74,6 +76,7 @@ class JsonTracer(Observer["Task"]):
         *,
         stacks: Stacks | None = None,
         marks: Marks | None = None,
+        explainer: Explainer | None = None,
     ) -> None:
         self.table = table
         self.options = options or Options()
@@ -82,6 +85,7 @@ class JsonTracer(Observer["Task"]):
         self._sink = sink
         self._stacks = stacks
         self._marks = marks
+        self._explainer = explainer
         self._open: dict[int, _Open] = {}
         self._skipped: dict[int, None] = {}
         self._last_name: dict[int, str] = {}
@@ -231,8 +235,24 @@ class JsonTracer(Observer["Task"]):
         if call.name == "rt_sigreturn":
             call.result = signed(task.kernel.cpu.registers(task.context).result)
         if self.filter.status(call.failed):
+            if self._explainer is not None and call.failed:
+                injected = self._marks is not None and bool(self._marks.of(task.tid))
+                reason = self._explainer.why(task, number, args, result, reason, injected=injected)
             rest = exit_text(call)
             self._write(self._call(entered, rest, result_text(call), reason, late=late))
+
+    def asleep(self, task: Task) -> None:
+        """With ``--explain``: what the call waits for, said once and when it changes."""
+        entered = self._open.get(task.tid)
+        if self._explainer is None or entered is None or not self._shown_on_entry(entered.call):
+            return
+        wait = self._explainer.wait(task)
+        if wait and wait != entered.wait:
+            entered.wait = wait
+            event = self._head("wait", task)
+            event["name"] = entered.call.name
+            event["waits_for"] = wait
+            self._write({**event, "order": self._next()})
 
     def no_return(self, task: Task, number: int, args: tuple[int, ...]) -> None:
         """exit, or death in a call."""
@@ -252,6 +272,9 @@ class JsonTracer(Observer["Task"]):
         if self.filter.unfinished:
             rest = "" if complete_on_entry(entered.call) else " <unfinished ...>"
             self._write(self._call(entered, rest, "?", "", late=False))
+
+    def _shown_on_entry(self, call: Call) -> bool:
+        return self.filter.statuses is None and call.declaration is not None
 
     def _call(self, entered: _Open, rest: str, result: str, reason: str, *, late: bool) -> Plain:
         call, task = entered.call, entered.call.task
@@ -275,7 +298,8 @@ class JsonTracer(Observer["Task"]):
             "entry": None if late else entered.entry,
             "exit": rest,
             "result": result,
-            "shown_on_entry": self.filter.statuses is None and call.declaration is not None,
+            "shown_on_entry": self._shown_on_entry(call),
+            "explained": self._explainer is not None and call.failed,
         }
         event["order"] = [entered.order, self._next()]
         return event

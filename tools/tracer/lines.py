@@ -119,6 +119,14 @@ class Lines:
         self._column = 0
         self.printing = None
 
+    def wait(self, tid: int, text: str) -> None:
+        """What a task's call waits for: below its line, which is left unfinished."""
+        if self.printing == tid:
+            self.interrupt()
+            self.note(text)
+        else:
+            self.line(tid, text)
+
     def note(self, text: str) -> None:
         """A line that belongs to no task; an open line goes on behind it, as strace's does."""
         self._put(text + "\n")
@@ -137,3 +145,8 @@ class Lines:
             return f"{seconds}.{micro:06d} "
         clock = time.strftime("%H:%M:%S", time.localtime(seconds))
         return f"{clock}.{micro:06d} " if self._prefix.stamp == "tt" else f"{clock} "
+
+
+def explained(text: str) -> str:
+    """A line of ``--explain``: it begins as no line of strace does."""
+    return f"    \\ {text}"

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
 
+from kernel.machine.explain import Explainer
 from kernel.views.terminal.host_terminal import line_end
 from tools.errors import DioramaError
 from tools.tracer.dump import DescriptorSet, parse_dumps
@@ -86,6 +87,7 @@ class Tracing:
     output: Output = field(default_factory=lambda: Output(sys.stderr))
     files: list[Output] = field(default_factory=list)
     tampering: Tampering | None = None
+    explainer: Explainer | None = None
     again: bool = False
     closers: list[Callable[[], None]] = field(default_factory=list)
 
@@ -123,6 +125,9 @@ def set_up(
     if options.paths:
         filters.paths = frozenset(os.fsencode(path) for path in options.paths)
     tracing = Tracing(again=again)
+    if options.explain:
+        tracing.explainer = Explainer(table)
+        tracing.observers.append(tracing.explainer)
     marks = Marks()
     injections = _injections(options, names)
     if injections:
@@ -168,7 +173,15 @@ def _add_files(
         stacks = _stacks(options)
         shown = Options(follow=options.follow, detail=_detail(options))
         tracing.observers.append(
-            JsonTracer(table, sink, shown, filters, stacks=stacks, marks=marks)
+            JsonTracer(
+                table,
+                sink,
+                shown,
+                filters,
+                stacks=stacks,
+                marks=marks,
+                explainer=tracing.explainer,
+            )
         )
     if options.timeline is not None:
         # One document is one file; what --timeline wrote before stays.
@@ -238,7 +251,15 @@ def _printer(
         stamp=options.timestamp,
     )
     stacks = _stacks(options)
-    return StraceTracer(table, open_sink, shown, filters, stacks=stacks, marks=marks)
+    return StraceTracer(
+        table,
+        open_sink,
+        shown,
+        filters,
+        stacks=stacks,
+        marks=marks,
+        explainer=tracing.explainer,
+    )
 
 
 def _create(path: str, *, again: bool) -> Output:

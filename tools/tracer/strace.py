@@ -11,7 +11,7 @@ from kernel.events import Observer
 from tools.tracer.calls import complete_on_entry, entry_text, exit_text
 from tools.tracer.dump import NOBODY, DescriptorSet, dump_lines
 from tools.tracer.filters import Filter, touches
-from tools.tracer.lines import Lines, Prefix, Sink
+from tools.tracer.lines import Lines, Prefix, Sink, explained
 from tools.tracer.results import interruption, result_text
 from tools.tracer.show_basic import environment
 from tools.tracer.show_signals import name as signal_text
@@ -20,6 +20,7 @@ from tools.tracer.text import sequence
 from tools.tracer.view import Call, Detail
 
 if TYPE_CHECKING:
+    from kernel.machine.explain import Explainer
     from kernel.task.siginfo import SigInfo
     from kernel.task.task import Task
     from syscalls.table import SyscallTable
@@ -50,13 +51,15 @@ class Options:
 class _Open:
     """A call that has been entered: ``printed`` says whether its entry is on a line.
 
-    ``after``: lines about signals that came meanwhile and were ignored.
+    ``after``: lines about signals that came meanwhile and were ignored; ``wait``: what was said
+    last about what it waits for.
     """
 
     call: Call
     started: int
     printed: bool
     stack: tuple[str, ...] = ()
+    wait: str = ""
     after: list[str] = field(default_factory=list)
 
 
@@ -76,6 +79,7 @@ class StraceTracer(Observer["Task"]):
         *,
         stacks: Stacks | None = None,
         marks: Marks | None = None,
+        explainer: Explainer | None = None,
     ) -> None:
         self.table = table
         self.options = options or Options()
@@ -83,6 +87,7 @@ class StraceTracer(Observer["Task"]):
         self.traced: dict[int, None] = {}
         self._stacks = stacks
         self._marks = marks
+        self._explainer = explainer
         self._open_sink = open_sink
         self._open: dict[int, _Open] = {}
         self._skipped: dict[int, None] = {}
@@ -264,12 +269,31 @@ class StraceTracer(Observer["Task"]):
         lines.write(exit_text(call))
         ending = "".join(f" ({word})" for word in self._marks.of(tid)) if self._marks else ""
         lines.result(result_text(call) + ending + self._duration(entered.started))
+        if self._explainer is not None and call.failed:
+            injected = self._marks is not None and bool(self._marks.of(tid))
+            why = self._explainer.why(task, number, args, result, reason, injected=injected)
+            if why:
+                lines.note(explained(why))
         for text in dump_lines(call, self.options.reads, self.options.writes):
             lines.note(text)
         for frame in entered.stack:
             lines.note(f" > {frame}")
         for line in entered.after:
             lines.line(tid, line)
+
+    def asleep(self, task: Task) -> None:
+        """With ``--explain``: the line is left unfinished, and below it stands what it waits for.
+
+        Said once, and again only if the call goes on to wait for something else.
+        """
+        entered = self._open.get(task.tid)
+        if self._explainer is None or entered is None or not entered.printed:
+            return
+        wait = self._explainer.wait(task)
+        if wait and wait != entered.wait:
+            entered.wait = wait
+            lines = self._of(task.tid)
+            lines.wait(task.tid, explained(wait))
 
     def no_return(self, task: Task, number: int, args: tuple[int, ...]) -> None:
         """exit, or death in a call: the result is ``?``."""

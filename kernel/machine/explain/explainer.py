@@ -1,0 +1,214 @@
+"""The observer behind ``--explain``: reasons with everything added that lower rooms cannot know."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from kernel.abi.errors import BY_NUMBER, EAGAIN, EINTR, KernelError, Restart
+from kernel.abi.files import O_NONBLOCK
+from kernel.abi.signals import SA_RESTART, SIG_DFL, SIG_IGN, signal_name
+from kernel.cred import RLIMIT_NOFILE
+from kernel.events import Observer
+from kernel.machine.explain.files import data, room
+from kernel.machine.explain.waits import flock_owners, record_owner, waits_for
+from kernel.machine.explain.who import everybody, holders, text
+
+if TYPE_CHECKING:
+    from kernel.machine.dispatch import SyscallTable
+    from kernel.task.siginfo import SigInfo
+    from kernel.task.task import Task
+    from kernel.vfs.fdtable import FdTable
+
+Closed = dict[int, str]
+"""Descriptor -> the call that closed it last."""
+
+_DESCRIPTOR: Final = re.compile(r"descriptor (-?\d+) is not open")
+_OBJECT: Final = re.compile(r"(?:pipe|socket):\[\d+\]")
+_PROCESS: Final = re.compile(r"\b(?:process|task|thread) (\d+)\b(?! \()")
+_INJECTED: Final = "diorama made the call fail, as --inject asked; the kernel did not see it"
+_READS: Final = frozenset(
+    "read readv pread64 preadv preadv2 recvfrom recvmsg recvmmsg accept accept4".split()
+)
+_WRITES: Final = frozenset("write writev pwrite64 pwritev pwritev2 sendto sendmsg sendmmsg".split())
+
+
+class Explainer(Observer["Task"]):
+    """``why`` a call failed, and what a call ``wait``s for.
+
+    ``_closed``: for each descriptor table, how its numbers were closed; a fork's copy inherits it.
+    ``_about``: what will be closed when the call that a task is in succeeds, by tid.
+    """
+
+    def __init__(self, table: SyscallTable) -> None:
+        self._table = table
+        self._closed: dict[FdTable, Closed] = {}
+        self._about: dict[int, tuple[FdTable, tuple[int, ...], str]] = {}
+
+    # -- what happens to descriptors -------------------------------------------------------------
+
+    def syscall_enter(self, task: Task, number: int, args: tuple[int, ...]) -> None:
+        """A call that closes descriptors is remembered until its result is known."""
+        name = self._table.name(number)
+        if name not in _CLOSING:
+            return
+        values = self._table.decode(number, args)
+        fds = _about_to_close(task, name, values)
+        if fds:
+            shown = ", ".join(map(str, values[:2])) if name != "execve" else "..."
+            shown = str(values[0]) if name == "close" else shown
+            self._about[task.tid] = (task.fds, fds, f"{name}({shown})")
+
+    def syscall_exit(
+        self, task: Task, number: int, args: tuple[int, ...], result: int, reason: str
+    ) -> None:
+        """It succeeded: these numbers are closed now, and by whom."""
+        about = self._about.pop(task.tid, None)
+        if about is not None and result >= 0:
+            table, fds, call = about
+            said = self._closed.setdefault(task.fds, self._closed.get(table, {}))
+            name = text(task.comm)
+            for fd in fds:
+                said[fd] = f"{call} of {task.tid} ({name}) closed it"
+
+    def task_start(self, task: Task, parent: Task | None) -> None:
+        """A copy of a descriptor table has the history of the original."""
+        if parent is not None and task.fds is not parent.fds and parent.fds in self._closed:
+            self._closed[task.fds] = dict(self._closed[parent.fds])
+
+    def task_end(self, task: Task, status: int) -> None:
+        """Forget a table that nobody uses any more."""
+        self._about.pop(task.tid, None)
+        if task.fds.users <= 0:
+            self._closed.pop(task.fds, None)
+
+    # -- answers ---------------------------------------------------------------------------------
+
+    def wait(self, task: Task) -> str:
+        """What the call a task sleeps in waits for."""
+        if task.call is None or task.timed_out:
+            return ""
+        number, *raw = task.call
+        name = self._table.name(number) or ""
+        return waits_for(task, name, self._table.decode(number, tuple(raw)))
+
+    def why(
+        self,
+        task: Task,
+        number: int,
+        args: tuple[int, ...],
+        result: int,
+        reason: str,
+        *,
+        injected: bool = False,
+    ) -> str:
+        """One line: why the call failed.  ``reason`` is what the kernel said."""
+        kind = BY_NUMBER.get(-result)
+        if injected and not reason:
+            return _INJECTED
+        if kind is None:
+            return reason
+        name = self._table.name(number) or ""
+        values = self._table.decode(number, args) if args else ()
+        if issubclass(kind, Restart) or kind is EINTR:
+            return _interruption(task, kind, reason)
+        if kind is EAGAIN and values:
+            reason += _in_the_way(task, name, values)
+        reason = _DESCRIPTOR.sub(lambda m: self._descriptor(task, int(m[1])), reason)
+        reason = _OBJECT.sub(lambda m: _with_owners(task, m[0]), reason)
+        return _PROCESS.sub(lambda m: _with_name(task, m[0], int(m[1])), reason)
+
+    def _descriptor(self, task: Task, fd: int) -> str:
+        words = f"descriptor {fd} is not open"
+        limit = task.limits.soft(RLIMIT_NOFILE)
+        if fd < 0:
+            return f"{words}: no descriptor is negative"
+        closed = self._closed.get(task.fds, {}).get(fd)
+        if closed is not None and fd not in task.fds.files:
+            return f"{words}: {closed}"
+        if fd >= limit:
+            return f"{words}, and RLIMIT_NOFILE ({limit}) allows none so high"
+        shown = ", ".join(map(str, sorted(task.fds.files)[:8])) or "none"
+        return f"{words} and was not since the trace began; open are {shown}"
+
+
+_CLOSING: Final = frozenset({"close", "dup2", "dup3", "close_range", "execve", "execveat"})
+
+
+def _about_to_close(task: Task, name: str, values: tuple[int, ...]) -> tuple[int, ...]:
+    files = task.fds.files
+    if name == "close":
+        return (values[0],)
+    if name == "close_range":
+        return tuple(fd for fd in files if values[0] <= fd <= values[1])
+    if name in ("execve", "execveat"):
+        return tuple(task.fds.cloexec)
+    return ()  # dup2 closes a number and opens it at once
+
+
+def _with_owners(task: Task, name: str) -> str:
+    """``pipe:[12]`` and the processes that have it open."""
+    wanted = name.encode()
+    pids = holders(task.kernel, lambda file: file.path.dentry.name == wanted)
+    others = [pid for pid in pids if pid != task.tgid]
+    if not pids:
+        return name
+    return f"{name} (of {everybody(task.kernel, others or pids)})"
+
+
+def _with_name(task: Task, words: str, pid: int) -> str:
+    found = task.kernel.tasks.get(pid)
+    return words if found is None else f"{words} ({text(found.comm)})"
+
+
+def _in_the_way(task: Task, name: str, values: tuple[int, ...]) -> str:
+    """EAGAIN: what it would have waited for, and why it did not."""
+    file = task.fds.files.get(values[0])
+    if file is None:
+        return ""
+    if name == "flock":
+        return f", {flock_owners(task, file, values[1])}"
+    if name == "fcntl":
+        return f", {record_owner(task, file)}"
+    if name not in _READS and name not in _WRITES:
+        return ""
+    wanted = data(task, file) if name in _READS else room(task, file)
+    asked = "O_NONBLOCK is set" if file.flags & O_NONBLOCK else "the call was not to wait"
+    return f": it would wait for {wanted}, but {asked}"
+
+
+def _interruption(task: Task, kind: type[KernelError], reason: str) -> str:
+    """Which signal cut the sleep short, and whether the call will go on."""
+    info = _next_signal(task)
+    if info is None:
+        return reason or "interrupted, to be made again"
+    name = signal_name(info.signo)
+    action = task.actions.get(info.signo)
+    if action.handler in (SIG_DFL, SIG_IGN):
+        then = "which has no handler, so the call goes on unless the process ends or stops"
+    elif kind.__name__ == "ERESTARTSYS":
+        again = bool(action.flags & SA_RESTART)
+        then = f"handler {'with' if again else 'without'} SA_RESTART: "
+        then += "the call is made again" if again else "the call ends with EINTR"
+    elif kind.__name__ == "ERESTARTNOINTR":
+        then = "after its handler the call is made again in any case"
+    else:
+        then = "after its handler the call ends with EINTR, whatever SA_RESTART says"
+    return f"interrupted by {name}{_sender(task, info)}: {then}"
+
+
+def _next_signal(task: Task) -> SigInfo | None:
+    """The signal that is delivered next, left where it is."""
+    for pending in (task.pending, task.group.pending):
+        ready = [info for info, _ in pending.queue if not task.blocked >> (info.signo - 1) & 1]
+        if ready:
+            return min(ready, key=lambda info: info.signo)
+    return None
+
+
+def _sender(task: Task, info: SigInfo) -> str:
+    if info.code > 0 or len(info.payload) < 4:
+        return ""
+    pid = int.from_bytes(info.payload[:4], "little")
+    found = task.kernel.tasks.get(pid)
+    return f" of process {pid} ({text(found.comm)})" if found is not None else ""

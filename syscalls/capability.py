@@ -48,7 +48,7 @@ def capget(task: Task, hdrp: CapHeaderPtr, datap: CapDataOutPtr) -> Zero:
         raise EINVAL("unknown version" if not words else "negative pid")
     target = task.kernel.tasks.get(pid) if pid else task
     if target is None:
-        raise ESRCH(f"no task {pid}")
+        raise ESRCH("no task %s", pid)
     if not datap:
         return 0
     cred = target.cred

@@ -71,13 +71,13 @@ def _read(task: Task, clock_id: int) -> int:
         return wall(task.kernel.clock)
     cpu_clock = parse_cpu_clock(clock_id)
     if cpu_clock is None:
-        raise EINVAL(f"there is no clock {clock_id}")
+        raise EINVAL("there is no clock %s", clock_id)
     return read_cpu_clock(task, cpu_clock)
 
 
 def _check_timespec(seconds: int, nanoseconds: int) -> None:
     if seconds < 0 or not 0 <= nanoseconds < NSEC_PER_SEC:
-        raise EINVAL(f"no time: {seconds} s {nanoseconds} ns")
+        raise EINVAL("no time: %s s %s ns", seconds, nanoseconds)
 
 
 # --- reading -------------------------------------------------------------------------------------
@@ -97,7 +97,7 @@ def clock_getres(task: Task, clockid: ClockId, res: TimespecOutPtr) -> Zero:
     if cpu_clock is not None:
         check_cpu_clock(task, cpu_clock)
     elif clockid not in WALL_CLOCKS:
-        raise EINVAL(f"there is no clock {clockid}")
+        raise EINVAL("there is no clock %s", clockid)
     if res:
         task.mem.pack(TIMESPEC, res, 0, resolution(clockid))
     return 0
@@ -156,7 +156,7 @@ def clock_settime(task: Task, clockid: ClockId, tp: TimespecPtr) -> Zero:
         if cpu_clock is not None and clockid < 0:
             check_cpu_clock(task, cpu_clock)
             raise EPERM("processor time cannot be set")
-        raise EINVAL(f"clock {clockid} cannot be set")
+        raise EINVAL("clock %s cannot be set", clockid)
     _set_time_of_day(task, *task.mem.unpack(TIMESPEC, tp))
     return 0
 
@@ -166,7 +166,7 @@ def settimeofday(task: Task, tv: TimevalPtr, tz: TimezonePtr) -> Zero:
     """Set the time of day in microseconds.  See settimeofday(2)."""
     value = task.mem.unpack(TIMEVAL, tv) if tv else None
     if value is not None and not 0 <= value[1] <= USEC_PER_SEC:
-        raise EINVAL(f"{value[1]} microseconds")
+        raise EINVAL("%s microseconds", value[1])
     if tz:
         task.mem.unpack(TIMEZONE, tz)
         if not task.cred.capable(CAP_SYS_TIME):
@@ -204,9 +204,9 @@ def adjtimex(task: Task, buf: TimexPtr) -> int:
 def clock_adjtime(task: Task, clockid: ClockId, buf: TimexPtr) -> int:
     """adjtimex for one clock; only the time of day can be steered.  See clock_adjtime(2)."""
     if clockid in WALL_CLOCKS and clockid != CLOCK_REALTIME:
-        raise EOPNOTSUPP(f"clock {clockid} cannot be adjusted")
+        raise EOPNOTSUPP("clock %s cannot be adjusted", clockid)
     if clockid != CLOCK_REALTIME:
-        raise EINVAL(f"there is no clock {clockid} to adjust")
+        raise EINVAL("there is no clock %s to adjust", clockid)
     return adjtimex(task, buf)
 
 
@@ -241,8 +241,8 @@ def _check_sleepable(task: Task, clock_id: int) -> None:
         if clock_id in SLEEPABLE:
             return
         if clock_id in WALL_CLOCKS:
-            raise EOPNOTSUPP(f"nobody can sleep on clock {clock_id}")
-        raise EINVAL(f"there is no clock {clock_id}")
+            raise EOPNOTSUPP("nobody can sleep on clock %s", clock_id)
+        raise EINVAL("there is no clock %s", clock_id)
     if cpu_clock.per_thread and cpu_clock.pid in (0, task.tid):
         raise EINVAL("a thread that sleeps uses no processor time")
     check_cpu_clock(task, cpu_clock)

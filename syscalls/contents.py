@@ -79,7 +79,7 @@ def fallocate(task: Task, fd: Fd, mode: FallocMode, offset: Offset, length: Offs
         raise EINVAL("offset or length")
     both = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE
     if mode & ~(both | FALLOC_FL_KEEP_SIZE) or mode & both == both:
-        raise EOPNOTSUPP(f"mode {mode:#x}")
+        raise EOPNOTSUPP("mode %#x", mode)
     if mode & FALLOC_FL_PUNCH_HOLE and not mode & FALLOC_FL_KEEP_SIZE:
         raise EOPNOTSUPP("FALLOC_FL_PUNCH_HOLE needs FALLOC_FL_KEEP_SIZE")
     if not file.writable:
@@ -94,7 +94,7 @@ def fallocate(task: Task, fd: Fd, mode: FallocMode, offset: Offset, length: Offs
         raise EFBIG("past 2^63")
     limit = task.limits.soft(RLIMIT_FSIZE)
     if not mode & FALLOC_FL_KEEP_SIZE and end > limit and end > file.inode.size:
-        raise EFBIG(f"limit of {limit} bytes", signal=SIGXFSZ)
+        raise EFBIG("limit of %s bytes", limit, signal=SIGXFSZ)
     file.fallocate(task, mode, offset, length)
     notify_file(file.path.dentry, IN_MODIFY)
     return 0

@@ -107,7 +107,7 @@ def dup2(task: Task, oldfd: Fd, newfd: Fd) -> NewFd:
 def dup3(task: Task, oldfd: Fd, newfd: Fd, flags: OpenFlags) -> NewFd:
     """As dup2, with O_CLOEXEC; the same descriptor twice is EINVAL.  See dup3(2)."""
     if flags & ~O_CLOEXEC:
-        raise EINVAL(f"flags {flags:#x}")
+        raise EINVAL("flags %#x", flags)
     if oldfd == newfd:
         raise EINVAL("the same descriptor twice")
     limit = task.limits.soft(RLIMIT_NOFILE)
@@ -128,7 +128,7 @@ def _dupfd_cloexec(task: Task, fd: int, file: OpenFile, arg: int) -> int:
 def _duplicate(task: Task, file: OpenFile, minimum: int, cloexec: bool) -> int:
     limit = task.limits.soft(RLIMIT_NOFILE)
     if minimum >= limit:
-        raise EINVAL(f"not below the limit of {limit} descriptors")
+        raise EINVAL("not below the limit of %s descriptors", limit)
     return task.fds.install(file, cloexec, minimum, limit)
 
 
@@ -175,7 +175,7 @@ def _getown(task: Task, fd: int, file: OpenFile, arg: int) -> int:
 def _setown_ex(task: Task, fd: int, file: OpenFile, arg: int) -> int:
     kind, who = task.mem.unpack(F_OWNER_EX, arg)
     if kind not in (F_OWNER_TID, F_OWNER_PID, F_OWNER_PGRP):
-        raise EINVAL(f"owner type {kind}")
+        raise EINVAL("owner type %s", kind)
     file.owner = (kind, who)
     return 0
 
@@ -187,7 +187,7 @@ def _getown_ex(task: Task, fd: int, file: OpenFile, arg: int) -> int:
 
 def _setsig(task: Task, fd: int, file: OpenFile, arg: int) -> int:
     if not 0 <= arg <= 64:
-        raise EINVAL(f"signal {arg}")
+        raise EINVAL("signal %s", arg)
     file.owner_signal = arg
     return 0
 
@@ -282,7 +282,7 @@ def fcntl(task: Task, fd: Fd, cmd: FcntlCmd, arg: FcntlArg) -> NewFd | Blocking[
         raise EBADF("O_PATH descriptor")
     command = _COMMANDS.get(cmd)
     if command is None:
-        raise EINVAL(f"command {cmd}")
+        raise EINVAL("command %s", cmd)
     return command(task, fd, file, arg)
 
 
@@ -324,11 +324,11 @@ def memfd_create(task: Task, name: StringPtr, flags: MemfdFlags) -> NewFd:
     """Make a file in memory without a name.  See memfd_create(2), ERRORS."""
     known = MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC
     if flags & ~known or (flags & MFD_EXEC and flags & MFD_NOEXEC_SEAL):
-        raise EINVAL(f"flags {flags:#x}")
+        raise EINVAL("flags %#x", flags)
     try:
         text = task.mem.read_cstring(name, NAME_LIMIT + 1)
     except ENAMETOOLONG:
-        raise EINVAL(f"a name of more than {NAME_LIMIT} bytes") from None
+        raise EINVAL("a name of more than %s bytes", NAME_LIMIT) from None
     fds, limit = task.fds, task.limits.soft(RLIMIT_NOFILE)
     fds.free_fd(0, limit)
     file = make_memfd(task, task.kernel.frames, text, flags)
@@ -345,7 +345,7 @@ def eventfd(task: Task, initval: UInt) -> NewFd:
 def eventfd2(task: Task, initval: UInt, flags: EventfdFlags) -> NewFd:
     """eventfd with EFD_CLOEXEC, EFD_NONBLOCK, EFD_SEMAPHORE.  See eventfd(2)."""
     if flags & ~(EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE):
-        raise EINVAL(f"flags {flags:#x}")
+        raise EINVAL("flags %#x", flags)
     return _eventfd(task, initval, flags)
 
 

@@ -143,6 +143,6 @@ def getcwd(task: Task, buf: PathOutPtr, size: Size) -> Size:
     if not reachable:
         text = b"(unreachable)" + text
     if len(text) + 1 > size:
-        raise ERANGE(f"{len(text) + 1} bytes needed")
+        raise ERANGE("%s bytes needed", len(text) + 1)
     task.mem.write(buf, text + b"\0")
     return len(text) + 1

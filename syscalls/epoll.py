@@ -70,7 +70,7 @@ def epoll_create(task: Task, size: Count) -> NewFd:
 def epoll_create1(task: Task, flags: EpollCreateFlags) -> NewFd:
     """An epoll file.  See epoll_create1(2), ERRORS."""
     if flags & ~EPOLL_CLOEXEC:
-        raise EINVAL(f"flags {flags:#x}")
+        raise EINVAL("flags %#x", flags)
     limit = task.limits.soft(RLIMIT_NOFILE)
     return task.fds.install(make_epoll(task), bool(flags & EPOLL_CLOEXEC), 0, limit)
 
@@ -96,7 +96,7 @@ def epoll_ctl(task: Task, epfd: Fd, op: EpollOp, fd: Fd, event: EpollEventPtr) -
     elif op == EPOLL_CTL_MOD:
         epoll.modify(task, fd, target, events, data)
     else:
-        raise EINVAL(f"operation {op}")
+        raise EINVAL("operation %s", op)
     return 0
 
 
@@ -107,7 +107,7 @@ def _check(task: Task, epfd: int, address: int, most: int) -> EpollFile:
     """The order of checks is do_epoll_wait's."""
     size = _layout(task).size
     if not 0 < most <= INT_MAX // size:
-        raise EINVAL(f"{most} events")
+        raise EINVAL("%s events", most)
     if address + most * size > USER_TOP:
         raise EFAULT("the array of events")
     return as_epoll(task.fds.get(epfd))

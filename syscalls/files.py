@@ -89,9 +89,9 @@ def openat2(
     The structure may grow: a larger one is accepted if what we do not know is zero (E2BIG).
     """
     if size < OPEN_HOW.size:
-        raise EINVAL(f"struct open_how of {size} bytes")
+        raise EINVAL("struct open_how of %s bytes", size)
     if size > 4096:
-        raise E2BIG(f"struct open_how of {size} bytes")
+        raise E2BIG("struct open_how of %s bytes", size)
     raw = task.mem.read(how, size)
     if any(raw[OPEN_HOW.size :]):
         raise E2BIG("unknown fields of struct open_how are set")

@@ -86,7 +86,7 @@ def futex(
         return task.kernel.futexes.wake(task, uaddr, _signed(val), private=private)
     operation = OPERATIONS.get(command)
     if operation is None:
-        raise ENOSYS(f"futex operation {command}")
+        raise ENOSYS("futex operation %s", command)
     if op & FUTEX_CLOCK_REALTIME and command not in _WITH_CLOCK:
         raise ENOSYS("FUTEX_CLOCK_REALTIME is for absolute timeouts")
     if command in _WAITING:
@@ -257,7 +257,7 @@ def get_robust_list(task: Task, pid: PidT, head_ptr: AddrOutPtr, len_ptr: SizeOu
     """Where a task keeps its list of robust futexes.  See get_robust_list(2)."""
     target = task.kernel.tasks.get(pid) if pid else task
     if target is None:
-        raise ESRCH(f"there is no task {pid}")
+        raise ESRCH("there is no task %s", pid)
     cred, other = task.cred, target.cred
     same = cred.ruid == other.ruid == other.euid == other.suid
     if target is not task and not same and not cred.capable(CAP_SYS_PTRACE):

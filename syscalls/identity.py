@@ -149,7 +149,7 @@ def getgroups(task: Task, size: Count, groups: GroupsOutPtr) -> Size:
     mine = task.cred.groups
     if size:
         if size < len(mine):
-            raise EINVAL(f"there are {len(mine)} groups")
+            raise EINVAL("there are %s groups", len(mine))
         task.mem.write(groups, Struct(f"<{len(mine)}I").pack(*mine))
     return len(mine)
 
@@ -160,7 +160,7 @@ def setgroups(task: Task, size: Count, groups: GroupsPtr) -> Zero:
     if not task.cred.capable(CAP_SETGID):
         raise EPERM("supplementary groups need CAP_SETGID")
     if not 0 <= size <= MAX_GROUPS:
-        raise EINVAL(f"at most {MAX_GROUPS} groups")
+        raise EINVAL("at most %s groups", MAX_GROUPS)
     new = Struct(f"<{size}I").unpack(task.mem.read(groups, size * 4)) if size else ()
     task.cred = credentials.setgroups(task.cred, new)
     return 0

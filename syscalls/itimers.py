@@ -55,12 +55,12 @@ def setitimer(
 
 def _check_which(which: int) -> None:
     if not ITIMER_REAL <= which <= ITIMER_PROF:
-        raise EINVAL(f"there is no interval timer {which}")
+        raise EINVAL("there is no interval timer %s", which)
 
 
 def _from_timeval(seconds: int, microseconds: int) -> int:
     if seconds < 0 or not 0 <= microseconds < USEC_PER_SEC:
-        raise EINVAL(f"no time: {seconds} s {microseconds} us")
+        raise EINVAL("no time: %s s %s us", seconds, microseconds)
     return seconds * NSEC_PER_SEC + microseconds * NSEC_PER_USEC
 
 

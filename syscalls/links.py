@@ -65,7 +65,7 @@ def symlinkat(task: Task, target: PathPtr, newdirfd: DirFd, linkpath: PathPtr) -
 
 def _readlink(task: Task, dirfd: int, pathname: int, buf: int, size: int) -> int:
     if size <= 0:
-        raise EINVAL(f"buffer of {size} bytes")
+        raise EINVAL("buffer of %s bytes", size)
     path = task.mem.read_path(pathname)
     inode = walk(task, dirfd, path, EMPTY).dentry.inode
     if inode.mode & S_IFMT != S_IFLNK:
@@ -99,7 +99,7 @@ def unlink(task: Task, pathname: PathPtr) -> Zero:
 def unlinkat(task: Task, dirfd: DirFd, pathname: PathPtr, flags: UnlinkFlags) -> Zero:
     """Remove a name, or with AT_REMOVEDIR a directory.  See unlinkat(2)."""
     if flags & ~AT_REMOVEDIR:
-        raise EINVAL(f"flags {flags:#x}")
+        raise EINVAL("flags %#x", flags)
     path = task.mem.read_path(pathname)
     if flags & AT_REMOVEDIR:
         rmdir_at(task, dirfd, path)

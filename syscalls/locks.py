@@ -34,7 +34,7 @@ def flock(task: Task, fd: Fd, operation: FlockOp) -> Zero | Blocking[Zero]:
     """Lock a whole file.  See flock(2), ERRORS."""
     kind = operation & ~LOCK_NB
     if kind not in (LOCK_SH, LOCK_EX, LOCK_UN):
-        raise EINVAL(f"operation {operation:#x}")
+        raise EINVAL("operation %#x", operation)
     file = task.fds.get(fd)
     return lock_table(file.inode).flock(file, kind, not operation & LOCK_NB)
 
@@ -50,7 +50,7 @@ def _read_lock(task: Task, file: OpenFile, address: int, ofd: bool) -> RecordLoc
         file.inode.refresh()
         start += file.inode.size
     elif whence != SEEK_SET:
-        raise EINVAL(f"l_whence {whence}")
+        raise EINVAL("l_whence %s", whence)
     if start > MAX_OFFSET:
         raise EOVERFLOW("l_start")
     end = start + length if length else END
@@ -61,7 +61,7 @@ def _read_lock(task: Task, file: OpenFile, address: int, ofd: bool) -> RecordLoc
     if end > END:
         raise EOVERFLOW("l_len")
     if kind not in (F_RDLCK, F_WRLCK, F_UNLCK):
-        raise EINVAL(f"l_type {kind}")
+        raise EINVAL("l_type %s", kind)
     owner = file if ofd else task.fds
     return RecordLock(owner, -1 if ofd else task.tgid, kind, start, end)
 

@@ -90,7 +90,7 @@ def _read_header(task: Task, address: int) -> Header:
     if name_length > _LONG:
         raise EINVAL("negative length of the name")
     if count > IOV_MAX:
-        raise EMSGSIZE(f"{count} buffers")
+        raise EMSGSIZE("%s buffers", count)
     buffer = task.mem.buffer_iov(task.mem.read_iovec(iov, count))
     return Header(
         address, name, min(name_length, SOCKADDR_STORAGE), buffer, control, control_length
@@ -140,14 +140,14 @@ def _read_control(
             raise EINVAL("not a struct ucred")
         message.cred = _check_credentials(task, Ucred(*UCRED.unpack(body)))
     else:
-        raise EINVAL(f"control message {kind}")
+        raise EINVAL("control message %s", kind)
 
 
 def _files(task: Task, body: bytes) -> tuple[OpenFile, ...]:
     """The open files behind the descriptors of SCM_RIGHTS.  EBADF, EINVAL, ETOOMANYREFS."""
     count = len(body) // 4
     if count > SCM_MAX_FD:
-        raise EINVAL(f"{count} files in a message")
+        raise EINVAL("%s files in a message", count)
     _check_in_flight(task)
     numbers = [
         int.from_bytes(body[i : i + 4], "little", signed=True) for i in range(0, 4 * count, 4)
@@ -163,7 +163,7 @@ def _check_in_flight(task: Task) -> None:
     cred = task.cred
     if in_flight > task.limits.soft(RLIMIT_NOFILE):
         if not (cred.capable(CAP_SYS_RESOURCE) or cred.capable(CAP_SYS_ADMIN)):
-            raise ETOOMANYREFS(f"{in_flight} sockets are in messages")
+            raise ETOOMANYREFS("%s sockets are in messages", in_flight)
 
 
 def _check_credentials(task: Task, given: Ucred) -> Ucred:
@@ -175,7 +175,7 @@ def _check_credentials(task: Task, given: Ucred) -> Ucred:
         if not cred.capable(CAP_SYS_ADMIN):
             raise EPERM("another's pid needs CAP_SYS_ADMIN")
         if given.pid not in task.kernel.tasks:
-            raise ESRCH(f"no process {given.pid}")
+            raise ESRCH("no process %s", given.pid)
     if given.uid not in (cred.ruid, cred.euid, cred.suid) and not cred.capable(CAP_SETUID):
         raise EPERM("another's uid needs CAP_SETUID")
     if given.gid not in (cred.rgid, cred.egid, cred.sgid) and not cred.capable(CAP_SETGID):

@@ -85,7 +85,7 @@ def _name(task: Task, address: int) -> bytes:
     if b"/" in name or name in (b".", b".."):
         raise EACCES("a name has no slash but the first")
     if len(name) > NAME_MAX:
-        raise ENAMETOOLONG(f"name of {len(name)} bytes")
+        raise ENAMETOOLONG("name of %s bytes", len(name))
     return name
 
 
@@ -102,10 +102,10 @@ def mq_open(
     found = sb.root.names.get(word)
     if found is None:
         if not oflag & O_CREAT:
-            raise ENOENT(f"there is no queue {word!r}")
+            raise ENOENT("there is no queue %r", word)
         found = _create(task, sb, word, mode & ~task.fs.umask, wanted)
     elif oflag & O_CREAT and oflag & O_EXCL:
-        raise EEXIST(f"queue {word!r} exists")
+        raise EEXIST("queue %r exists", word)
     else:
         check(task.cred, found, _WANTS[oflag & O_ACCMODE])
     path = hidden_path(mount, b"/" + word, found)
@@ -130,7 +130,7 @@ def mq_unlink(task: Task, name: MqNamePtr) -> Zero:
     _, sb = _queues(task)
     found = sb.root.names.get(word)
     if found is None:
-        raise ENOENT(f"there is no queue {word!r}")
+        raise ENOENT("there is no queue %r", word)
     check(task.cred, sb.root, MAY_WRITE | MAY_EXEC)
     check_sticky(task.cred, sb.root, found)
     sb.root.unlink(word, found)
@@ -166,12 +166,12 @@ def mq_timedsend(
     """Add a message.  See mq_timedsend(3), ERRORS."""
     until = _until(task, abs_timeout)
     if msg_prio >= MQ_PRIO_MAX:
-        raise EINVAL(f"priority {msg_prio}")
+        raise EINVAL("priority %s", msg_prio)
     file = _queue(task, mqdes)
     if not file.writable:
         raise EBADF("not open for sending")
     if msg_len > file.messages.longest:
-        raise EMSGSIZE(f"messages have at most {file.messages.longest} bytes")
+        raise EMSGSIZE("messages have at most %s bytes", file.messages.longest)
     return send(task, file, task.mem.read(msg_ptr, msg_len), msg_prio, until)
 
 
@@ -186,7 +186,7 @@ def mq_timedreceive(
     if not file.readable:
         raise EBADF("not open for receiving")
     if msg_len < file.messages.longest:
-        raise EMSGSIZE(f"a message may have {file.messages.longest} bytes")
+        raise EMSGSIZE("a message may have %s bytes", file.messages.longest)
     found = receive(task, file, until)
     if isinstance(found, tuple):
         return _store(task, msg_ptr, msg_prio, *found)
@@ -213,9 +213,9 @@ def mq_notify(task: Task, mqdes: Fd, sevp: SigeventPtr) -> Zero:
     if sevp:
         value, signo, notify, _ = task.mem.unpack(SIGEVENT, sevp)
         if notify not in (SIGEV_NONE, SIGEV_SIGNAL):
-            raise EINVAL(f"notification {notify}")
+            raise EINVAL("notification %s", notify)
         if notify == SIGEV_SIGNAL and not 0 <= signo <= NSIG:
-            raise EINVAL(f"there is no signal {signo}")
+            raise EINVAL("there is no signal %s", signo)
         notice = Notice(task.group, notify, signo, value)
     _queue(task, mqdes).messages.register(task.group, notice)
     return 0
@@ -226,7 +226,7 @@ def mq_getsetattr(task: Task, mqdes: Fd, newattr: MqAttrPtr, oldattr: MqAttrOutP
     """Look at a queue; only O_NONBLOCK can be changed.  See mq_getattr(3), ERRORS."""
     flags = task.mem.unpack(MQ_ATTR, newattr)[0] if newattr else 0
     if flags & ~O_NONBLOCK:
-        raise EINVAL(f"flags {flags:#x}")
+        raise EINVAL("flags %#x", flags)
     file = _queue(task, mqdes)
     queue = file.messages
     old = (file.flags & O_NONBLOCK, queue.most, queue.longest, len(queue.messages))

@@ -70,7 +70,7 @@ def fchmodat(task: Task, dirfd: DirFd, pathname: PathPtr, mode: FileMode) -> Zer
 def fchmodat2(task: Task, dirfd: DirFd, pathname: PathPtr, mode: FileMode, flags: AtFlags) -> Zero:
     """fchmodat with flags; links have no mode of their own (EOPNOTSUPP).  See fchmodat(2)."""
     if flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH):
-        raise EINVAL(f"flags {flags:#x}")
+        raise EINVAL("flags %#x", flags)
     place = _place(task, dirfd, pathname, flags)
     if place.dentry.inode.mode & S_IFMT == S_IFLNK:
         raise EOPNOTSUPP("mode of a symbolic link")
@@ -105,7 +105,7 @@ def fchownat(
 ) -> Zero:
     """chown relative to a directory.  See fchownat(2)."""
     if flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH):
-        raise EINVAL(f"flags {flags:#x}")
+        raise EINVAL("flags %#x", flags)
     change_owner(task, _place(task, dirfd, pathname, flags), owner, group)
     return 0
 
@@ -177,7 +177,7 @@ def utimensat(
         place = _of(task, dirfd)
     else:
         if flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH):
-            raise EINVAL(f"flags {flags:#x}")
+            raise EINVAL("flags %#x", flags)
         place = _place(task, dirfd, pathname, flags)
     check_times(pair)
     change_times(task, place, pair)

@@ -47,14 +47,14 @@ SIGSET_SIZE: Final = 8
 def pidfd_open(task: Task, pid: PidT, flags: PidfdFlags) -> NewFd:
     """A descriptor for a process.  See pidfd_open(2), ERRORS."""
     if flags & ~PIDFD_NONBLOCK:
-        raise EINVAL(f"flags {flags:#x}")
+        raise EINVAL("flags %#x", flags)
     if pid <= 0:
         raise EINVAL("a process number is positive")
     group = task.kernel.groups.get(pid)
     if group is None:
         if pid in task.kernel.tasks:
-            raise EINVAL(f"{pid} is a thread, not the first of its process")
-        raise ESRCH(f"there is no process {pid}")
+            raise EINVAL("%s is a thread, not the first of its process", pid)
+        raise ESRCH("there is no process %s", pid)
     file = make_pidfd(task, group, flags)
     return task.fds.install(file, True, 0, task.limits.soft(RLIMIT_NOFILE))
 
@@ -63,7 +63,7 @@ def pidfd_open(task: Task, pid: PidT, flags: PidfdFlags) -> NewFd:
 def pidfd_send_signal(task: Task, pidfd: Fd, sig: Signal, info: SiginfoPtr, flags: UInt) -> Zero:
     """kill(2) or rt_sigqueueinfo(2) by descriptor.  See pidfd_send_signal(2), ERRORS."""
     if flags:
-        raise EINVAL(f"flags {flags:#x}")
+        raise EINVAL("flags %#x", flags)
     group = _process(task.fds.get(pidfd))
     if info:
         data = task.mem.read(info, SIGINFO_SIZE)
@@ -85,7 +85,7 @@ def _process(file: OpenFile) -> ThreadGroup:
     if isinstance(file.inode, TaskDirectory) and file.inode.process is not None:
         group = file.inode.process
         if group.reaped:
-            raise ESRCH(f"process {group.pid} is gone")
+            raise ESRCH("process %s is gone", group.pid)
         return group
     return as_pidfd(file).living()
 
@@ -94,16 +94,16 @@ def _process(file: OpenFile) -> ThreadGroup:
 def pidfd_getfd(task: Task, pidfd: Fd, targetfd: Fd, flags: UInt) -> NewFd:
     """A copy of another process's descriptor.  See pidfd_getfd(2), ERRORS."""
     if flags:
-        raise EINVAL(f"flags {flags:#x}")
+        raise EINVAL("flags %#x", flags)
     group = as_pidfd(task.fds.get(pidfd)).living()
     if group.zombie:
-        raise ESRCH(f"process {group.pid} is dead")
+        raise ESRCH("process %s is dead", group.pid)
     other = next(iter(group.tasks.values()))
     if not may_look(task, other):
-        raise EPERM(f"process {group.pid} belongs to somebody else")
+        raise EPERM("process %s belongs to somebody else", group.pid)
     found = other.fds.files.get(targetfd)
     if found is None:
-        raise EBADF(f"process {group.pid} has no descriptor {targetfd}")
+        raise EBADF("process %s has no descriptor %s", group.pid, targetfd)
     return task.fds.install(found, True, 0, task.limits.soft(RLIMIT_NOFILE))
 
 
@@ -127,7 +127,7 @@ def _signalfd(task: Task, fd: int, mask: int, size: int, flags: int) -> int:
         raise EINVAL("size of the signal mask")
     wanted = task.mem.read_u64(mask) & ~KERNEL_ONLY
     if flags & ~(SFD_CLOEXEC | SFD_NONBLOCK):
-        raise EINVAL(f"flags {flags:#x}")
+        raise EINVAL("flags %#x", flags)
     if fd != -1:
         as_signalfd(task.fds.get(fd)).set_mask(wanted)
         return fd

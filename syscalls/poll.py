@@ -289,7 +289,7 @@ class _SelectCheck:
             fd = (left & -left).bit_length() - 1
             left &= left - 1
             if fd not in self.task.fds.files:
-                raise EBADF(f"descriptor {fd} is not open")
+                raise EBADF("descriptor %s is not open", fd)
             wanted.append((fd, sum(1 << n for n in range(3) if sets[n] >> fd & 1)))
         return wanted
 

@@ -50,9 +50,9 @@ def _cpu_clock(task: Task, clock_id: int) -> CpuClock | None:
         check_cpu_clock(task, cpu)
         return cpu
     if clock_id in WALL_CLOCKS and clock_id not in CLOCKS:
-        raise EOPNOTSUPP(f"clock {clock_id} has no timers")
+        raise EOPNOTSUPP("clock %s has no timers", clock_id)
     if clock_id not in CLOCKS:
-        raise EINVAL(f"there is no clock {clock_id}")
+        raise EINVAL("there is no clock %s", clock_id)
     if clock_id in ALARMS and not task.cred.capable(CAP_WAKE_ALARM):
         raise EPERM("waking the machine needs CAP_WAKE_ALARM")
     return None
@@ -62,11 +62,11 @@ def _event(task: Task, address: int) -> Event:
     """EINVAL as good_sigevent()."""
     value, signo, notify, tid = task.mem.unpack(SIGEVENT, address)
     if notify not in (SIGEV_NONE, SIGEV_SIGNAL, SIGEV_THREAD, SIGEV_SIGNAL | SIGEV_THREAD_ID):
-        raise EINVAL(f"notification {notify}")
+        raise EINVAL("notification %s", notify)
     if notify == SIGEV_THREAD_ID and tid not in task.group.tasks:
-        raise EINVAL(f"{tid} is no thread of this process")
+        raise EINVAL("%s is no thread of this process", tid)
     if notify != SIGEV_NONE and not 0 < signo <= NSIG:
-        raise EINVAL(f"there is no signal {signo}")
+        raise EINVAL("there is no signal %s", signo)
     return Event(notify, signo, value, tid)
 
 

@@ -234,7 +234,7 @@ def prctl(
     """Settings of the calling task.  See prctl(2)."""
     operation = OPTIONS.get(option)
     if operation is None:
-        raise EINVAL(f"prctl option {option} is not supported")
+        raise EINVAL("prctl option %s is not supported", option)
     return operation(task, arg2, arg3, arg4, arg5)
 
 
@@ -258,5 +258,5 @@ def arch_prctl(task: Task, code: ArchPrctlCode, addr: ArchPrctlArg) -> int:
         value = registers.get("fs_base" if code == ARCH_GET_FS else "gs_base")
         task.mem.write_u64(addr, value)
     else:
-        raise EINVAL(f"there is no arch_prctl code {code:#x}")
+        raise EINVAL("there is no arch_prctl code %#x", code)
     return 0

@@ -226,7 +226,7 @@ def _waitid_choice(task: Task, which: int, ident: int, options: int) -> Choice:
         if group.reaped:
             raise ECHILD("the process is gone")
         return Choice(P_PID, group.pid, options)
-    raise EINVAL(f"id type {which}")
+    raise EINVAL("id type %s", which)
 
 
 def _waitid(task: Task, waiting: Blocking[Report | None], infop: int, rusage: int) -> Blocking[int]:
@@ -261,6 +261,6 @@ def getrusage(task: Task, who: RusageWho, usage: RusagePtr) -> Zero:
     elif who == RUSAGE_THREAD:
         total = of_task(task)
     else:
-        raise EINVAL(f"who {who}")
+        raise EINVAL("who %s", who)
     task.mem.write(usage, total.pack())
     return 0

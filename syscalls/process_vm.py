@@ -96,7 +96,7 @@ def _pieces(
     task: Task, local_iov: int, liovcnt: int, remote_iov: int, riovcnt: int, flags: int
 ) -> tuple[Pieces, Pieces]:
     if flags:
-        raise EINVAL(f"flags {flags:#x}")
+        raise EINVAL("flags %#x", flags)
     local = [piece for piece in task.mem.read_iovec(local_iov, liovcnt) if piece[1]]
     if not local:
         return [], []
@@ -107,11 +107,11 @@ def _memory_of(task: Task, pid: int) -> UserMemory:
     """ESRCH; EPERM unless the caller may look into the process."""
     other = task.kernel.tasks.get(pid)
     if other is None:
-        raise ESRCH(f"there is no process {pid}")
+        raise ESRCH("there is no process %s", pid)
     if other.mm is None:
-        raise ESRCH(f"process {pid} is dead")
+        raise ESRCH("process %s is dead", pid)
     if not may_look(task, other):
-        raise EPERM(f"process {pid} belongs to somebody else")
+        raise EPERM("process %s belongs to somebody else", pid)
     return other.mem
 
 
@@ -139,16 +139,16 @@ def kcmp(task: Task, pid1: PidT, pid2: PidT, type_: KcmpType, idx1: ULong, idx2:
     }
     part = parts.get(type_)
     if part is None:
-        raise EINVAL(f"type {type_}")
+        raise EINVAL("type %s", type_)
     return 0 if part(first) is part(second) else DIFFERENT
 
 
 def _inspected(task: Task, pid: int) -> Task:
     other = task.kernel.tasks.get(pid)
     if other is None:
-        raise ESRCH(f"there is no process {pid}")
+        raise ESRCH("there is no process %s", pid)
     if not may_look(task, other):
-        raise EPERM(f"process {pid} belongs to somebody else")
+        raise EPERM("process %s belongs to somebody else", pid)
     return other
 
 
@@ -164,11 +164,11 @@ def membarrier(task: Task, cmd: MembarrierCmd, flags: UInt, cpu_id: Int) -> int:
     is written.  So every barrier holds by itself; what the call does is keep the registrations.
     """
     if flags:
-        raise EINVAL(f"flags {flags:#x}")
+        raise EINVAL("flags %#x", flags)
     if cmd == MEMBARRIER_CMD_QUERY:
         return _COMMANDS
     if cmd <= 0 or cmd & (cmd - 1) or not cmd & _COMMANDS:
-        raise EINVAL(f"command {cmd:#x}")
+        raise EINVAL("command %#x", cmd)
     space = task.mm
     assert space is not None
     needed = _NEED.get(cmd)

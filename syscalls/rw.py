@@ -164,7 +164,7 @@ def pwritev(
 
 def _check_rwf(flags: int) -> None:
     if flags & ~_KNOWN_RWF:
-        raise EOPNOTSUPP(f"RWF flags {flags:#x}")
+        raise EOPNOTSUPP("RWF flags %#x", flags)
     if flags & RWF_NOWAIT:
         raise EOPNOTSUPP("RWF_NOWAIT: no file here can promise not to wait")
 
@@ -214,5 +214,5 @@ def lseek(task: Task, fd: Fd, offset: Offset, whence: Whence) -> Position:
     """Move the position of an open file.  See lseek(2)."""
     file = task.fds.get(fd)
     if whence > SEEK_HOLE:
-        raise EINVAL(f"whence {whence}")
+        raise EINVAL("whence %s", whence)
     return file.seek(task, offset, whence)

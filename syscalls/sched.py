@@ -54,7 +54,7 @@ def _existing(task: Task, pid: int) -> Task:
     """The same for the calls to which a negative number is just nobody's: those of affinity."""
     found = task.kernel.tasks.get(pid) if pid else task
     if found is None:
-        raise ESRCH(f"there is no process {pid}")
+        raise ESRCH("there is no process %s", pid)
     return found
 
 
@@ -136,7 +136,7 @@ def _priorities(policy: int) -> tuple[int, int]:
         return 1, 99
     if policy in NORMAL_POLICIES or policy == SCHED_DEADLINE:
         return 0, 0
-    raise EINVAL(f"policy {policy}")
+    raise EINVAL("policy %s", policy)
 
 
 @syscall("sched_get_priority_max(2)")

@@ -27,7 +27,7 @@ KEEP_PARAMS: Final = 0x10
 def _target(task: Task, pid: int) -> Task:
     found = task.kernel.tasks.get(pid) if pid else task
     if found is None:
-        raise ESRCH(f"there is no process {pid}")
+        raise ESRCH("there is no process %s", pid)
     return found
 
 
@@ -52,7 +52,7 @@ def sched_setattr(task: Task, pid: PidT, attr: SchedAttrPtr, flags: UInt) -> Zer
         raise EINVAL("an attribute, a process, and no flags")
     policy, how, nice, priority = _read(task, attr)
     if policy >> 31 or how & ~(RESET_ON_FORK | KEEP_POLICY | KEEP_PARAMS):
-        raise EINVAL(f"policy {policy:#x}, flags {how:#x}")
+        raise EINVAL("policy %#x, flags %#x", policy, how)
     target = _target(task, pid)
     if how & KEEP_POLICY:
         policy = target.policy.policy

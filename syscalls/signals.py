@@ -99,7 +99,7 @@ def rt_sigaction(
     _check_size(sigsetsize)
     new = task.mem.unpack(SIGACTION, act) if act else None
     if not 1 <= signum <= NSIG or (new is not None and signum in (SIGKILL, SIGSTOP)):
-        raise EINVAL(f"the action of signal {signum} cannot be changed")
+        raise EINVAL("the action of signal %s cannot be changed", signum)
     old = task.actions.get(signum)
     if new is not None:
         handler, flags, restorer, mask = new
@@ -125,7 +125,7 @@ def rt_sigprocmask(
         elif how == SIG_UNBLOCK:
             mask = old & ~mask
         elif how != SIG_SETMASK:
-            raise EINVAL(f"how {how}")
+            raise EINVAL("how %s", how)
         set_blocked(task, mask)
     if oset:
         task.mem.write_u64(oset, old)
@@ -183,7 +183,7 @@ def kill(task: Task, pid: PidT, sig: Signal) -> Zero:
     if pid > 0:
         target = task.kernel.tasks.get(pid)  # any of its threads names the process, as in Linux
         if target is None:
-            raise ESRCH(f"there is no process {pid}")
+            raise ESRCH("there is no process %s", pid)
         check_permission(task, target.group, sig)
         if sig:
             send_to_group(target.group, SigInfo.user(sig, task.tgid, task.cred.ruid))
@@ -194,7 +194,7 @@ def kill(task: Task, pid: PidT, sig: Signal) -> Zero:
     else:
         pgrp = task.kernel.pgrps.get(-pid) if pid else task.group.pgrp
         if pgrp is None:
-            raise ESRCH(f"there is no process group {-pid}")
+            raise ESRCH("there is no process group %s", -pid)
         kill_group_members(task, pgrp, sig)
     return 0
 
@@ -239,7 +239,7 @@ def rt_sigqueueinfo(task: Task, tgid: PidT, sig: Signal, info: SiginfoPtr) -> Ze
     said = _queued_info(task, info, sig, tgid)
     group = task.kernel.groups.get(tgid)
     if group is None:
-        raise ESRCH(f"there is no process {tgid}")
+        raise ESRCH("there is no process %s", tgid)
     check_permission(task, group, sig)
     if sig:
         send_to_group(group, said)

@@ -63,7 +63,7 @@ def socket_of(task: Task, fd: int) -> SocketFile:
 def read_address(task: Task, address: int, length: int) -> bytes:
     """A sockaddr the program passes.  EINVAL for an impossible length, EFAULT."""
     if not 0 <= length <= SOCKADDR_STORAGE:
-        raise EINVAL(f"an address of {length} bytes")
+        raise EINVAL("an address of %s bytes", length)
     return task.mem.read(address, length) if length else b""
 
 
@@ -84,7 +84,7 @@ def _split_type(type_: int) -> tuple[int, int]:
     """(type, SOCK_CLOEXEC | SOCK_NONBLOCK)."""
     flags = type_ & ~SOCK_TYPE_MASK
     if flags & ~(SOCK_CLOEXEC | SOCK_NONBLOCK):
-        raise EINVAL(f"flags {flags:#x}")
+        raise EINVAL("flags %#x", flags)
     return type_ & SOCK_TYPE_MASK, flags
 
 
@@ -149,7 +149,7 @@ def accept4(
 ) -> NewFd | Blocking[NewFd]:
     """accept with SOCK_CLOEXEC and SOCK_NONBLOCK.  See accept4(2), ERRORS."""
     if flags & ~(SOCK_CLOEXEC | SOCK_NONBLOCK):
-        raise EINVAL(f"flags {flags:#x}")
+        raise EINVAL("flags %#x", flags)
     return _accept(task, sockfd, addr, addrlen, flags)
 
 

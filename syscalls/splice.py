@@ -42,7 +42,7 @@ def _ends(task: Task, fd_in: int, fd_out: int) -> tuple[OpenFile, OpenFile]:
 def _check_flags(flags: int) -> bool:
     """EINVAL for unknown ones; is SPLICE_F_NONBLOCK among them?"""
     if flags & ~_FLAGS:
-        raise EINVAL(f"flags {flags:#x}")
+        raise EINVAL("flags %#x", flags)
     return bool(flags & SPLICE_F_NONBLOCK)
 
 

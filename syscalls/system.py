@@ -69,7 +69,7 @@ def _new_name(task: Task, address: int, length: int) -> str:
     if not task.cred.capable(CAP_SYS_ADMIN):
         raise EPERM("setting the machine's name needs CAP_SYS_ADMIN")
     if length > UTS_LENGTH:
-        raise EINVAL(f"a name has at most {UTS_LENGTH} bytes")
+        raise EINVAL("a name has at most %s bytes", UTS_LENGTH)
     return task.mem.read(address, length).decode("utf-8", "surrogateescape")
 
 

@@ -63,7 +63,7 @@ def msgsnd(
     """Add a message.  See msgsnd(2), ERRORS."""
     kind = task.mem.read_s64(msgp)
     if msgsz > MSGMAX or msqid < 0:
-        raise EINVAL(f"queue {msqid}, {msgsz} bytes")
+        raise EINVAL("queue %s, %s bytes", msqid, msgsz)
     if kind < 1:
         raise EINVAL("the type of a message is positive")
     return send(task, msqid, Message(kind, task.mem.read(msgp + _WORD, msgsz)), msgflg)
@@ -115,7 +115,7 @@ def msgctl(task: Task, msqid: IpcId, cmd: MsgCommand, buf: MsqidPtr) -> int:
     elif cmd == IPC_SET:
         _change(task, msqid, buf)
     else:
-        raise EINVAL(f"command {cmd}")
+        raise EINVAL("command %s", cmd)
     return 0
 
 

@@ -52,11 +52,11 @@ _INT_MAX: Final = (1 << 31) - 1
 def semget(task: Task, key: IpcKey, nsems: Count, semflg: IpcGetFlags) -> int:
     """Find or make a set of semaphores.  See semget(2), ERRORS."""
     if not 0 <= nsems <= SEMMSL:
-        raise EINVAL(f"a set of {nsems}")
+        raise EINVAL("a set of %s", nsems)
 
     def fits(found: SemaphoreSet) -> None:
         if nsems > len(found.values):
-            raise EINVAL(f"the set has {len(found.values)} semaphores")
+            raise EINVAL("the set has %s semaphores", len(found.values))
 
     def make() -> SemaphoreSet:
         if not nsems:
@@ -82,7 +82,7 @@ def semtimedop(
     if not nsops or semid < 0:
         raise EINVAL("no operations, or a negative number")
     if nsops > SEMOPM:
-        raise E2BIG(f"{nsops} operations")
+        raise E2BIG("%s operations", nsops)
     raw = task.mem.read(sops, nsops * SEMBUF.size)
     operations = tuple(Operation(*fields) for fields in SEMBUF.iter_unpack(raw))
     deadline = None
@@ -115,7 +115,7 @@ def semctl(task: Task, semid: IpcId, semnum: Int, cmd: SemCommand, arg: SemArg) 
         found.check_owner(task)
         found.set_perm(task, uid, gid, mode)
     else:
-        raise EINVAL(f"command {cmd}")
+        raise EINVAL("command %s", cmd)
     return 0
 
 
@@ -141,7 +141,7 @@ def _stat(task: Task, number: int, cmd: int, address: int) -> int:
 
 def _number(found: SemaphoreSet, number: int) -> int:
     if not 0 <= number < len(found.values):
-        raise EINVAL(f"the set has {len(found.values)} semaphores")
+        raise EINVAL("the set has %s semaphores", len(found.values))
     return number
 
 

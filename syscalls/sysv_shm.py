@@ -86,7 +86,7 @@ def shmctl(task: Task, shmid: IpcId, cmd: ShmCommand, buf: ShmidPtr) -> int:
     elif cmd in (SHM_LOCK, SHM_UNLOCK):
         lock_segment(task, segment, cmd == SHM_LOCK)
     else:
-        raise EINVAL(f"command {cmd}")
+        raise EINVAL("command %s", cmd)
     return 0
 
 

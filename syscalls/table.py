@@ -68,7 +68,7 @@ class SyscallTable:
         name = self.name(number)
         if self.on_unknown is not None:
             self.on_unknown(task, number, name)
-        raise ENOSYS(f"{name or 'this number'} is not implemented")
+        raise ENOSYS("%s is not implemented", name or "this number")
 
     def name(self, number: int) -> str | None:
         """Linux's name of a number, implemented here or not."""

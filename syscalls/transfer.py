@@ -79,7 +79,7 @@ def copy_file_range(
     """Copy between two regular files.  See copy_file_range(2), ERRORS."""
     source, target = _ends(task, fd_in, fd_out)
     if flags:
-        raise EINVAL(f"flags {flags:#x}")
+        raise EINVAL("flags %#x", flags)
     for file in (source, target):
         kind = file.inode.mode & S_IFMT
         if kind != S_IFREG:

@@ -40,9 +40,9 @@ def _place(task: Task, path: int, follow: int) -> Path:
 
 def _value(task: Task, address: int, size: int, flags: int) -> bytes:
     if flags & ~(XATTR_CREATE | XATTR_REPLACE):
-        raise EINVAL(f"flags {flags:#x}")
+        raise EINVAL("flags %#x", flags)
     if size > XATTR_SIZE_MAX:
-        raise E2BIG(f"a value of {size} bytes")
+        raise E2BIG("a value of %s bytes", size)
     return task.mem.read(address, size) if size else b""
 
 
@@ -50,7 +50,7 @@ def _give(task: Task, data: bytes, address: int, size: int) -> int:
     """Copy out; a size of 0 only asks how much there is."""
     if size:
         if len(data) > size:
-            raise ERANGE(f"{len(data)} bytes, the buffer has {size}")
+            raise ERANGE("%s bytes, the buffer has %s", len(data), size)
         task.mem.write(address, data)
     return len(data)
 
@@ -58,7 +58,7 @@ def _give(task: Task, data: bytes, address: int, size: int) -> int:
 def _listed(task: Task, place: Path, address: int, size: int) -> int:
     names = b"".join(name + b"\0" for name in list_xattr(task, place))
     if len(names) > XATTR_LIST_MAX:
-        raise E2BIG(f"{len(names)} bytes of names")
+        raise E2BIG("%s bytes of names", len(names))
     return _give(task, names, address, size)
 
 

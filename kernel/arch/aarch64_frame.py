@@ -68,7 +68,7 @@ def build(regs: Registers, mem: GuestMemory, frame: SignalFrame) -> None:
     record = (top - RECORD_SIZE) & ~15
     sp = record - FRAME_SIZE
     if sp <= 0 or record + RECORD_SIZE > USER_TOP:
-        raise EFAULT(f"signal frame at {sp:#x} is outside the user half")
+        raise EFAULT("signal frame at %#x is outside the user half", sp)
     values = regs.general()
     mem.write(record, _FRAME_RECORD.pack(values[29], values[30]))
     mem.write(sp, _picture(values, regs, frame))
@@ -112,7 +112,7 @@ def _find_fpsimd(reserved: bytes) -> bytes:
                 raise EFAULT("rt_sigreturn: malformed fpsimd_context")
             image = record[_RECORD.size :]
         elif magic != ESR_MAGIC:
-            raise EFAULT(f"rt_sigreturn: unknown record {magic:#x}")
+            raise EFAULT("rt_sigreturn: unknown record %#x", magic)
     if image is None:
         raise EFAULT("rt_sigreturn: no fpsimd_context in the frame")
     return image
@@ -128,6 +128,6 @@ def _walk(reserved: bytes) -> Iterator[tuple[int, bytes]]:
         if magic == 0 and size == 0:
             return
         if size < _RECORD.size or size & 15 or offset + size > len(reserved):
-            raise EFAULT(f"rt_sigreturn: record {magic:#x} has size {size}")
+            raise EFAULT("rt_sigreturn: record %#x has size %s", magic, size)
         yield magic, reserved[offset : offset + size]
         offset += size

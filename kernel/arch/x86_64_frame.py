@@ -89,7 +89,7 @@ def build(regs: Registers, mem: GuestMemory, frame: SignalFrame) -> None:
         raise EFAULT("x86_64 needs SA_RESTORER: there is no other way back from a handler")
     fpstate, sp = _place(regs, frame)
     if sp <= 0 or fpstate + FXSAVE_SIZE > USER_TOP:
-        raise EFAULT(f"signal frame at {sp:#x} is outside the user half")
+        raise EFAULT("signal frame at %#x is outside the user half", sp)
     values = regs.general()
     picture = _picture(values, frame, fpstate)
     if frame.flags & SA_SIGINFO:

@@ -137,7 +137,7 @@ class RandomFile(OpenFile):
             return 0
         if cmd >> 8 & 0xFF == ord("R") and not caller.cred.capable(CAP_SYS_ADMIN):
             raise EPERM("CAP_SYS_ADMIN")
-        raise EINVAL(f"ioctl {cmd:#x}")
+        raise EINVAL("ioctl %#x", cmd)
 
 
 def register_memory_devices(devices: DeviceRegistry, random: RandomBytes) -> None:

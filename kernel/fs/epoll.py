@@ -129,7 +129,7 @@ class EpollFile(AnonymousFile):
         if isinstance(file, EpollFile):
             check_nesting(self, file)
         if (fd, file) in self.interests:
-            raise EEXIST(f"descriptor {fd} is watched already")
+            raise EEXIST("descriptor %s is watched already", fd)
         interest = Interest(self, fd, file, events | _ALWAYS, data)
         self.interests[fd, file] = interest
         if file.watched_by is None:
@@ -153,7 +153,7 @@ class EpollFile(AnonymousFile):
     def _find(self, fd: int, file: OpenFile) -> Interest:
         interest = self.interests.get((fd, file))
         if interest is None:
-            raise ENOENT(f"descriptor {fd} is not watched")
+            raise ENOENT("descriptor %s is not watched", fd)
         return interest
 
     def _list_if_ready(self, caller: Caller, interest: Interest) -> None:

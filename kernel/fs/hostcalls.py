@@ -61,7 +61,7 @@ def identity(status: os.stat_result) -> Identity:
 def check_step(name: bytes) -> None:
     """One step down, or EINVAL."""
     if b"/" in name or name in (b"", b".", b"..") or b"\0" in name:
-        raise EINVAL(f"{name!r} is not the name of an entry")
+        raise EINVAL("%r is not the name of an entry", name)
 
 
 def step_stat(directory: int, name: bytes) -> os.stat_result:

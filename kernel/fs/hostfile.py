@@ -56,7 +56,7 @@ class HostFile(HostNode, RegularInode):
             if identity(status) == self.key:
                 return fd
             os.close(fd)
-        raise ENOENT(f"{self.place!r} is another file by now")
+        raise ENOENT("%r is another file by now", self.place)
 
     def open(self, caller: Caller, path: Path, flags: int) -> HostOpenFile:
         """The host's present contents, as the flags allow."""
@@ -129,7 +129,7 @@ class HostFile(HostNode, RegularInode):
         """Reserve space; holes are not punched on the host."""
         self.sb.check_writable()
         if mode or not hasattr(os, "posix_fallocate"):
-            raise EOPNOTSUPP(f"fallocate mode {mode:#x} on a volume")
+            raise EOPNOTSUPP("fallocate mode %#x on a volume", mode)
         self.content.acquire(self.opener, False, True)
         try:
             with HOST:
@@ -166,7 +166,7 @@ class HostOpenFile(RegularFile):
     def seek_data(self, offset: int, whence: int) -> int:
         """SEEK_DATA, SEEK_HOLE as the host has them; ENXIO past the end.  See lseek(2)."""
         if whence not in (SEEK_DATA, SEEK_HOLE):
-            raise EINVAL(f"whence {whence}")
+            raise EINVAL("whence %s", whence)
         if offset < 0:
             raise ENXIO("negative offset")
         with HOST:

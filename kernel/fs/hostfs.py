@@ -83,7 +83,7 @@ class HostInode(Inode):
         with HOST:
             status = step_stat(parent, self.place)
         if identity(status) != self.key:
-            raise ENOENT(f"{self.place!r} is another file by now")
+            raise ENOENT("%r is another file by now", self.place)
         return status
 
     def directory(self) -> int:
@@ -224,7 +224,7 @@ class HostFs(SuperBlock):
             if identity(os.fstat(below)) == inode.key:
                 return below
             os.close(below)
-        raise ENOENT(f"{inode.place!r} is another directory by now")
+        raise ENOENT("%r is another directory by now", inode.place)
 
     def drop_descriptor(self, inode: HostInode) -> None:
         """Do not keep a directory open that is being removed."""

@@ -357,7 +357,7 @@ class HostStream(OpenFile):
         if not self.node.regular:
             raise ESPIPE("a stream has no offset")
         if whence not in (SEEK_SET, SEEK_CUR, SEEK_END) or abs(offset) > MAX_OFFSET:
-            raise EINVAL(f"whence {whence}, offset {offset}")
+            raise EINVAL("whence %s, offset %s", whence, offset)
         try:
             self.pos = os.lseek(self.fd, offset, whence)
         except OSError as error:

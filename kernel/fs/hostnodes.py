@@ -46,7 +46,7 @@ class HostNode(HostInode):
             if identity(os.fstat(fd)) == self.key:
                 return fd
             os.close(fd)
-        raise ESTALE(f"{self.place!r} is another file by now")
+        raise ESTALE("%r is another file by now", self.place)
 
     def set_mode(self, mode: int) -> None:
         """chmod(2) on the host."""
@@ -311,7 +311,7 @@ class HostDirectory(HostNode):
         with HOST:
             status = step_stat(fd, name)
         if not isinstance(inode, HostNode) or identity(status) != inode.key:
-            raise ENOENT(f"{name!r} is another file by now")
+            raise ENOENT("%r is another file by now", name)
         return fd
 
     def unlink(self, name: bytes, inode: Inode) -> None:

@@ -139,7 +139,7 @@ class InotifyFile(AnonymousFile):
         """inotify_rm_watch(2)."""
         mark = self.marks.get(wd)
         if mark is None:
-            raise EINVAL(f"no watch {wd}")
+            raise EINVAL("no watch %s", wd)
         mark.drop()
 
     # -- events ----------------------------------------------------------------------------------
@@ -185,7 +185,7 @@ class InotifyFile(AnonymousFile):
     def ioctl(self, caller: Caller, cmd: int, arg: int) -> int:
         """FIONREAD: how many bytes can be read."""
         if cmd != FIONREAD:
-            raise ENOTTY(f"ioctl {cmd:#x}")
+            raise ENOTTY("ioctl %#x", cmd)
         caller.mem.write_u32(arg, sum(len(event.pack()) for event in self.events))
         return 0
 

@@ -83,7 +83,7 @@ class MemfdInode(TmpfsFile):
     def add_seals(self, seals: int) -> None:
         """F_ADD_SEALS; see fcntl(2)."""
         if seals & ~ALL_SEALS:
-            raise EINVAL(f"seals {seals:#x}")
+            raise EINVAL("seals %#x", seals)
         if self.seals & F_SEAL_SEAL:
             raise EPERM("F_SEAL_SEAL")
         if seals & F_SEAL_WRITE and self.contents.has_writable_mapping:

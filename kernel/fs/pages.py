@@ -37,7 +37,7 @@ class SpaceBudget:
     def take(self, pages: int = 1) -> None:
         """So many more pages, or fewer; ENOSPC."""
         if self.limit and pages > 0 and self.used + pages > self.limit:
-            raise ENOSPC(f"file system of {self.limit} pages is full")
+            raise ENOSPC("file system of %s pages is full", self.limit)
         self.used += pages
 
 

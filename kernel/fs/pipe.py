@@ -176,7 +176,7 @@ class Pipe:
             if not caller.cred.capable(CAP_SYS_RESOURCE):
                 raise EPERM("above pipe-max-size")
         if capacity < self.size:
-            raise EBUSY(f"{self.size} bytes are in the pipe")
+            raise EBUSY("%s bytes are in the pipe", self.size)
         self.capacity = capacity
         self.queue.wake()
         return capacity
@@ -305,7 +305,7 @@ class PipeFile(OpenFile):
     def ioctl(self, caller: Caller, cmd: int, arg: int) -> int:
         """FIONREAD: how many bytes are in the pipe; nothing else (ENOTTY)."""
         if cmd != FIONREAD:
-            raise ENOTTY(f"ioctl {cmd:#x}")
+            raise ENOTTY("ioctl %#x", cmd)
         caller.mem.write_u32(arg, self.pipe.size)
         return 0
 

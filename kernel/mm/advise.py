@@ -73,7 +73,7 @@ def do_madvise(space: Space, address: int, length: int, advice: int) -> None:
     """
     act = _ACTIONS.get(advice)
     if act is None:
-        raise EINVAL(f"advice {advice} is not known here")
+        raise EINVAL("advice %s is not known here", advice)
     if address & PAGE_MASK:
         raise EINVAL("unaligned address")
     end = address + page_align(length)
@@ -213,7 +213,7 @@ _ACTIONS: Final[dict[int, _Action]] = {
 def do_msync(space: Space, address: int, length: int, flags: int) -> None:
     """Write dirty pages of shared file mappings to their files.  See msync(2), ERRORS."""
     if flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC):
-        raise EINVAL(f"unknown flags {flags:#x}")
+        raise EINVAL("unknown flags %#x", flags)
     if address & PAGE_MASK:
         raise EINVAL("unaligned address")
     if flags & MS_ASYNC and flags & MS_SYNC:

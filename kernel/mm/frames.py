@@ -169,7 +169,7 @@ class Frames:
         if short > 0:
             self.reclaim(short)
             if self.free_count < wanted:
-                raise ENOMEM(f"{wanted} frames wanted, {self.free_count} free")
+                raise ENOMEM("%s frames wanted, %s free", wanted, self.free_count)
 
     def trim(self) -> int:
         """Hand long runs of freed frames back to the host; returns how many frames.
@@ -204,10 +204,10 @@ class Frames:
     def charge(self, pages: int) -> None:
         """Promise pages.  Raises ENOMEM when that is more than can be kept."""
         if pages > self.physical.usable:
-            raise ENOMEM(f"{pages} pages asked for, the machine has {self.physical.usable}")
+            raise ENOMEM("%s pages asked for, the machine has %s", pages, self.physical.usable)
         committed = self.committed + pages
         if committed > self.commit_limit:
-            raise ENOMEM(f"commit limit: {committed} pages promised of {self.commit_limit}")
+            raise ENOMEM("commit limit: %s pages promised of %s", committed, self.commit_limit)
         self.committed = committed
 
     def uncharge(self, pages: int) -> None:

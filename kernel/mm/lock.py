@@ -47,7 +47,7 @@ def do_munlock(space: Space, address: int, length: int) -> None:
 def do_mlockall(space: Space, flags: int, may_lock: bool) -> None:
     """Lock everything there is, will be, or both.  See mlockall(2), ERRORS."""
     if not flags or flags & ~(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) or flags == MCL_ONFAULT:
-        raise EINVAL(f"flags {flags:#x}")
+        raise EINVAL("flags %#x", flags)
     limit = space.limits.soft(RLIMIT_MEMLOCK)
     if not may_lock and not limit:
         raise EPERM("RLIMIT_MEMLOCK is 0")

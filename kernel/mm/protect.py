@@ -51,18 +51,18 @@ def do_mprotect(space: Space, address: int, length: int, prot: int) -> None:
     if end >= 1 << 64 or end == address:
         raise ENOMEM("the range wraps around")
     if prot & ~(_PROTS | PROT_SEM):
-        raise EINVAL(f"unknown protection bits {prot:#x}")
+        raise EINVAL("unknown protection bits %#x", prot)
     start = _first(space, address, end, grows)
     prot &= _PROTS
     for area in space.vmas.overlapping(start, end):
         if area.start > start:
-            raise ENOMEM(f"nothing is mapped at {start:#x}")
+            raise ENOMEM("nothing is mapped at %#x", start)
         stop = min(area.end, end)
         implied = prot & PROT_READ and space.read_implies_exec and area.flags & VM_MAYEXEC
         _protect_area(space, area, start, stop, prot | PROT_EXEC if implied else prot)
         start = stop
     if start < end:
-        raise ENOMEM(f"nothing is mapped at {start:#x}")
+        raise ENOMEM("nothing is mapped at %#x", start)
 
 
 def _first(space: Space, start: int, end: int, grows: int) -> int:

@@ -339,7 +339,7 @@ class Space:
             bottom = max(bottom, area.end)
         if USER_TOP - bottom >= length:
             return bottom
-        raise ENOMEM(f"no hole of {length:#x} bytes in the address space")
+        raise ENOMEM("no hole of %#x bytes in the address space", length)
 
     def is_free(self, start: int, end: int) -> bool:
         """May a mapping be put here without touching others or their guard gaps?"""

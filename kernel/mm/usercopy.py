@@ -144,7 +144,7 @@ class UserMemory:
     def _fault_in(self, address: int, access: int) -> int:
         """Slow path: ask the address space; returns the physical address of the page."""
         if not 0 <= address < USER_TOP:
-            raise EFAULT(f"address {address:#x} is not in the user half")
+            raise EFAULT("address %#x is not in the user half", address)
         space = self._space
         words = self._words
         index = leaf_index(words, space.root, address >> PAGE_SHIFT)
@@ -152,7 +152,7 @@ class UserMemory:
         if not _allows(entry, access):
             verdict = space.fault(address, access, True)
             if verdict:
-                raise EFAULT(f"address {address:#x}: {VERDICT_NAMES[verdict]}")
+                raise EFAULT("address %#x: %s", address, VERDICT_NAMES[verdict])
             index = leaf_index(words, space.root, address >> PAGE_SHIFT)
             entry = words[index]
         self._leaves[address >> 21] = index - (address >> 12 & 511)
@@ -218,7 +218,7 @@ class UserMemory:
             parts.append(ram[start : start + span])
             address += span
             left -= span
-        raise ENAMETOOLONG(f"no end of string within {limit} bytes")
+        raise ENAMETOOLONG("no end of string within %s bytes", limit)
 
     def read_path(self, address: int) -> bytes:
         """A path name, at most 4095 bytes; may be empty (the caller says ENOENT)."""
@@ -307,7 +307,7 @@ class UserMemory:
         The sum is cut to what one call may move, as ``import_iovec`` does.
         """
         if not 0 <= count <= IOV_MAX:
-            raise EINVAL(f"{count} iovecs (at most {IOV_MAX})")
+            raise EINVAL("%s iovecs (at most %s)", count, IOV_MAX)
         if not count:
             return []
         fields = memoryview(self.read(address, 16 * count)).cast("Q").tolist()
@@ -329,7 +329,7 @@ class UserMemory:
         if n > MAX_RW_COUNT:
             n = MAX_RW_COUNT
         if address + n > USER_TOP:
-            raise EFAULT(f"[{address:#x}, +{n:#x}) is not in the user half")
+            raise EFAULT("[%#x, +%#x) is not in the user half", address, n)
         return UserBuffer(self, [(address, n)])
 
     def buffer_iov(self, segments: list[tuple[int, int]]) -> UserBuffer:

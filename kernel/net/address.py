@@ -57,16 +57,16 @@ def parse_inet(family: int, raw: bytes, *, unspec: bool = False) -> Endpoint:
     """
     if family == AF_INET:
         if len(raw) < SOCKADDR_IN.size:
-            raise EINVAL(f"{len(raw)} bytes are no sockaddr_in")
+            raise EINVAL("%s bytes are no sockaddr_in", len(raw))
         found, port, ip = SOCKADDR_IN.unpack_from(raw)
         if found != AF_INET and not (unspec and found == AF_UNSPEC and ip == ANY4):
-            raise EAFNOSUPPORT(f"family {found} on an AF_INET socket")
+            raise EAFNOSUPPORT("family %s on an AF_INET socket", found)
         return Endpoint(ip, int.from_bytes(port, "big"))
     if len(raw) < SOCKADDR_IN6_LEAST:
-        raise EINVAL(f"{len(raw)} bytes are no sockaddr_in6")
+        raise EINVAL("%s bytes are no sockaddr_in6", len(raw))
     found, port, _, ip, _ = SOCKADDR_IN6.unpack_from(raw.ljust(SOCKADDR_IN6.size, b"\0"))
     if found != AF_INET6:
-        raise EAFNOSUPPORT(f"family {found} on an AF_INET6 socket")
+        raise EAFNOSUPPORT("family %s on an AF_INET6 socket", found)
     return Endpoint(unmapped(ip), int.from_bytes(port, "big"))
 
 
@@ -89,7 +89,7 @@ def pack_inet(family: int, endpoint: Endpoint) -> bytes:
 def parse_unix(raw: bytes) -> bytes:
     """The name in a sockaddr_un; b'' where there is none (autobind)."""
     if len(raw) < _FAMILY or len(raw) > _FAMILY + UNIX_PATH_MAX:
-        raise EINVAL(f"{len(raw)} bytes are no sockaddr_un")
+        raise EINVAL("%s bytes are no sockaddr_un", len(raw))
     if family_of(raw) != AF_UNIX:
         raise EINVAL("not AF_UNIX")
     name = raw[_FAMILY:]

@@ -43,9 +43,9 @@ CAP_NET_RAW = 13
 def make_socket(task: Task, domain: int, type_: int, protocol: int) -> SocketFile:
     """A new socket, without a name.  EAFNOSUPPORT, EPROTONOSUPPORT, ESOCKTNOSUPPORT, EPERM."""
     if not 0 <= domain < AF_MAX:
-        raise EAFNOSUPPORT(f"family {domain}")
+        raise EAFNOSUPPORT("family %s", domain)
     if not 0 <= type_ <= SOCK_PACKET:
-        raise EINVAL(f"type {type_}")
+        raise EINVAL("type %s", type_)
     net = network_of(task.kernel)
     if domain == AF_UNIX:
         return _make_unix(net, task, type_, protocol)
@@ -53,33 +53,33 @@ def make_socket(task: Task, domain: int, type_: int, protocol: int) -> SocketFil
         return _make_inet(net, task, domain, type_, protocol)
     if domain == AF_NETLINK:
         return _make_netlink(net, task, type_, protocol)
-    raise EAFNOSUPPORT(f"family {domain}")
+    raise EAFNOSUPPORT("family %s", domain)
 
 
 def _make_unix(net: Network, task: Task, type_: int, protocol: int) -> SocketFile:
     if protocol not in (0, AF_UNIX):
-        raise EPROTONOSUPPORT(f"protocol {protocol}")
+        raise EPROTONOSUPPORT("protocol %s", protocol)
     if type_ == SOCK_STREAM:
         return UnixStream(net, task, SOCK_STREAM)
     if type_ in (SOCK_DGRAM, SOCK_RAW):  # unix(7) sockets of type RAW are datagrams
         return UnixDatagram(net, task)
     if type_ == SOCK_SEQPACKET:
         return UnixSeqpacket(net, task)
-    raise ESOCKTNOSUPPORT(f"type {type_}")
+    raise ESOCKTNOSUPPORT("type %s", type_)
 
 
 def _make_inet(net: Network, task: Task, domain: int, type_: int, protocol: int) -> SocketFile:
     if not 0 <= protocol < 256:
-        raise EINVAL(f"protocol {protocol}")
+        raise EINVAL("protocol %s", protocol)
     if net.make_host_socket is not None and type_ in (SOCK_STREAM, SOCK_DGRAM):
         return net.make_host_socket(net, task, domain, type_, protocol)
     if type_ == SOCK_STREAM:
         if protocol not in (0, IPPROTO_TCP):
-            raise EPROTONOSUPPORT(f"protocol {protocol} on a stream")
+            raise EPROTONOSUPPORT("protocol %s on a stream", protocol)
         return TcpSocket(net, task, domain)
     if type_ == SOCK_DGRAM:
         if protocol not in (0, IPPROTO_UDP):
-            raise EPROTONOSUPPORT(f"protocol {protocol} on datagrams")
+            raise EPROTONOSUPPORT("protocol %s on datagrams", protocol)
         return UdpSocket(net, task, domain)
     if type_ == SOCK_RAW:
         if not protocol:
@@ -87,14 +87,14 @@ def _make_inet(net: Network, task: Task, domain: int, type_: int, protocol: int)
         if not task.cred.capable(CAP_NET_RAW):
             raise EPERM("raw sockets need CAP_NET_RAW")
         raise EPROTONOSUPPORT("no raw sockets here")
-    raise ESOCKTNOSUPPORT(f"type {type_}")
+    raise ESOCKTNOSUPPORT("type %s", type_)
 
 
 def _make_netlink(net: Network, task: Task, type_: int, protocol: int) -> SocketFile:
     if type_ not in (SOCK_RAW, SOCK_DGRAM):
-        raise ESOCKTNOSUPPORT(f"type {type_}")
+        raise ESOCKTNOSUPPORT("type %s", type_)
     if protocol != NETLINK_ROUTE:
-        raise EPROTONOSUPPORT(f"netlink protocol {protocol}")
+        raise EPROTONOSUPPORT("netlink protocol %s", protocol)
     return NetlinkSocket(net, task, type_)
 
 

@@ -134,7 +134,7 @@ class InetNames:
         if len(wanted.ip) == 4 and self.domain == AF_INET6 and self.v6only:
             raise EINVAL("an IPv4 address with IPV6_V6ONLY")
         if not wanted.any and not self._mine(wanted.ip):
-            raise EADDRNOTAVAIL(f"{wanted} is not an address of this machine")
+            raise EADDRNOTAVAIL("%s is not an address of this machine", wanted)
         if 0 < wanted.port < PORT_FIRST_FREE and not task.cred.capable(CAP_NET_BIND_SERVICE):
             raise EACCES("ports below 1024 need CAP_NET_BIND_SERVICE")
         return wanted
@@ -162,7 +162,7 @@ class InetNames:
         if self.local.ip not in (ANY4, ANY6) and len(self.local.ip) != len(ip):
             raise EINVAL("bound to the other family") if len(ip) == 4 else ENETUNREACH("bound")
         if not self.net.has_loopback or not is_loopback(ip):
-            raise ENETUNREACH(f"no route to {Endpoint(ip, target.port)}")
+            raise ENETUNREACH("no route to %s", Endpoint(ip, target.port))
         return Endpoint(ip, target.port)
 
     def source_for(self, target: Endpoint) -> bytes:
@@ -211,7 +211,7 @@ class InetNames:
             raise ENODEV("lo does no multicast")
         table = _IP if level == SOL_IP else _IPV6
         if name not in table:
-            raise ENOPROTOOPT(f"option {name}")
+            raise ENOPROTOOPT("option %s", name)
         given = _small_number(value) if level == SOL_IP else number(value)
         default, least, most = table[name]
         if given == -1 and most == 255:
@@ -223,7 +223,7 @@ class InetNames:
         elif name == IP_TOS and level == SOL_IP:
             given &= 0xFF
         if not least <= given <= most:
-            raise EINVAL(f"{given} is not in {least}..{most}")
+            raise EINVAL("%s is not in %s..%s", given, least, most)
         self.ip_options[level, name] = given
 
     def _set_v6only(self, value: bytes) -> None:
@@ -244,7 +244,7 @@ class InetNames:
                 raise ENOTCONN("the MTU of no path")
             return as_int(LOOPBACK_MTU)
         if name not in (_IP if level == SOL_IP else _IPV6):
-            raise ENOPROTOOPT(f"option {name}")
+            raise ENOPROTOOPT("option %s", name)
         found = self._number(name, level)
         if level == SOL_IP and 0 < size < 4:
             return bytes((found & 0xFF,))

@@ -65,7 +65,7 @@ def interface_ioctl(task: Task, net: Network, cmd: int, arg: int) -> int | None:
         return None
     name = task.mem.read(arg, _IFREQ)[:_NAME].split(b"\0", 1)[0]
     if name.split(b":", 1)[0] != NAME:
-        raise ENODEV(f"no interface {name!r}")
+        raise ENODEV("no interface %r", name)
     task.mem.write(arg + _NAME, _field(net, cmd))
     return 0
 
@@ -115,6 +115,6 @@ def _list(task: Task, net: Network, arg: int) -> int:
 def _name(task: Task, arg: int) -> int:
     index = task.mem.read_s32(arg + _NAME)
     if index != INDEX:
-        raise ENODEV(f"no interface {index}")
+        raise ENODEV("no interface %s", index)
     task.mem.write(arg, NAME.ljust(_NAME, b"\0"))
     return 0

@@ -50,7 +50,7 @@ def _mark4(marks: Marks, kind: int, body: bytes) -> Marks:
         return marks._replace(traffic_class=_between(body, 0) if len(body) > 1 else body[0])
     if kind == IP_PKTINFO:
         return marks
-    raise EINVAL(f"control message {kind} of IP")
+    raise EINVAL("control message %s of IP", kind)
 
 
 def _mark6(marks: Marks, kind: int, body: bytes) -> Marks:
@@ -61,13 +61,13 @@ def _mark6(marks: Marks, kind: int, body: bytes) -> Marks:
         return marks._replace(**{"hops" if kind == IPV6_HOPLIMIT else "traffic_class": value})
     if kind == IPV6_PKTINFO:
         return marks
-    raise EINVAL(f"control message {kind} of IPv6")
+    raise EINVAL("control message %s of IPv6", kind)
 
 
 def _between(body: bytes, least: int) -> int:
     value = int.from_bytes(body, "little", signed=True)
     if not least <= value <= 0xFF:
-        raise EINVAL(f"{value} is not in {least}..255")
+        raise EINVAL("%s is not in %s..255", value, least)
     return value
 
 

@@ -105,7 +105,7 @@ class NetlinkSocket(SocketFile):
     def _take_port(self, task: Task, wanted: int) -> None:
         ports = self.net.netlink
         if wanted and wanted in ports:
-            raise EADDRINUSE(f"port {wanted}")
+            raise EADDRINUSE("port %s", wanted)
         port = wanted or task.tgid
         while port in ports:
             port = 0x80000000 + self.net.random.below(0x7FFFFFFF)
@@ -140,7 +140,7 @@ class NetlinkSocket(SocketFile):
         if not self.port:
             self._take_port(task, 0)
         if buf.remaining > self.options.sndbuf - _HEAD:
-            raise EMSGSIZE(f"{buf.remaining} bytes in one message")
+            raise EMSGSIZE("%s bytes in one message", buf.remaining)
         data = buf.take(buf.remaining)
         self._answer_all(task, data)
         return len(data)
@@ -242,7 +242,7 @@ class NetlinkSocket(SocketFile):
         if level != SOL_NETLINK:
             super().set_option(task, level, name, value)
         elif name not in _OPTION_DEFAULTS:
-            raise ENOPROTOOPT(f"option {name}")
+            raise ENOPROTOOPT("option %s", name)
         else:  # groups never say anything: nothing changes on this network
             self.netlink_options[name] = number(value)
 
@@ -250,7 +250,7 @@ class NetlinkSocket(SocketFile):
         if level != SOL_NETLINK:
             return super().get_option(task, level, name, size)
         if name not in _OPTION_DEFAULTS:
-            raise ENOPROTOOPT(f"option {name}")
+            raise ENOPROTOOPT("option %s", name)
         return as_int(int(bool(self.netlink_options.get(name, 0))))
 
 

@@ -118,7 +118,7 @@ _STAMPS: Final = {
 def number(value: bytes) -> int:
     """An option that is an int; EINVAL if there are fewer bytes."""
     if len(value) < _INT:
-        raise EINVAL(f"an option of {len(value)} bytes")
+        raise EINVAL("an option of %s bytes", len(value))
     return int.from_bytes(value[:_INT], "little", signed=True)
 
 
@@ -143,14 +143,14 @@ def set_socket_option(task: Task, socket: SocketFile, name: int, value: bytes) -
         return
     setter = _SETTERS.get(name)
     if setter is None:
-        raise ENOPROTOOPT(f"option {name}")
+        raise ENOPROTOOPT("option %s", name)
     setter(task, socket, given, value)
 
 
 def _set_device(task: Task, socket: SocketFile, value: bytes) -> None:
     name = value[:15].split(b"\0", 1)[0]
     if name not in (b"", b"lo"):
-        raise ENODEV(f"no interface {name!r}")
+        raise ENODEV("no interface %r", name)
     socket.options.device = name
 
 
@@ -252,7 +252,7 @@ def get_socket_option(task: Task, socket: SocketFile, name: int, size: int) -> b
         return as_int(int(options.timestamp == _STAMPS[name]))
     getter = _GETTERS.get(name)
     if getter is None:
-        raise ENOPROTOOPT(f"option {name}")
+        raise ENOPROTOOPT("option %s", name)
     return getter(socket, size)
 
 
@@ -290,7 +290,7 @@ def _get_peer_groups(socket: SocketFile, size: int) -> bytes:
     if groups is None:
         raise ENOTCONN("no partner") if socket.domain != AF_UNIX else ENOPROTOOPT("no partner")
     if size < 4 * len(groups):
-        raise ERANGE(f"{len(groups)} groups")
+        raise ERANGE("%s groups", len(groups))
     return b"".join(group.to_bytes(4, "little") for group in groups)
 
 

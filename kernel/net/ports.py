@@ -67,7 +67,7 @@ class PortTable(Generic[B]):
         """bind(2): take the port, or any free one for port 0.  EADDRINUSE."""
         if endpoint.port:
             if self._conflict(socket, endpoint):
-                raise EADDRINUSE(f"{endpoint} is taken")
+                raise EADDRINUSE("%s is taken", endpoint)
             self._enter(socket, endpoint)
             return
         for port in self._candidates():
@@ -91,7 +91,7 @@ class PortTable(Generic[B]):
     def check(self, socket: B) -> None:
         """listen(2): the port again, by the stricter rules.  EADDRINUSE."""
         if self._conflict(socket, socket.local):
-            raise EADDRINUSE(f"{socket.local} is taken")
+            raise EADDRINUSE("%s is taken", socket.local)
 
     def release(self, socket: B) -> None:
         """The socket closes."""

@@ -143,7 +143,7 @@ class SocketFile(OpenFile):
         """See getsockopt(2); levels above SOL_SOCKET are the family's."""
         if level == SOL_SOCKET:
             return get_socket_option(task, self, name, size)
-        raise EOPNOTSUPP(f"level {level}")
+        raise EOPNOTSUPP("level %s", level)
 
     def set_option(self, task: Task, level: int, name: int, value: bytes) -> None:
         """See setsockopt(2)."""
@@ -151,8 +151,8 @@ class SocketFile(OpenFile):
             set_socket_option(task, self, name, value)
             return
         if self.domain in (AF_INET, AF_INET6, AF_NETLINK):
-            raise ENOPROTOOPT(f"level {level}")
-        raise EOPNOTSUPP(f"level {level}")
+            raise ENOPROTOOPT("level %s", level)
+        raise EOPNOTSUPP("level %s", level)
 
     # -- as an open file -------------------------------------------------------------------------
 
@@ -177,7 +177,7 @@ class SocketFile(OpenFile):
         """Requests about interfaces work on every socket.  See netdevice(7)."""
         done = interface_ioctl(cast("Task", caller), self.net, cmd, arg)
         if done is None:
-            raise ENOTTY(f"ioctl {cmd:#x}")
+            raise ENOTTY("ioctl %#x", cmd)
         return done
 
     def release(self) -> None:
@@ -263,5 +263,5 @@ def _read_later(receiving: Blocking[int], message: Incoming) -> Blocking[int]:
 def check_shutdown(how: int) -> int:
     """SHUT_RD, SHUT_WR, SHUT_RDWR as bits; EINVAL."""
     if not 0 <= how <= 2:
-        raise EINVAL(f"how {how}")
+        raise EINVAL("how %s", how)
     return how + 1

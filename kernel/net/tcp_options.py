@@ -57,17 +57,17 @@ def set_tcp_option(socket: TcpSocket, name: int, value: bytes) -> None:
         if not value:
             raise EINVAL("no name")
         if wanted not in CONGESTION_CONTROLS:
-            raise ENOENT(f"no congestion control {wanted!r}")
+            raise ENOENT("no congestion control %r", wanted)
         socket.congestion = wanted
         return
     given = number(value)
     if name not in _NUMBERS:
-        raise ENOPROTOOPT(f"option {name}")
+        raise ENOPROTOOPT("option %s", name)
     _, least, most = _NUMBERS[name]
     if name in _SWITCHES:
         given = int(bool(given))
     if not least <= given <= most:
-        raise EINVAL(f"{given} is not in {least}..{most}")
+        raise EINVAL("%s is not in %s..%s", given, least, most)
     socket.tcp_options[name] = given
 
 
@@ -81,7 +81,7 @@ def get_tcp_option(socket: TcpSocket, name: int) -> bytes:
         connected = socket.state == TCP_ESTABLISHED
         return as_int(LOOPBACK_SEGMENT if connected else UNCONNECTED_SEGMENT)
     if name not in _NUMBERS:
-        raise ENOPROTOOPT(f"option {name}")
+        raise ENOPROTOOPT("option %s", name)
     return as_int(socket.tcp_options.get(name, _NUMBERS[name][0]))
 
 

@@ -126,7 +126,7 @@ class UdpSocket(InetNames, SocketFile):
     def send(self, task: Task, buf: Buffer, message: Outgoing) -> int:
         count = buf.remaining
         if count > 0xFFFF:
-            raise EMSGSIZE(f"{count} bytes in a datagram")
+            raise EMSGSIZE("%s bytes in a datagram", count)
         if message.flags & MSG_OOB:
             raise EOPNOTSUPP("MSG_OOB on datagrams")
         target = self._target(message)
@@ -136,7 +136,7 @@ class UdpSocket(InetNames, SocketFile):
         if self.shut & SHUT_SEND:
             raise self.broken_pipe(message.flags, "shut down")
         if count > (MOST if len(target.ip) == 4 else MOST6):
-            raise EMSGSIZE(f"{count} bytes in a datagram")
+            raise EMSGSIZE("%s bytes in a datagram", count)
         if not self.local.port:
             self.net.udp.claim(self, Endpoint(self.local.ip, 0))
         data = buf.take(count)
@@ -288,7 +288,7 @@ class UdpSocket(InetNames, SocketFile):
             self.set_ip_option(task, level, name, value)
         elif level == SOL_UDP:
             if name != UDP_CORK or number(value):
-                raise ENOPROTOOPT(f"option {name}")
+                raise ENOPROTOOPT("option %s", name)
         else:
             super().set_option(task, level, name, value)
 
@@ -297,6 +297,6 @@ class UdpSocket(InetNames, SocketFile):
             return self.get_ip_option(level, name, size)
         if level == SOL_UDP:
             if name != UDP_CORK:
-                raise ENOPROTOOPT(f"option {name}")
+                raise ENOPROTOOPT("option %s", name)
             return as_int(0)
         return super().get_option(task, level, name, size)

@@ -132,7 +132,7 @@ class UnixDatagram(UnixNames, SocketFile):
         other = self._target(task, message)
         count = buf.remaining
         if count > self.options.sndbuf - _HEAD:
-            raise EMSGSIZE(f"{count} bytes in one message")
+            raise EMSGSIZE("%s bytes in one message", count)
         if self.options.passcred and not self.bound:
             self.auto_name()
         self._check(other)

@@ -57,7 +57,7 @@ class UnixSeqpacket(UnixStream):
         self._check(message)
         count = buf.remaining
         if count > self.options.sndbuf - _HEAD:
-            raise EMSGSIZE(f"{count} bytes in one message")
+            raise EMSGSIZE("%s bytes in one message", count)
         if self._fits(count):
             return self._deliver(task, buf, message)
         if not self.waits(message.flags):

@@ -36,7 +36,7 @@ def set_altstack(task: Task, sp: int, new: AltStack) -> None:
         raise EPERM("the caller is running on the alternate stack")
     mode = new.flags & ~SS_AUTODISARM
     if mode not in (0, SS_DISABLE, SS_ONSTACK):
-        raise EINVAL(f"stack flags {new.flags:#x}")
+        raise EINVAL("stack flags %#x", new.flags)
     if mode == SS_DISABLE:
         task.altstack = AltStack(0, new.flags, 0)
         return

@@ -93,7 +93,7 @@ def _check_limit(task: Task) -> None:
     if task.kernel.user_processes.get(user, 0) < task.limits.soft(RLIMIT_NPROC) or user == 0:
         return
     if not task.cred.capable(CAP_SYS_RESOURCE) and not task.cred.capable(CAP_SYS_ADMIN):
-        raise EAGAIN(f"user {user} has RLIMIT_NPROC processes")
+        raise EAGAIN("user %s has RLIMIT_NPROC processes", user)
 
 
 def _make(parent: Task, request: Request) -> Task:

@@ -57,4 +57,4 @@ def form_of(flags: int) -> Form:
     for form in FORMS:
         if flags & ~form.options == form.shared:
             return form
-    raise EINVAL(f"clone flags {flags:#x} are no form of a process or thread")
+    raise EINVAL("clone flags %#x are no form of a process or thread", flags)

@@ -74,7 +74,7 @@ def setuid(cred: Credentials, uid: int) -> Credentials:
     if cred.capable(CAP_SETUID):
         return _with_users(cred, uid, uid, uid)
     if uid not in (cred.ruid, cred.suid):
-        raise EPERM(f"neither the real nor the saved user is {uid}")
+        raise EPERM("neither the real nor the saved user is %s", uid)
     return _with_users(cred, cred.ruid, uid, cred.suid)
 
 
@@ -133,7 +133,7 @@ def setgid(cred: Credentials, gid: int) -> Credentials:
     if cred.capable(CAP_SETGID):
         return _with_gids(cred, gid, gid, gid)
     if gid not in (cred.rgid, cred.sgid):
-        raise EPERM(f"neither the real nor the saved group is {gid}")
+        raise EPERM("neither the real nor the saved group is %s", gid)
     return _with_gids(cred, cred.rgid, gid, cred.sgid)
 
 

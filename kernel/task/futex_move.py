@@ -82,7 +82,7 @@ def _changed(code: int, old: int) -> int:
         argument = 1 << (argument & 31)
         operation &= ~_OPARG_SHIFT
     if operation > 4:
-        raise ENOSYS(f"FUTEX_OP {operation}")
+        raise ENOSYS("FUTEX_OP %s", operation)
     results = (argument, old + argument, old | argument, old & ~argument, old ^ argument)
     return results[operation] & _U32
 
@@ -90,7 +90,7 @@ def _changed(code: int, old: int) -> int:
 def _compares(code: int, old: int) -> bool:
     comparison, argument = code >> 24 & 0xF, _signed12(code)
     if comparison > 5:
-        raise ENOSYS(f"FUTEX_OP_CMP {comparison}")
+        raise ENOSYS("FUTEX_OP_CMP %s", comparison)
     value = old - (old >> 31 << 32)
     results = (
         value == argument, value != argument, value < argument,

@@ -80,7 +80,7 @@ def set_process_group(task: Task, pid: int, pgid: int) -> None:
         raise EINVAL("negative process group")
     target = task.kernel.groups.get(pid)
     if target is None or (target is not task.group and target.parent is not task.group):
-        raise ESRCH(f"{pid} is neither the caller nor a child of it")
+        raise ESRCH("%s is neither the caller nor a child of it", pid)
     if target.session is not task.group.session:
         raise EPERM("the child is in another session")
     if target is not task.group and target.did_exec:
@@ -94,7 +94,7 @@ def _move(kernel: System, target: ThreadGroup, pgid: int) -> None:
     session = target.session
     pgrp = kernel.pgrps.get(pgid)
     if pgrp is None and pgid != target.pid:
-        raise EPERM(f"there is no process group {pgid}")
+        raise EPERM("there is no process group %s", pgid)
     if pgrp is None:
         pgrp = _new_group(kernel, pgid, session)
     elif pgrp.session is not session:
@@ -255,7 +255,7 @@ def set_foreground_group(task: Task, tty: Terminal, pgid: int) -> None:
         raise EINVAL("negative process group")
     pgrp = task.kernel.pgrps.get(pgid)
     if pgrp is None:
-        raise ESRCH(f"there is no process group {pgid}")
+        raise ESRCH("there is no process group %s", pgid)
     if pgrp.session is not task.group.session:
         raise EPERM("the process group is in another session")
     tty.foreground = pgrp

@@ -36,9 +36,9 @@ def may_signal(task: Task, group: ThreadGroup, signo: int) -> bool:
 def check_permission(task: Task, group: ThreadGroup, signo: int) -> None:
     """EINVAL for no signal number (0 is a question only); EPERM unless ``may_signal``."""
     if not 0 <= signo <= NSIG:
-        raise EINVAL(f"there is no signal {signo}")
+        raise EINVAL("there is no signal %s", signo)
     if not may_signal(task, group, signo):
-        raise EPERM(f"process {group.pid} belongs to somebody else")
+        raise EPERM("process %s belongs to somebody else", group.pid)
 
 
 def _send_to_many(task: Task, groups: Iterable[ThreadGroup], signo: int) -> tuple[int, int]:

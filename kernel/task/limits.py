@@ -28,7 +28,7 @@ def set_limit(task: Task, target: Task, resource: int, soft: int, hard: int) -> 
     if soft > hard:
         raise EINVAL("the soft limit is above the hard one")
     if resource == RLIMIT_NOFILE and hard > NR_OPEN:
-        raise EPERM(f"no more than {NR_OPEN} descriptors")
+        raise EPERM("no more than %s descriptors", NR_OPEN)
     values = target.limits.values
     if hard > values[resource][1] and not task.cred.capable(CAP_SYS_RESOURCE):
         raise EPERM("a hard limit may only be lowered")
@@ -47,7 +47,7 @@ def _meant(task: Task, which: int, who: int) -> list[Task]:
         members = pgrp.members.values() if pgrp is not None else ()
         return [member for group in members for member in group.tasks.values()]
     if which != PRIO_USER:
-        raise EINVAL(f"which {which}")
+        raise EINVAL("which %s", which)
     user = who or task.cred.ruid
     every = (kernel.tasks[tid] for tid in sorted(kernel.tasks))
     return [other for other in every if other.cred.ruid == user and not other.dead]

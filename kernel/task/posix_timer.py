@@ -227,7 +227,7 @@ def find_timer(group: ThreadGroup, number: int) -> PosixTimer:
     """EINVAL if there is none of that number."""
     timer = group.posix_timers.get(number)
     if timer is None:
-        raise EINVAL(f"there is no timer {number}")
+        raise EINVAL("there is no timer %s", number)
     return timer
 
 

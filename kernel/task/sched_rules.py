@@ -31,9 +31,9 @@ def set_policy(task: Task, target: Task, policy: int, priority: int) -> None:
     reset = bool(policy & SCHED_RESET_ON_FORK)
     policy &= ~SCHED_RESET_ON_FORK
     if policy not in RT_POLICIES and policy not in NORMAL_POLICIES:
-        raise EINVAL(f"policy {policy}")
+        raise EINVAL("policy %s", policy)
     if not 0 <= priority <= 99 or (priority != 0) != (policy in RT_POLICIES):
-        raise EINVAL(f"priority {priority} is none of the policy's")
+        raise EINVAL("priority %s is none of the policy's", priority)
     check_may_schedule(task, target)
     if not task.cred.capable(CAP_SYS_NICE):
         _check_unprivileged(target, policy, priority, reset)

@@ -127,7 +127,7 @@ def check_times(times: Times | None) -> None:
     """EINVAL for nanoseconds out of range."""
     for _, ns in times or ():
         if ns not in (UTIME_NOW, UTIME_OMIT) and not 0 <= ns < 1_000_000_000:
-            raise EINVAL(f"{ns} nanoseconds")
+            raise EINVAL("%s nanoseconds", ns)
 
 
 def utimes(caller: Caller, path: Path, times: Times | None) -> None:
@@ -189,14 +189,14 @@ def limit_growth(caller: Caller, inode: Inode, size: int) -> None:
     inode.refresh()
     limit = caller.limits.soft(RLIMIT_FSIZE)
     if size > inode.size and size > limit:
-        raise EFBIG(f"limit of {limit} bytes", signal=SIGXFSZ)
+        raise EFBIG("limit of %s bytes", limit, signal=SIGXFSZ)
 
 
 def write_room(caller: Caller, at: int, count: int) -> int:
     """How much of ``count`` bytes may be written at ``at``: RLIMIT_FSIZE.  EFBIG with SIGXFSZ."""
     limit = caller.limits.soft(RLIMIT_FSIZE)
     if at >= limit:
-        raise EFBIG(f"limit of {limit} bytes", signal=SIGXFSZ)
+        raise EFBIG("limit of %s bytes", limit, signal=SIGXFSZ)
     if at >= MAX_OFFSET:
         raise EFBIG("past 2^63")
     return min(count, limit - at, MAX_OFFSET - at)

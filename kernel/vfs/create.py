@@ -43,10 +43,10 @@ def _new_name(caller: Caller, dirfd: int, path: bytes, directory: bool) -> tuple
     last = walk_parent(caller, dirfd, path)
     name = last.name
     if name in (b"", b".", b".."):
-        raise EEXIST(f"the name is {name.decode() or '/'}")
+        raise EEXIST("the name is %s", name.decode() or "/")
     check_name(name)
     if last.parent.dentry.lookup(name) is not None:
-        raise EEXIST(f"{name!r} exists")
+        raise EEXIST("%r exists", name)
     if last.slash and not directory:
         raise ENOENT("trailing slash on what is no directory")
     return last.parent, name
@@ -55,7 +55,7 @@ def _new_name(caller: Caller, dirfd: int, path: bytes, directory: bool) -> tuple
 def check_name(name: bytes) -> None:
     """ENAMETOOLONG past 255 bytes."""
     if len(name) > NAME_MAX:
-        raise ENAMETOOLONG(f"name of {len(name)} bytes")
+        raise ENAMETOOLONG("name of %s bytes", len(name))
 
 
 def _made(parent: Path, name: bytes, inode: Inode) -> Path:
@@ -81,7 +81,7 @@ def mknod_at(caller: Caller, dirfd: int, path: bytes, mode: int, dev: int) -> Pa
     if kind == S_IFDIR:
         raise EPERM("mknod cannot make directories")
     if kind not in (0, S_IFREG, S_IFCHR, S_IFBLK, S_IFIFO, S_IFSOCK):
-        raise EINVAL(f"file type {kind:o}")
+        raise EINVAL("file type %o", kind)
     parent, name = _new_name(caller, dirfd, path, False)
     mode &= ~caller.fs.umask
     if kind in (0, S_IFREG):
@@ -109,7 +109,7 @@ def link_at(
 ) -> None:
     """See link(2), linkat(2)."""
     if flags & ~(AT_EMPTY_PATH | AT_SYMLINK_FOLLOW):
-        raise EINVAL(f"flags {flags:#x}")
+        raise EINVAL("flags %#x", flags)
     how = (FOLLOW if flags & AT_SYMLINK_FOLLOW else 0) | (EMPTY if flags & AT_EMPTY_PATH else 0)
     if not old and flags & AT_EMPTY_PATH and not caller.cred.capable(CAP_DAC_READ_SEARCH):
         raise ENOENT("AT_EMPTY_PATH needs CAP_DAC_READ_SEARCH")

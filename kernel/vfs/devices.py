@@ -48,7 +48,7 @@ class DeviceRegistry:
         if driver is None:
             driver = self._drivers.get((kind, high, None))
         if driver is None:
-            raise ENXIO(f"no driver for device {high}:{minor(number)}")
+            raise ENXIO("no driver for device %s:%s", high, minor(number))
         return driver[1](caller, inode, path, flags)
 
     def names(self, kind: int = S_IFCHR) -> list[tuple[int, bytes]]:

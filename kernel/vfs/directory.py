@@ -36,10 +36,10 @@ class DirectoryFile(OpenFile):
     def seek(self, caller: Caller, offset: int, whence: int) -> int:
         """Only SEEK_SET and SEEK_CUR, as in Linux's dcache_dir_lseek."""
         if whence not in (SEEK_SET, SEEK_CUR):
-            raise EINVAL(f"whence {whence}")
+            raise EINVAL("whence %s", whence)
         new = offset + self.pos if whence == SEEK_CUR else offset
         if not 0 <= new <= MAX_OFFSET:
-            raise EINVAL(f"position {new}")
+            raise EINVAL("position %s", new)
         self.pos = new
         return new
 

@@ -53,7 +53,7 @@ class FdTable:
         if minimum <= self._lowest:
             self._lowest = fd
         if fd >= limit or fd >= NR_OPEN:
-            raise EMFILE(f"limit of {min(limit, NR_OPEN)} descriptors")
+            raise EMFILE("limit of %s descriptors", min(limit, NR_OPEN))
         return fd
 
     def install(
@@ -77,7 +77,7 @@ class FdTable:
         """dup2 and dup3: ``new`` becomes a copy of ``old``, closing what it was.  See dup(2)."""
         file = self.get_any(old)
         if not 0 <= new < min(limit, NR_OPEN):
-            raise EBADF(f"descriptor {new} is out of range")
+            raise EBADF("descriptor %s is out of range", new)
         if old == new:
             raise EINVAL("same descriptor")
         file.refs += 1

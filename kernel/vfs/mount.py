@@ -154,7 +154,7 @@ class MountTable:
     def need_room(self, more: int) -> None:
         """ENOSPC if that many more mounts are too many: each bind of a tree may double them."""
         if len(self.mounts) + more > MOUNT_MAX:
-            raise ENOSPC(f"more than {MOUNT_MAX} mounts")
+            raise ENOSPC("more than %s mounts", MOUNT_MAX)
 
     def mount(self, sb: SuperBlock, at: Path, flags: int = 0) -> Mount:
         """Mount a file system on the directory (or file) ``at``."""

@@ -71,7 +71,7 @@ def _mount_new(
     mounts = caller.fs.mounts
     make = mounts.filesystems.get(fstype)
     if make is None:
-        raise ENODEV(f"no file system {fstype.decode(errors='replace')!r}")
+        raise ENODEV("no file system %r", fstype.decode(errors="replace"))
     sb = make(options)
     sb.source = source or b"none"
     _check_kinds(sb.root.mode, at)
@@ -130,7 +130,7 @@ def _move(caller: Caller, source: bytes, at: Path) -> None:
 def unmount_at(caller: Caller, target: bytes, flags: int) -> None:
     """See umount2(2).  MNT_FORCE is for network file systems and changes nothing here."""
     if flags & ~(MNT_FORCE | MNT_DETACH | MNT_EXPIRE | UMOUNT_NOFOLLOW):
-        raise EINVAL(f"flags {flags:#x}")
+        raise EINVAL("flags %#x", flags)
     may_mount(caller)
     at = walk(caller, -100, target, 0 if flags & UMOUNT_NOFOLLOW else FOLLOW)
     if at.dentry is not at.mount.root:

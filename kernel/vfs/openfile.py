@@ -135,7 +135,7 @@ class OpenFile:
 
     def ioctl(self, caller: Caller, cmd: int, arg: int) -> int | Blocking[int]:
         """Device control; FIOCLEX, FIONBIO and the like are done by the caller.  See ioctl(2)."""
-        raise ENOTTY(f"ioctl {cmd:#x}")
+        raise ENOTTY("ioctl %#x", cmd)
 
     def listing(self, caller: Caller) -> list[DirEntry]:
         """All directory entries; ``pos`` is an index into this list.  See getdents(2)."""
@@ -256,7 +256,7 @@ class SeekableFile(OpenFile):
 
     def seek_data(self, offset: int, whence: int) -> int:
         """SEEK_DATA and SEEK_HOLE; the base has no holes but the one at the end."""
-        raise EINVAL(f"whence {whence}")
+        raise EINVAL("whence %s", whence)
 
     def fsync(self, caller: Caller, data_only: bool) -> None:
         self.inode.fsync(data_only)

@@ -64,7 +64,9 @@ def check(cred: Credentials, inode: Inode, mask: int) -> None:
     """EACCES unless ``may``."""
     if not may(cred, inode, mask):
         wanted = "".join(c for bit, c in ((4, "r"), (2, "w"), (1, "x")) if mask & bit)
-        raise EACCES(f"mode {inode.mode & 0o7777:04o} of {inode.uid}:{inode.gid} denies {wanted}")
+        raise EACCES(
+            "mode %04o of %s:%s denies %s", inode.mode & 0o7777, inode.uid, inode.gid, wanted
+        )
 
 
 def check_writable_mount(path: Path) -> None:
@@ -89,7 +91,7 @@ def is_owner(cred: Credentials, inode: Inode) -> bool:
 def check_owner(cred: Credentials, inode: Inode) -> None:
     """EPERM unless ``is_owner``."""
     if not is_owner(cred, inode):
-        raise EPERM(f"owned by {inode.uid}, caller is {cred.fsuid}")
+        raise EPERM("owned by %s, caller is %s", inode.uid, cred.fsuid)
 
 
 def check_sticky(cred: Credentials, directory: Inode, inode: Inode) -> None:

@@ -30,7 +30,7 @@ def rename_at(
 ) -> None:
     """Move a name.  RENAME_WHITEOUT is EINVAL: no file system here has whiteouts."""
     if flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE):
-        raise EINVAL(f"flags {flags:#x}")
+        raise EINVAL("flags %#x", flags)
     if flags & RENAME_NOREPLACE and flags & RENAME_EXCHANGE:
         raise EINVAL("RENAME_NOREPLACE with RENAME_EXCHANGE")
     source = walk_parent(caller, olddirfd, old)

@@ -153,7 +153,7 @@ def _walk(
 def _begin(caller: Caller, dirfd: int, path: bytes, flags: int) -> tuple[Path, Path, int]:
     """(where the walk starts, what it takes for its root, flags)."""
     if len(path) >= PATH_MAX:
-        raise ENAMETOOLONG(f"path of {len(path)} bytes")
+        raise ENAMETOOLONG("path of %s bytes", len(path))
     root = caller.fs.root
     if path[0] == 47:  # '/'
         if not flags & _JAIL:
@@ -168,7 +168,7 @@ def _begin(caller: Caller, dirfd: int, path: bytes, flags: int) -> tuple[Path, P
 
 def _look_up(dentry: Dentry, name: bytes) -> Dentry | None:
     if len(name) > NAME_MAX:
-        raise ENAMETOOLONG(f"name of {len(name)} bytes")
+        raise ENAMETOOLONG("name of %s bytes", len(name))
     return dentry.lookup(name)
 
 

@@ -34,7 +34,7 @@ def _may(caller: Caller, inode: Inode, name: bytes, mask: int) -> None:
     if name == b"user.":
         raise EINVAL("no name behind 'user.'")
     if space != b"user":
-        raise EOPNOTSUPP(f"name space of {name!r}")
+        raise EOPNOTSUPP("name space of %r", name)
 
 
 def _may_user(cred: Credentials, inode: Inode, mask: int) -> None:

@@ -245,11 +245,11 @@ def check_new_queue(task: Task, sb: MqueueSuperBlock, most: int, longest: int) -
     """EINVAL, ENOSPC, EMFILE: what limits the size and the number of queues."""
     privileged = task.cred.capable(CAP_SYS_RESOURCE)
     if not 0 < most <= (HARD_MSG_MAX if privileged else MSG_MAX):
-        raise EINVAL(f"a queue of {most} messages")
+        raise EINVAL("a queue of %s messages", most)
     if not 0 < longest <= (HARD_MSGSIZE_MAX if privileged else MSGSIZE_MAX):
-        raise EINVAL(f"messages of {longest} bytes")
+        raise EINVAL("messages of %s bytes", longest)
     if sb.queues >= QUEUES_MAX and not privileged:
-        raise ENOSPC(f"{QUEUES_MAX} queues")
+        raise ENOSPC("%s queues", QUEUES_MAX)
     wanted = most * (longest + _OVERHEAD) + min(most, _NODES) * _NODE
     used = sb.bytes_used.get(task.cred.fsuid, 0)
     if used + wanted > task.limits.soft(RLIMIT_MSGQUEUE):

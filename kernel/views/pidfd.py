@@ -37,7 +37,7 @@ class PidFile(OpenFile):
     def living(self) -> ThreadGroup:
         """The process; ESRCH when it has been waited for."""
         if self.group.reaped:
-            raise ESRCH(f"process {self.group.pid} is gone")
+            raise ESRCH("process %s is gone", self.group.pid)
         return self.group
 
     def poll(self, caller: Caller, events: int) -> int:

@@ -47,12 +47,12 @@ class IpcObject:
         elif _in_group(cred, self.cgid) or _in_group(cred, self.gid):
             granted >>= 3
         if asked & ~granted and not cred.capable(CAP_IPC_OWNER):
-            raise EACCES(f"mode {self.mode:o} of IPC object {self.ident}")
+            raise EACCES("mode %o of IPC object %s", self.mode, self.ident)
 
     def check_owner(self, task: Task) -> None:
         """EPERM unless the caller may change or remove it."""
         if task.cred.euid not in (self.uid, self.cuid) and not task.cred.capable(CAP_SYS_ADMIN):
-            raise EPERM(f"IPC object {self.ident} belongs to somebody else")
+            raise EPERM("IPC object %s belongs to somebody else", self.ident)
 
     def pack_perm(self, extra_mode: int = 0) -> bytes:
         """``struct ipc64_perm``."""
@@ -115,17 +115,17 @@ class IdTable(Generic[Kind]):
             found = self._keys.get(key)
             if found is not None:
                 if flags & IPC_CREAT and flags & IPC_EXCL:
-                    raise EEXIST(f"key {key:#x} is in use")
+                    raise EEXIST("key %#x is in use", key)
                 fits(found)
                 found.check(task, flags & 0o777)
                 return found.ident
             if not flags & IPC_CREAT:
-                raise ENOENT(f"key {key:#x} has no object")
+                raise ENOENT("key %#x has no object", key)
         return self._add(make, key)
 
     def _add(self, make: Callable[[], Kind], key: int) -> int:
         if len(self._places) >= self.most:
-            raise ENOSPC(f"{self.most} objects")
+            raise ENOSPC("%s objects", self.most)
         made = make()
         place = 0
         while place in self._places:
@@ -143,14 +143,14 @@ class IdTable(Generic[Kind]):
         """EINVAL: there is no such object any more, or there never was."""
         found = self._places.get(ident % PLACES) if ident >= 0 else None
         if found is None or found.ident != ident:
-            raise EINVAL(f"no IPC object {ident}")
+            raise EINVAL("no IPC object %s", ident)
         return found
 
     def at_place(self, place: int) -> Kind:
         """For the STAT commands that walk the table."""
         found = self._places.get(place % PLACES) if place >= 0 else None
         if found is None:
-            raise EINVAL(f"nothing at place {place}")
+            raise EINVAL("nothing at place %s", place)
         return found
 
     def hide(self, item: Kind) -> None:

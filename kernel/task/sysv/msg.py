@@ -147,7 +147,7 @@ def _receive_later(
 def _take(task: Task, queue: MessageQueue, place: int, room: int, flags: int) -> Message:
     message = queue.messages[place]
     if len(message.text) > room and not flags & MSG_NOERROR:
-        raise E2BIG(f"the message has {len(message.text)} bytes")
+        raise E2BIG("the message has %s bytes", len(message.text))
     del queue.messages[place]
     queue.size -= len(message.text)
     queue.last_receiver = task.tgid

@@ -75,7 +75,7 @@ class SemaphoreSet(IpcObject):
     def set_value(self, task: Task, number: int, value: int) -> None:
         """SETVAL: what anybody had to undo of it is forgotten."""
         if not 0 <= value <= SEMVMX:
-            raise ERANGE(f"a semaphore of {value}")
+            raise ERANGE("a semaphore of %s", value)
         self._set(task, number, value)
         self.ctime = seconds(task)
         self.changed()
@@ -115,7 +115,7 @@ def operate(
     """semop(2), semtimedop(2)."""
     semaphores = task.kernel.ipc.semaphores.find(ident)
     if any(operation.number >= len(semaphores.values) for operation in operations):
-        raise EFBIG(f"the set has {len(semaphores.values)} semaphores")
+        raise EFBIG("the set has %s semaphores", len(semaphores.values))
     alters = any(operation.change for operation in operations)
     semaphores.check(task, WRITE if alters else READ)
     blocker = _try(task, semaphores, operations)

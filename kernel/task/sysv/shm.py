@@ -128,11 +128,11 @@ def get_segment(task: Task, key: int, size: int, flags: int) -> int:
 
     def fits(found: Segment) -> None:
         if size > found.size:
-            raise EINVAL(f"the segment has {found.size} bytes")
+            raise EINVAL("the segment has %s bytes", found.size)
 
     def make() -> Segment:
         if not 0 < size <= SHMMAX:
-            raise EINVAL(f"a segment of {size} bytes")
+            raise EINVAL("a segment of %s bytes", size)
         if flags & SHM_HUGETLB:
             raise EINVAL("there are no huge pages")
         if size >> PAGE_SHIFT > task.kernel.frames.physical.frame_count:

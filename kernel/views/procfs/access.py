@@ -33,4 +33,4 @@ def may_look(task: Task, target: Task) -> bool:
 def check_look(task: Task, target: Task) -> None:
     """EACCES unless ``may_look``."""
     if not may_look(task, target):
-        raise EACCES(f"process {target.tgid} belongs to somebody else")
+        raise EACCES("process %s belongs to somebody else", target.tgid)

@@ -118,7 +118,7 @@ class MemFile(OpenFile):
         if whence == SEEK_CUR:
             offset += self.pos
         elif whence != SEEK_SET:
-            raise EINVAL(f"whence {whence}")
+            raise EINVAL("whence %s", whence)
         if not 0 <= offset < 1 << 63:
             raise EOVERFLOW("not an address of user memory")
         self.pos = offset

@@ -244,7 +244,7 @@ class MasterFile(TerminalFile):
 
     def _signal(self, signo: int) -> int:
         if not 0 < signo <= NSIG:
-            raise EINVAL(f"signal {signo}")
+            raise EINVAL("signal %s", signo)
         self.slave.signal_foreground(signo)
         return 0
 

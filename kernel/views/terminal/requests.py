@@ -80,7 +80,7 @@ def terminal_ioctl(
         raise ENOTTY("the terminal was hung up") if cmd == TIOCSPGRP else EIO("it was hung up")
     request = _REQUESTS.get(cmd)
     if request is None:
-        raise ENOTTY(f"no terminal request {cmd:#x}")
+        raise ENOTTY("no terminal request %#x", cmd)
     return request(task, file, terminal, cmd, arg)
 
 
@@ -148,7 +148,7 @@ def _drain(
 def _flush(task: Task, file: TerminalFile, terminal: Terminal, cmd: int, arg: int) -> int:
     jobs.check_background(task, terminal, SIGTTOU)
     if arg not in (TCIFLUSH, TCOFLUSH, TCIOFLUSH):
-        raise EINVAL(f"TCFLSH with {arg}")
+        raise EINVAL("TCFLSH with %s", arg)
     if arg != TCOFLUSH:
         terminal.discipline.flush_input()
         terminal.input_taken()
@@ -169,7 +169,7 @@ def _flow(task: Task, file: TerminalFile, terminal: Terminal, cmd: int, arg: int
         if char:
             terminal.transmit(bytes((char,)))
     else:
-        raise EINVAL(f"TCXONC with {arg}")
+        raise EINVAL("TCXONC with %s", arg)
     return 0
 
 
@@ -264,7 +264,7 @@ def _line(task: Task, file: TerminalFile, terminal: Terminal, cmd: int, arg: int
     jobs.check_background(task, terminal, SIGTTOU)
     (wanted,) = task.mem.unpack(INT, arg)
     if wanted:
-        raise EINVAL(f"no line discipline {wanted}")
+        raise EINVAL("no line discipline %s", wanted)
     return 0
 
 

@@ -58,6 +58,10 @@ HANDLED: Final = (
 )  # fmt: skip
 
 
+def _nothing() -> None:
+    """No signals are caught yet."""
+
+
 def _say(line: str) -> None:
     """Our own words go to stderr, UTF-8 whatever the locale; a closed stderr loses them."""
     try:
@@ -112,7 +116,11 @@ def _boot_on(arch: str, program: Program, config: RunConfig, log: Callable[[str]
 
 
 class Session:
-    """One machine and its first program.  ``status`` is None until that has ended."""
+    """One machine and its first program.  ``status`` is None until that has ended.
+
+    For a debugger: ``on_interrupt`` is called for Ctrl-C and SIGINT instead of telling the guest;
+    ``on_deadlock`` with the report, before the run ends for it.
+    """
 
     def __init__(
         self, config: RunConfig, hardware: Hardware, *, with_terminal: bool = True
@@ -128,6 +136,9 @@ class Session:
         self._interrupted_at: int | None = None
         self._watchers: Watchers | None = None
         self._published: list[Published] = []
+        self._restore_signals: Callable[[], None] = _nothing
+        self.on_interrupt: Callable[[], None] | None = None
+        self.on_deadlock: Callable[[str], None] | None = None
 
     # -- before the run --------------------------------------------------------------------------
 
@@ -213,13 +224,14 @@ class Session:
 
     def run(self) -> int:
         """Run to the end of the program; returns what diorama exits with."""
-        restore = self._catch_signals()
+        self._restore_signals = self._catch_signals()
         self.machine.on_attention.append(self._attend)
         if self.config.timeout is not None:
             deadline = self.system.clock.monotonic() + int(self.config.timeout * 1e9)
             self.system.timers.add(deadline, self._timed_out).watchdog = True
         if self.console is not None:
-            self.console.on_leave = lambda: self._end(128 + signal.SIGQUIT)
+            self.console.on_leave = lambda: self.end(128 + signal.SIGQUIT)
+            self.console.on_interrupt = self.on_interrupt
             self.console.on_snapshot = self._show_snapshot
             self.console.on_suspend = lambda: os.kill(os.getpid(), signal.SIGSTOP)
             self.console.start()
@@ -229,7 +241,7 @@ class Session:
         finally:
             if self.console is not None:
                 self.console.stop()
-            restore()
+            self._restore_signals()
             assert self._watchers is not None
             try:
                 self._watchers.finish()
@@ -244,8 +256,25 @@ class Session:
         try:
             self.machine.run(self._over)
         except Deadlock as report:
+            if self.on_deadlock is not None:
+                self.on_deadlock(str(report))
+                self._leave = EXIT_USAGE if self._leave is None else self._leave
+                return
             _say(f"deadlock: {report}")
             self._leave = EXIT_USAGE
+
+    def stand_still(self, use: Callable[[], None]) -> None:
+        """While no guest runs: let ``use`` have the caller's terminal and the host's signals."""
+        self._restore_signals()
+        try:
+            if self.console is not None:
+                self.console.lend(use)
+            else:
+                use()
+        finally:
+            self._restore_signals = self._catch_signals()
+            if self.console is not None:
+                self.console.on_interrupt = self.on_interrupt
 
     def _show_snapshot(self) -> None:
         """SIGQUIT, or Ctrl-\\ twice at the terminal: what everybody is doing."""
@@ -268,14 +297,14 @@ class Session:
             self.status = status
             self.machine.cpu.request_attention()
 
-    def _end(self, status: int) -> None:
-        """The host ends the run."""
+    def end(self, status: int) -> None:
+        """The host ends the run; diorama exits with ``status``."""
         self._leave = status
         self.machine.stopping = True
         self.machine.cpu.request_attention()
 
     def _timed_out(self) -> None:
-        self._end(EXIT_TIMEOUT)
+        self.end(EXIT_TIMEOUT)
 
     def _end_the_rest(self) -> None:
         """What is left gets SIGHUP and SIGCONT, then SIGKILL."""
@@ -329,14 +358,17 @@ class Session:
             elif number == signal.SIGQUIT:
                 self._show_snapshot()
             elif number in (signal.SIGTERM, signal.SIGHUP):
-                self._end(128 + number)
+                self.end(128 + number)
 
     def _interrupt(self) -> None:
         """SIGINT goes to the foreground group; a second one without effect ends the run."""
+        if self.on_interrupt is not None:
+            self.on_interrupt()
+            return
         now = time.monotonic_ns()
         last = self._interrupted_at
         if last is not None and now - last < INTERRUPTS_TO_LEAVE_NS:
-            self._end(128 + signal.SIGINT)
+            self.end(128 + signal.SIGINT)
             return
         self._interrupted_at = now
         task = self.task

@@ -31,6 +31,7 @@ CONSOLE_DEVICE: Final = makedev(5, 1)
 LIMIT: Final = 4096
 """Output that may wait for the host before writers have to."""
 
+_INTERRUPT_KEY: Final = b"\x03"  # Ctrl-C
 _LEAVE_KEY: Final = 0x1C  # Ctrl-\
 _LEAVE_COUNT: Final = 3
 _SNAPSHOT_COUNT: Final = 2
@@ -68,7 +69,8 @@ class Console(Terminal):
     (``_reader`` armed) while the terminal is ours, there is room, and it has not hung up.
 
     ``on_leave``: called for Ctrl-\\ three times, ``on_snapshot`` for two.  ``on_suspend``: stop
-    diorama; it returns when the caller has continued us.  All are set by the machine.
+    diorama; it returns when the caller has continued us.  ``on_output`` gets what the screen gets.
+    ``on_interrupt``: Ctrl-C is for a debugger, not for the guest.  All are set by the machine.
     """
 
     __slots__ = (
@@ -76,7 +78,9 @@ class Console(Terminal):
         "_reader",
         "_writer",
         "host",
+        "on_interrupt",
         "on_leave",
+        "on_output",
         "on_snapshot",
         "on_suspend",
         "outgoing",
@@ -87,7 +91,9 @@ class Console(Terminal):
         self.host = host
         self.window = host.window()
         self.outgoing = bytearray()
+        self.on_interrupt: Callable[[], None] | None = None
         self.on_leave: Callable[[], None] = _nothing
+        self.on_output: Callable[[bytes], None] | None = None
         self.on_snapshot: Callable[[], None] = _nothing
         self.on_suspend: Callable[[], None] = _nothing
         self._leave_keys = 0
@@ -113,12 +119,23 @@ class Console(Terminal):
 
     def suspend(self) -> None:
         """Give the terminal back, stop, and take it again when we are continued."""
+        self.lend(self.on_suspend)
+
+    def lend(self, use: Callable[[], None]) -> None:
+        """Let somebody else use the host's terminal as the caller had it, while no guest runs."""
         engaged = self.host.engaged
         self.host.release()
-        self.on_suspend()
-        if engaged and self.host.in_foreground:
-            self._engage()
-        self.resized()
+        try:
+            use()
+        finally:
+            if engaged and self.host.in_foreground:
+                self._engage()
+            self.resized()
+
+    def flush(self) -> None:
+        """What the guest has written is on the screen before others write there."""
+        self.host.write_all(self.outgoing)
+        self.outgoing.clear()
 
     def continued(self) -> None:
         """Somebody stopped us from outside and we go on (SIGCONT)."""
@@ -155,8 +172,15 @@ class Console(Terminal):
             self.hang_up()
             return
         self._count_leave_keys(data)
-        self.receive(data)
+        self.receive(self._without_interrupts(data))
         self._watch_keys()
+
+    def _without_interrupts(self, data: bytes) -> bytes:
+        """Ctrl-C stops the machine where a debugger asked for that."""
+        if self.on_interrupt is None or _INTERRUPT_KEY not in data:
+            return data
+        self.on_interrupt()
+        return data.replace(_INTERRUPT_KEY, b"")
 
     def _count_leave_keys(self, data: bytes) -> None:
         for key in data:
@@ -192,6 +216,8 @@ class Console(Terminal):
 
     def transmit(self, data: bytes) -> None:
         """Send now what the host takes, keep the rest for later."""
+        if self.on_output is not None:
+            self.on_output(bytes(data))
         if self.host.host_processes_output:
             data = data.replace(b"\r\n", b"\n")
         self.outgoing += data

@@ -84,6 +84,12 @@ class Tmpfs(SuperBlock):
         )  # fmt: skip
 
 
+def shared_pages(mounts: MountTable | None) -> int:
+    """Pages of tmpfs files over all mounts: Shmem in /proc/meminfo."""
+    seen = mounts.mounts if mounts is not None else ()
+    return sum({m.sb.dev: m.sb.budget.used for m in seen if isinstance(m.sb, Tmpfs)}.values())
+
+
 class _TmpfsInode(Inode):
     """What all inodes of tmpfs have: extended attributes, a place in the count.
 
@@ -96,7 +102,7 @@ class _TmpfsInode(Inode):
 
     def __init__(self, sb: Tmpfs, mode: int, uid: int, gid: int) -> None:
         if sb.inode_limit and sb.inodes >= sb.inode_limit:
-            raise ENOSPC(f"file system of {sb.inode_limit} inodes is full")
+            raise ENOSPC("file system of %s inodes is full", sb.inode_limit)
         super().__init__(sb, mode, uid, gid)
         sb.inodes += 1
         self.evicted = False
@@ -112,15 +118,15 @@ class _TmpfsInode(Inode):
     def get_xattr(self, name: bytes) -> bytes:
         value = (self.xattrs or {}).get(name)
         if value is None:
-            raise ENODATA(f"no attribute {name!r}")
+            raise ENODATA("no attribute %r", name)
         return value
 
     def set_xattr(self, name: bytes, value: bytes, flags: int) -> None:
         xattrs = self.xattrs if self.xattrs is not None else {}
         if flags & XATTR_CREATE and name in xattrs:
-            raise EEXIST(f"attribute {name!r} exists")
+            raise EEXIST("attribute %r exists", name)
         if flags & XATTR_REPLACE and name not in xattrs:
-            raise ENODATA(f"no attribute {name!r}")
+            raise ENODATA("no attribute %r", name)
         self._keep_xattrs({**xattrs, name: value})
 
     def remove_xattr(self, name: bytes) -> None:
@@ -130,7 +136,7 @@ class _TmpfsInode(Inode):
     def _keep_xattrs(self, xattrs: dict[bytes, bytes]) -> None:
         size = sum(len(name) + len(value) for name, value in xattrs.items())
         if size > XATTR_ROOM:
-            raise ENOSPC(f"extended attributes of {size} bytes")
+            raise ENOSPC("extended attributes of %s bytes", size)
         pages = -(-size // BLOCK_SIZE)
         self.sb.budget.take(pages - self.xattr_pages)
         self.xattrs, self.xattr_pages = xattrs, pages
@@ -164,7 +170,7 @@ class TmpfsFile(_TmpfsInode, RegularInode):
         """Reserve, punch or zero; collapsing and inserting is for file systems with extents."""
         end = offset + length
         if mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE):
-            raise EOPNOTSUPP(f"fallocate mode {mode:#x}")
+            raise EOPNOTSUPP("fallocate mode %#x", mode)
         if mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE):
             self.exec_cache = None
             self.contents.punch(offset, end)
@@ -193,7 +199,7 @@ class TmpfsOpenFile(RegularFile):
     def seek_data(self, offset: int, whence: int) -> int:
         """SEEK_DATA, SEEK_HOLE; ENXIO at or past the end.  See lseek(2)."""
         if whence not in (SEEK_DATA, SEEK_HOLE):
-            raise EINVAL(f"whence {whence}")
+            raise EINVAL("whence %s", whence)
         inode = self.inode
         if offset < 0 or offset >= inode.size:
             raise ENXIO("offset past the end")
@@ -318,7 +324,7 @@ class TmpfsDirectory(_TmpfsInode):
     def rmdir(self, name: bytes, inode: Inode) -> None:
         assert isinstance(inode, TmpfsDirectory)
         if inode.names:
-            raise ENOTEMPTY(f"{len(inode.names)} names in it")
+            raise ENOTEMPTY("%s names in it", len(inode.names))
         self._remove(name)
         self.nlink -= 1
         inode.nlink = 0
@@ -356,7 +362,7 @@ def parse_size(text: bytes, total: int) -> int:
     factor = _UNITS.get(text[-1:].lower())
     digits = text[:-1] if factor is not None or text[-1:] == b"%" else text
     if not digits.isdigit():
-        raise EINVAL(f"size {text!r}")
+        raise EINVAL("size %r", text)
     if text[-1:] == b"%":
         return int(digits) * total // 100
     return int(digits) * (factor or 1)
@@ -386,7 +392,7 @@ def tmpfs_factory(
             elif key in (b"uid", b"gid") and value.isdigit():
                 uid, gid = (int(value), gid) if key == b"uid" else (uid, int(value))
             else:
-                raise EINVAL(f"mount option {option!r}")
+                raise EINVAL("mount option %r", option)
         sb = Tmpfs(frames, mounts.new_dev(), now, size, mode, uid, gid, inodes)
         sb.options = options
         return sb

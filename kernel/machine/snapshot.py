@@ -89,9 +89,9 @@ def _snapshot(machine: Machine, task: Task) -> TaskSnapshot:
         call,
         machine.table.decode(number, raw) if number is not None else (),
         _files(task, machine.table.descriptors(number, raw)) if number is not None else (),
-        _conditions(task),
-        _holder(system, task),
-        _seconds_left(system, task),
+        conditions(task),
+        lock_holder(system, task),
+        seconds_left(system, task),
         system.cpu.registers(task.context).pc,
     )
 
@@ -103,26 +103,28 @@ def _files(task: Task, fds: tuple[int, ...]) -> tuple[tuple[int, str], ...]:
     )
 
 
-def _queues(task: Task) -> tuple[WaitQueue, ...]:
+def sleep_queues(task: Task) -> tuple[WaitQueue, ...]:
+    """The wait queues it sleeps on."""
     return task.waiter.queues if task.waiter is not None and not task.waiter.woken else ()
 
 
-def _conditions(task: Task) -> tuple[str, ...]:
+def conditions(task: Task) -> tuple[str, ...]:
+    """What it waits for, in words: any of these would wake it."""
     if task.state == STOPPED:
         return ("SIGCONT",)
     if task.state == RUNNING or task.generator is None:
         return ()
-    names = tuple(queue.name or "something without a name" for queue in _queues(task))
+    names = tuple(queue.name or "something without a name" for queue in sleep_queues(task))
     if not names and (task.sleep is None or task.sleep.deadline is None):
         return ("a signal",)
     return names or ("time",)
 
 
-def _holder(system: System, task: Task) -> int | None:
+def lock_holder(system: System, task: Task) -> int | None:
     """Who has the lock: sure for locks with priority inheritance, else what the word says."""
     if task.pi_blocked is not None:
         return task.pi_blocked.owner.tid
-    for queue in _queues(task):
+    for queue in sleep_queues(task):
         if isinstance(queue, Bucket) and task.mm is not None and queue.key[0] == task.mm.root:
             return _owner_in_word(system, task, queue.address)
     return None
@@ -138,7 +140,8 @@ def _owner_in_word(system: System, task: Task, address: int) -> int | None:
     return tid if word & FUTEX_WAITERS and tid in system.tasks and tid != task.tid else None
 
 
-def _seconds_left(system: System, task: Task) -> float | None:
+def seconds_left(system: System, task: Task) -> float | None:
+    """Until its sleep ends by itself; None: it never will."""
     if task.timer is None or task.sleep is None or task.sleep.deadline is None:
         return None
     return max(0, task.sleep.deadline - system.clock.monotonic()) / _SECOND

@@ -200,9 +200,10 @@ class AddressSpace(Space):
 
     def maps(self) -> list[MapEntry]:
         """The lines of /proc/PID/maps, as plain data.  See proc(5)."""
-        return [self._map_entry(area) for area in self.vmas]
+        return [self.map_entry(area) for area in self.vmas]
 
-    def _map_entry(self, area: Vma) -> MapEntry:
+    def map_entry(self, area: Vma) -> MapEntry:
+        """One line of it."""
         letters = zip("rwx", (VM_READ, VM_WRITE, VM_EXEC), strict=True)
         perms = "".join(letter if area.flags & bit else "-" for letter, bit in letters)
         perms += "s" if area.flags & VM_MAYSHARE else "p"

@@ -73,6 +73,16 @@ class Scheduler:
         """How many tasks wait for the processor (the running one is not among them)."""
         return len(self._ordinary) + sum(len(queue) for queue in self._realtime.values())
 
+    @property
+    def load(self) -> tuple[float, float, float]:
+        """The load averages as last sampled; looking changes nothing."""
+        return self._load[0], self._load[1], self._load[2]
+
+    def waiting(self) -> tuple[list[tuple[int, list[Task]]], list[Task]]:
+        """Who wants the processor: (priority, tasks) highest first, then the ordinary tasks."""
+        ranks = sorted(self._realtime, reverse=True)
+        return [(rank, list(self._realtime[rank])) for rank in ranks], list(self._ordinary)
+
     def enqueue(self, task: Task, front: bool = False) -> None:
         """Put a runnable task at the end of its queue; nothing if it is in it already."""
         if task.queued:
@@ -187,7 +197,7 @@ class Scheduler:
     def load_average(self) -> tuple[float, float, float]:
         """The three numbers of /proc/loadavg, for a caller who runs."""
         self.sample_load(self.runnable + 1)
-        return self._load[0], self._load[1], self._load[2]
+        return self.load
 
     def sample_load(self, active: int) -> None:
         """Every five seconds the number of tasks that run or want to goes into the averages."""

@@ -159,6 +159,17 @@ class LockTable:
             self.queue.wake()
         self.drop_owner(file)
 
+    def lines(self) -> list[str]:
+        """For people: 'FLOCK WRITE', 'POSIX READ 0-99 pid 3', as /proc/locks has them."""
+        found = [f"FLOCK {_kind(kind == LOCK_EX)}" for kind in self.flocks.values()]
+        for lock in self.records:
+            end = "EOF" if lock.end == END else lock.end - 1
+            owner = "OFDLCK" if lock.pid < 0 else "POSIX"
+            whose = "" if lock.pid < 0 else f" pid {lock.pid}"
+            kind = _kind(lock.kind == F_WRLCK)
+            found.append(f"{owner} {kind} {lock.start}-{end}{whose}")
+        return found
+
     def check_invariants(self) -> None:
         """For tests."""
         assert len(self.flocks) < 2 or all(kind == LOCK_SH for kind in self.flocks.values())
@@ -168,6 +179,10 @@ class LockTable:
                 assert not lock.conflicts(other)
                 if lock.owner is other.owner:
                     assert lock.end <= other.start or other.end <= lock.start
+
+
+def _kind(exclusive: bool) -> str:
+    return "WRITE" if exclusive else "READ"
 
 
 LockWaits = dict[object, tuple[LockTable, RecordLock]]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kernel.abi.files import S_IFBLK
-from kernel.fs.tmpfs import Tmpfs
+from kernel.fs.tmpfs import shared_pages
 from kernel.task.task import RUNNING, UNINTERRUPTIBLE
 from kernel.task.usage import NS_PER_TICK
 
@@ -32,7 +32,7 @@ def meminfo(task: Task) -> bytes:
     kernel = task.kernel
     frames = kernel.frames
     total, free = frames.total * PAGE_KB, frames.free_count * PAGE_KB
-    shmem = _shared_pages(kernel) * PAGE_KB
+    shmem = shared_pages(kernel.mounts) * PAGE_KB
     cached = _cached_pages(kernel) * PAGE_KB + shmem
     tables = frames.table_count * PAGE_KB
     anonymous = max(0, total - free - cached - tables)
@@ -58,15 +58,6 @@ def _cached_pages(kernel: System) -> int:
     """Clean file pages: what the page cache holds."""
     cache = kernel.page_cache
     return len(cache) if cache is not None else 0
-
-
-def _shared_pages(kernel: System) -> int:
-    """Pages of tmpfs files, over all mounts."""
-    mounts = kernel.mounts
-    if mounts is None:
-        return 0
-    used = {m.sb.dev: m.sb.budget.used for m in mounts.mounts if isinstance(m.sb, Tmpfs)}
-    return sum(used.values())
 
 
 def stat(task: Task) -> bytes:

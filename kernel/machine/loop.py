@@ -13,7 +13,7 @@ from __future__ import annotations
 import traceback
 from typing import TYPE_CHECKING, Any, Final
 
-from kernel.abi.errors import EFAULT, KernelError, Restart
+from kernel.abi.errors import EFAULT, ERESTARTSYS, KernelError, Restart
 from kernel.abi.results import NO_RETURN_VALUE
 from kernel.cpu.base import (
     T_ACCESS,
@@ -208,6 +208,8 @@ class Machine:
                 blocks = trap[T_BLOCKS_LEFT] or 1
             else:
                 account(self.system, task.group)
+                for observer in self.system.events:
+                    observer.slice_end(task)
                 if kind == TRAP_ATTENTION:
                     self._attend()
                     if not scheduler.runnable and not self.stopping:
@@ -240,7 +242,7 @@ class Machine:
             return
         if not task.dead:
             self.cpu.set_result(task.context, result)
-        if -4096 < result < 0 and call[0] < len(self.counts.errors):
+        if -ERESTARTSYS.errno < result < 0 and call[0] < len(self.counts.errors):
             self.counts.errors[call[0]] += 1
         if self.observed:
             self._observed.leave(task, call[0], call[1:], result, task.error_reason)

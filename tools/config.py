@@ -96,6 +96,14 @@ class StatsOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class InspectOptions:
+    """``--inspect[=PATH]``: a socket for those who look; see docs/inspector.md."""
+
+    path: str | None = None  # None: named by our process id, in the user's runtime directory
+    wait: bool = False  # the program begins when somebody who is attached says so
+
+
+@dataclass(frozen=True, slots=True)
 class RunConfig:
     """One run.  ``program`` None opens a BusyBox shell (``diorama shell``)."""
 
@@ -120,4 +128,5 @@ class RunConfig:
     allow_wx: bool = False  # pages may be writable and executable together
     trace: TraceOptions | None = None
     stats: StatsOptions | None = None
+    inspect: InspectOptions | None = None
     quiet: bool = False  # no line about calls that are not implemented

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 from tools.boot import Session, boot
 from tools.cli import main
 from tools.config import RunConfig
-from tools.stats import collect
+from tools.stats.values import collect
 
 TIMEOUT = 60.0
 

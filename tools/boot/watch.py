@@ -6,7 +6,8 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
-from tools.config import TraceOptions
+from tools.boot.stdio import is_terminal
+from tools.config import StatsOptions, TraceOptions
 from tools.errors import DioramaError
 
 if TYPE_CHECKING:
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
     from kernel.task.task import Task
     from syscalls.table import SyscallTable
     from tools.config import RunConfig
-    from tools.stats_processes import ProcessCounts
+    from tools.stats.plot import Plot
+    from tools.stats.watching import RunCounts
     from tools.tracer.setup import Tracing
 
 
@@ -23,23 +25,31 @@ class Watchers:
 
     def __init__(self, config: RunConfig, machine: Machine) -> None:
         self._machine = machine
-        self._stats_to: str | None = None
-        self._wants_stats = config.stats is not None
-        self._by_process = config.stats is not None and config.stats.by_process
-        self._processes: ProcessCounts | None = None
+        self._stats = config.stats
+        self._counts: RunCounts | None = None
+        self._plot: Plot | None = None
         self._options = config.trace
         self._tracing: Tracing | None = None
         self._begun = False
         if config.trace is not None:
             self._attach(config.trace)
         if config.stats is not None:
-            self._stats_to = config.stats.output
-            _check_writable(self._stats_to)
-            # That somebody observes also makes the machine keep time per call.
-            from tools.stats_processes import ProcessCounts  # only runs with statistics need it
+            self._count(config.stats)
 
-            self._processes = ProcessCounts()
-            machine.attach(self._processes)
+    def _count(self, options: StatsOptions) -> None:
+        """Statistics, and the samples for their picture."""
+        from tools.stats.watching import RunCounts  # only runs with statistics need it
+
+        table = cast("SyscallTable", self._machine.table)
+        if options.plot is not None:
+            from tools.stats.plot import Plot
+
+            self._plot = Plot(options.plot, table)
+        _check_writable(options.output)
+        self._counts = RunCounts(table)
+        self._machine.attach(self._counts)
+        if self._plot is not None:
+            self._machine.attach(self._plot.samples)
 
     def toggle_trace(self) -> None:
         """SIGUSR1 to diorama: tracing on or off; calls in progress are taken up as resumed."""
@@ -75,14 +85,21 @@ class Watchers:
         try:
             self._detach()
         finally:
-            if self._wants_stats:
-                from tools.stats import collect, render  # only runs with statistics need it
+            if self._stats is not None:
+                self._finish_stats(self._stats)
 
-                table = cast("SyscallTable", self._machine.table)
-                assert self._processes is not None
-                stats = collect(self._machine, self._processes.rows(table))
-                text = render(stats, self._stats_to, by_process=self._by_process)
-                _write(text, self._stats_to)
+    def _finish_stats(self, options: StatsOptions) -> None:
+        from tools.stats.formats import render  # only runs with statistics need it
+        from tools.stats.values import collect
+
+        assert self._counts is not None
+        stats = collect(self._machine, self._counts)
+        text = render(stats, options.output, by_process=options.by_process, details=options.details)
+        try:
+            _write(text, options.output)
+        finally:
+            if self._plot is not None:
+                self._plot.write()
 
 
 def sorted_tasks(machine: Machine) -> list[Task]:
@@ -105,10 +122,22 @@ def _check_writable(path: str | None) -> None:
 def _write(text: str, path: str | None) -> None:
     if path is None:
         with suppress(OSError):  # a stderr without a reader
-            os.write(2, text.encode("utf-8", "surrogateescape"))
+            _print(text)
         return
     try:
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
         raise DioramaError(f"{path}: {error.strerror}") from None
+
+
+def _print(text: str) -> None:
+    """On stderr; in colours where that is a terminal."""
+    if not is_terminal(2):
+        os.write(2, text.encode("utf-8", "surrogateescape"))
+        return
+    from rich.console import Console  # only a terminal needs it
+
+    from tools.stats.table import coloured
+
+    Console(stderr=True, highlight=False, soft_wrap=True).print(coloured(text), end="")

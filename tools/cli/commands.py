@@ -14,7 +14,7 @@ from tools.cli.run_options import RUN_OPTIONS, RunDraft
 from tools.cli.syscalls_command import SYSCALLS_OPTIONS, syscalls
 from tools.cli.trace_options import TRACE_OPTIONS, TraceDraft
 from tools.config import RunConfig, StatsOptions
-from tools.stats_compare import compare
+from tools.stats.compare import compare
 
 
 @dataclass(slots=True)
@@ -22,10 +22,22 @@ class StatsDraft(RunDraft):
     """A run whose calls are counted."""
 
     by_process: bool = False
+    details: bool = False
+    plot: str | None = None
 
 
 def _by_process(draft: StatsDraft, _: str) -> None:
     draft.by_process = True
+
+
+def _details(draft: StatsDraft, _: str) -> None:
+    draft.details = True
+
+
+def _plot(draft: StatsDraft, value: str) -> None:
+    if not value.endswith((".svg", ".png")):
+        raise ValueError(f"{value!r} ends neither in .svg nor in .png")
+    draft.plot = value
 
 
 def _compare_alone(_draft: StatsDraft, _: str) -> None:
@@ -34,6 +46,8 @@ def _compare_alone(_draft: StatsDraft, _: str) -> None:
 
 STATS_OPTIONS: Final[tuple[Option[StatsDraft], ...]] = (
     Option(("--processes",), "", "a table for each process before the whole", _by_process),
+    Option(("--details",), "", "sleep, bytes, errors by name, faults, switches too", _details),
+    Option(("--plot",), "FILE.svg|png", "a picture of calls and memory over time", _plot),
     Option(("--compare",), "A.json B.json", "what changed from A to B", _compare_alone),
     *RUN_OPTIONS,
 )
@@ -54,7 +68,8 @@ def stats(words: Sequence[str], execute: Execute) -> int:
     rest = Parser("stats", STATS_OPTIONS).parse(words, draft)
     config = draft.finish("stats", _program("stats", rest))
     wanted = config.stats or StatsOptions()
-    return execute(replace(config, stats=replace(wanted, by_process=draft.by_process)))
+    wanted = replace(wanted, by_process=draft.by_process, details=draft.details, plot=draft.plot)
+    return execute(replace(config, stats=wanted))
 
 
 def _compare(files: Sequence[str]) -> int:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from kernel.cpu.base import Cpu
     from kernel.events import Observer
-    from kernel.machine.dispatch import Entry, Hook, SyscallTable
+    from kernel.machine.dispatch import Door, Entry, Hook, SyscallTable
     from kernel.machine.pace import Pace, Poller
     from kernel.task.system import System
     from kernel.task.task import Task
@@ -96,9 +96,19 @@ class Machine:
         self._observed.hooks.setdefault(number, []).append(hook)
         self._swap_entries()
 
+    def add_door(self, door: Door) -> None:
+        """From the next call on, those calls that ``door`` names pass it."""
+        self._observed.doors = (*self._observed.doors, door)
+        self._swap_entries()
+
+    def remove_door(self, door: Door) -> None:
+        """Calls pass it no more."""
+        self._observed.doors = tuple(d for d in self._observed.doors if d is not door)
+        self._swap_entries()
+
     def _swap_entries(self) -> None:
         self._observed.observers = self.system.events
-        if self.system.events or self._observed.hooks:
+        if self.system.events or self._observed.hooks or self._observed.doors:
             self._entries = [self._observed.call] * len(self.table.entries)
         else:
             self._entries = self.table.entries
@@ -240,12 +250,12 @@ class Machine:
             if self.observed and call is not None:
                 self._observed._without_result(task, call[0], call[1:])
             return
+        if self.observed:
+            result = self._observed.leave(task, call[0], call[1:], result, task.error_reason)
         if not task.dead:
             self.cpu.set_result(task.context, result)
         if -ERESTARTSYS.errno < result < 0 and call[0] < len(self.counts.errors):
             self.counts.errors[call[0]] += 1
-        if self.observed:
-            self._observed.leave(task, call[0], call[1:], result, task.error_reason)
 
     def _failed(self, task: Task, trap: memoryview, error: KernelError) -> int:
         """A handler raised: the result is -errno, and perhaps a signal comes with it."""

@@ -75,11 +75,11 @@ def check_permission(cred: Credentials, path: Path, mask: int) -> None:
     inode = path.dentry.inode
     kind = inode.mode & S_IFMT
     if mask & MAY_EXEC and kind == S_IFREG and path.mount.flags & MS_NOEXEC:
-        raise EACCES("noexec mount")
-    check(cred, inode, mask)
+        raise EACCES("%s is on a mount that is noexec: %s", path, path.mount)
+    check(cred, inode, mask, path)
     special = kind in (S_IFCHR, S_IFBLK, S_IFIFO, S_IFSOCK)
     if mask & MAY_WRITE and not special and path.mount.read_only:
-        raise EROFS("read-only mount")
+        raise EROFS("%s is on a mount that is read-only: %s", path, path.mount)
 
 
 def chmod(caller: Caller, path: Path, mode: int) -> None:
@@ -87,7 +87,7 @@ def chmod(caller: Caller, path: Path, mode: int) -> None:
     check_writable_mount(path)
     inode = path.dentry.inode
     inode.refresh()
-    check_owner(caller.cred, inode)
+    check_owner(caller.cred, inode, path)
     mode &= 0o7777
     cred = caller.cred
     if mode & S_ISGID and not cred.in_group(inode.gid) and not cred.capable(CAP_FSETID):
@@ -107,14 +107,20 @@ def chown(caller: Caller, path: Path, uid: int, gid: int) -> None:
     if not cred.capable(CAP_CHOWN):
         owns = cred.fsuid == inode.uid
         if uid != NO_ID and not (owns and new_uid == inode.uid):
-            raise EPERM("only CAP_CHOWN gives files away")
+            raise EPERM(
+                "%s belongs to uid %d; uid %d has no CAP_CHOWN to give it to uid %d",
+                path, inode.uid, cred.fsuid, new_uid,
+            )  # fmt: skip
         if gid != NO_ID and not (owns and (cred.in_group(new_gid) or new_gid == inode.gid)):
-            raise EPERM("not a member of that group")
+            raise EPERM(
+                "%s belongs to uid %d; uid %d is not its owner, or is not in group %d",
+                path, inode.uid, cred.fsuid, new_gid,
+            )  # fmt: skip
     mode = inode.mode & 0o7777
     if inode.mode & S_IFMT != S_IFDIR:
         mode = without_setid(cred, inode)
         if mode != inode.mode & 0o7777:
-            check_owner(cred, inode)
+            check_owner(cred, inode, path)
     inode.set_owner(new_uid, new_gid, mode)
     notify_file(path.dentry, IN_ATTRIB)
 
@@ -127,7 +133,7 @@ def check_times(times: Times | None) -> None:
     """EINVAL for nanoseconds out of range."""
     for _, ns in times or ():
         if ns not in (UTIME_NOW, UTIME_OMIT) and not 0 <= ns < 1_000_000_000:
-            raise EINVAL("%s nanoseconds", ns)
+            raise EINVAL("a time has %d nanoseconds, not 0 to 999999999", ns)
 
 
 def utimes(caller: Caller, path: Path, times: Times | None) -> None:
@@ -139,9 +145,15 @@ def utimes(caller: Caller, path: Path, times: Times | None) -> None:
     cred = caller.cred
     if not is_owner(cred, inode):
         if not both_now:
-            raise EPERM("only the owner sets times")
+            raise EPERM(
+                "%s belongs to uid %d, who alone sets its times; this is uid %d",
+                path, inode.uid, cred.fsuid,
+            )  # fmt: skip
         if not may(cred, inode, MAY_WRITE):
-            raise EACCES("only the owner or a writer touches a file")
+            raise EACCES(
+                "%s belongs to uid %d, mode %04o; uid %d is not its owner and may not write",
+                path, inode.uid, inode.mode & 0o7777, cred.fsuid,
+            )  # fmt: skip
     now = inode.sb.now()
     if times is None:
         inode.set_times(now, now)
@@ -160,18 +172,18 @@ def _time(value: tuple[int, int], now: int) -> int | None:
 def truncate_at(caller: Caller, path: bytes, size: int) -> None:
     """truncate(2)."""
     if size < 0:
-        raise EINVAL("negative size")
+        raise EINVAL("the size is %d", size)
     place = walk(caller, -100, path, FOLLOW)
     inode = place.dentry.inode
     kind = inode.mode & S_IFMT
     if kind == S_IFDIR:
-        raise EISDIR("a directory")
+        raise EISDIR("%s is a directory, which has no size to set", place)
     if kind != S_IFREG:
-        raise EINVAL("not a regular file")
+        raise EINVAL("%s is %s, which has no size to set", place, inode.kind)
     check_writable_mount(place)
-    check(caller.cred, inode, MAY_WRITE)
+    check(caller.cred, inode, MAY_WRITE, place)
     if inode.writers < 0:
-        raise ETXTBSY("a running program")
+        raise ETXTBSY("%s is the program of %d running processes", place, -inode.writers)
     resize(caller, inode, size)
     notify_file(place.dentry, IN_MODIFY)
 
@@ -189,16 +201,16 @@ def limit_growth(caller: Caller, inode: Inode, size: int) -> None:
     inode.refresh()
     limit = caller.limits.soft(RLIMIT_FSIZE)
     if size > inode.size and size > limit:
-        raise EFBIG("limit of %s bytes", limit, signal=SIGXFSZ)
+        raise EFBIG("size %d is over RLIMIT_FSIZE, %d", size, limit, signal=SIGXFSZ)
 
 
 def write_room(caller: Caller, at: int, count: int) -> int:
     """How much of ``count`` bytes may be written at ``at``: RLIMIT_FSIZE.  EFBIG with SIGXFSZ."""
     limit = caller.limits.soft(RLIMIT_FSIZE)
     if at >= limit:
-        raise EFBIG("limit of %s bytes", limit, signal=SIGXFSZ)
+        raise EFBIG("writing at %d is over RLIMIT_FSIZE, %d", at, limit, signal=SIGXFSZ)
     if at >= MAX_OFFSET:
-        raise EFBIG("past 2^63")
+        raise EFBIG("writing at %d is past the largest file, 2^63 - 1", at)
     return min(count, limit - at, MAX_OFFSET - at)
 
 

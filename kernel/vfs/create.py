@@ -43,19 +43,20 @@ def _new_name(caller: Caller, dirfd: int, path: bytes, directory: bool) -> tuple
     last = walk_parent(caller, dirfd, path)
     name = last.name
     if name in (b"", b".", b".."):
-        raise EEXIST("the name is %s", name.decode() or "/")
+        raise EEXIST("%s: the last component is '%s', which always exists", path, name or b"/")
     check_name(name)
-    if last.parent.dentry.lookup(name) is not None:
-        raise EEXIST("%r exists", name)
+    found = last.parent.dentry.lookup(name)
+    if found is not None:
+        raise EEXIST("%s exists, it is %s", Path(last.parent.mount, found), found.inode.kind)
     if last.slash and not directory:
-        raise ENOENT("trailing slash on what is no directory")
+        raise ENOENT("%s: a trailing slash stands for a directory", path)
     return last.parent, name
 
 
 def check_name(name: bytes) -> None:
     """ENAMETOOLONG past 255 bytes."""
     if len(name) > NAME_MAX:
-        raise ENAMETOOLONG("name of %s bytes", len(name))
+        raise ENAMETOOLONG("the name has %d bytes, at most %d are allowed", len(name), NAME_MAX)
 
 
 def _made(parent: Path, name: bytes, inode: Inode) -> Path:
@@ -79,16 +80,16 @@ def mknod_at(caller: Caller, dirfd: int, path: bytes, mode: int, dev: int) -> Pa
     """See mknod(2): a type of 0 means a regular file; devices need CAP_MKNOD."""
     kind = mode & S_IFMT
     if kind == S_IFDIR:
-        raise EPERM("mknod cannot make directories")
+        raise EPERM("mode %#o is a directory's, which mkdir makes", mode)
     if kind not in (0, S_IFREG, S_IFCHR, S_IFBLK, S_IFIFO, S_IFSOCK):
-        raise EINVAL("file type %o", kind)
+        raise EINVAL("mode %#o has no type that mknod makes", mode)
     parent, name = _new_name(caller, dirfd, path, False)
     mode &= ~caller.fs.umask
     if kind in (0, S_IFREG):
         return _made(parent, name, create_in(caller, parent, name, S_IFREG | mode & 0o7777))
     directory = may_create(caller, parent)
     if kind in (S_IFCHR, S_IFBLK) and not caller.cred.capable(CAP_MKNOD):
-        raise EPERM("device nodes need CAP_MKNOD")
+        raise EPERM("device nodes need CAP_MKNOD, which uid %d has not", caller.cred.euid)
     uid, gid, mode = new_owner(caller.cred, directory, mode)
     rdev = dev if kind in (S_IFCHR, S_IFBLK) else 0
     return _made(parent, name, directory.mknod(name, mode, rdev, uid, gid))
@@ -97,7 +98,7 @@ def mknod_at(caller: Caller, dirfd: int, path: bytes, mode: int, dev: int) -> Pa
 def symlink_at(caller: Caller, target: bytes, dirfd: int, path: bytes) -> Path:
     """See symlink(2)."""
     if not target:
-        raise ENOENT("empty target")
+        raise ENOENT("the target of the symbolic link is empty")
     parent, name = _new_name(caller, dirfd, path, False)
     directory = may_create(caller, parent)
     uid, gid, _ = new_owner(caller.cred, directory, 0)
@@ -109,25 +110,28 @@ def link_at(
 ) -> None:
     """See link(2), linkat(2)."""
     if flags & ~(AT_EMPTY_PATH | AT_SYMLINK_FOLLOW):
-        raise EINVAL("flags %#x", flags)
+        raise EINVAL("flags %#x: linkat knows AT_EMPTY_PATH and AT_SYMLINK_FOLLOW", flags)
     how = (FOLLOW if flags & AT_SYMLINK_FOLLOW else 0) | (EMPTY if flags & AT_EMPTY_PATH else 0)
     if not old and flags & AT_EMPTY_PATH and not caller.cred.capable(CAP_DAC_READ_SEARCH):
         raise ENOENT("AT_EMPTY_PATH needs CAP_DAC_READ_SEARCH")
     source = walk(caller, olddirfd, old, how)
     parent, name = _new_name(caller, newdirfd, new, False)
     if source.mount is not parent.mount:
-        raise EXDEV("link across mounts")
+        raise EXDEV(
+            "%s is on mount %s and the new name would be on %s",
+            source, source.mount, parent.mount,
+        )  # fmt: skip
     inode = source.dentry.inode
     _check_hardlink(caller, inode)
     directory = may_create(caller, parent)
     if inode.mode & S_IFMT == S_IFDIR:
-        raise EPERM("hard link to a directory")
+        raise EPERM("%s is a directory, which has one name only", source)
     if inode.sb is not directory.sb:
-        raise EXDEV("link across file systems")
+        raise EXDEV("%s and %s are on different file systems", source, parent)
     if inode.nlink == 0 and not inode.linkable:
-        raise ENOENT("the file was removed")
+        raise ENOENT("%s was removed", source)
     if inode.nlink >= LINK_MAX:
-        raise EMLINK
+        raise EMLINK("%s has %d names already, at most %d", source, inode.nlink, LINK_MAX)
     directory.link(name, inode)
     parent.dentry.add(name, inode)
     notify_linked(directory, name, inode)
@@ -143,4 +147,8 @@ def _check_hardlink(caller: Caller, inode: Inode) -> None:
         or not may(caller.cred, inode, MAY_READ | MAY_WRITE)
     )
     if unsafe and not is_owner(caller.cred, inode):
-        raise EPERM("hard link to another's file")
+        raise EPERM(
+            "the file belongs to uid %d, mode %04o; uid %d may link only what it owns "
+            "or may read and write (fs.protected_hardlinks)",
+            inode.uid, mode & 0o7777, caller.cred.fsuid,
+        )  # fmt: skip

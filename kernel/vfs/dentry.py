@@ -111,6 +111,10 @@ class Path:
     def __repr__(self) -> str:
         return f"<Path {display_path(self)!r}>"
 
+    def __str__(self) -> str:
+        """For people: the whole path, as /proc/PID/fd shows it."""
+        return display_path(self).decode("utf-8", "backslashreplace")
+
 
 def ancestors(path: Path) -> tuple[list[bytes], Path, bool]:
     """Names from the top down to ``path``, the top, and whether a removed name is among them."""

@@ -48,7 +48,7 @@ class DeviceRegistry:
         if driver is None:
             driver = self._drivers.get((kind, high, None))
         if driver is None:
-            raise ENXIO("no driver for device %s:%s", high, minor(number))
+            raise ENXIO("%s is device %d:%d, which has no driver here", path, high, minor(number))
         return driver[1](caller, inode, path, flags)
 
     def names(self, kind: int = S_IFCHR) -> list[tuple[int, bytes]]:

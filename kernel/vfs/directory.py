@@ -31,15 +31,15 @@ class DirectoryFile(OpenFile):
         return True
 
     def read(self, caller: Caller, buf: Buffer, pos: int | None) -> int:
-        raise EISDIR("a directory is read by getdents")
+        raise EISDIR("%s is a directory, which getdents64 reads", self.path)
 
     def seek(self, caller: Caller, offset: int, whence: int) -> int:
         """Only SEEK_SET and SEEK_CUR, as in Linux's dcache_dir_lseek."""
         if whence not in (SEEK_SET, SEEK_CUR):
-            raise EINVAL("whence %s", whence)
+            raise EINVAL("whence is %s: directories know SEEK_SET and SEEK_CUR", whence)
         new = offset + self.pos if whence == SEEK_CUR else offset
         if not 0 <= new <= MAX_OFFSET:
-            raise EINVAL("position %s", new)
+            raise EINVAL("the new position would be %s", new)
         self.pos = new
         return new
 
@@ -47,7 +47,7 @@ class DirectoryFile(OpenFile):
         """'.', '..' and the names; taken anew at position 0."""
         if self._names is None or self.pos == 0:
             if self.path.dentry.unlinked:
-                raise ENOENT("the directory was removed")
+                raise ENOENT("%s was removed", self.path)
             self._names = [
                 DirEntry(b".", self.inode.ino, DT_DIR),
                 DirEntry(b"..", self._parent_ino(), DT_DIR),

@@ -15,6 +15,9 @@ NR_OPEN: Final = 1048576
 """The most descriptors any limit allows (/proc/sys/fs/nr_open)."""
 
 
+_NOT_OPEN: Final = "descriptor %d is not open"
+
+
 class FdTable:
     """fd -> OpenFile, and which of them close at execve.
 
@@ -33,15 +36,17 @@ class FdTable:
     def get(self, fd: int) -> OpenFile:
         """The open file behind fd.  EBADF also for an O_PATH descriptor."""
         file = self.files.get(fd)
-        if file is None or file.is_path:
-            raise EBADF("O_PATH descriptor" if file else "not open")
+        if file is None:
+            raise EBADF(_NOT_OPEN, fd)
+        if file.is_path:
+            raise EBADF("descriptor %d is open with O_PATH, only as a place: %s", fd, file.path)
         return file
 
     def get_any(self, fd: int) -> OpenFile:
         """As ``get``, O_PATH descriptors included (fstat, dup, fchdir, *at)."""
         file = self.files.get(fd)
         if file is None:
-            raise EBADF("not open")
+            raise EBADF(_NOT_OPEN, fd)
         return file
 
     def free_fd(self, minimum: int, limit: int) -> int:
@@ -53,7 +58,10 @@ class FdTable:
         if minimum <= self._lowest:
             self._lowest = fd
         if fd >= limit or fd >= NR_OPEN:
-            raise EMFILE("limit of %s descriptors", min(limit, NR_OPEN))
+            raise EMFILE(
+                "%d descriptors are open, and RLIMIT_NOFILE allows none from %d on",
+                len(files), min(limit, NR_OPEN),
+            )  # fmt: skip
         return fd
 
     def install(
@@ -77,9 +85,9 @@ class FdTable:
         """dup2 and dup3: ``new`` becomes a copy of ``old``, closing what it was.  See dup(2)."""
         file = self.get_any(old)
         if not 0 <= new < min(limit, NR_OPEN):
-            raise EBADF("descriptor %s is out of range", new)
+            raise EBADF("descriptor %d is not below RLIMIT_NOFILE, %d", new, min(limit, NR_OPEN))
         if old == new:
-            raise EINVAL("same descriptor")
+            raise EINVAL("both descriptors are %d", old)
         file.refs += 1
         previous = self.files.get(new)
         self.files[new] = file
@@ -94,7 +102,7 @@ class FdTable:
         """See close(2)."""
         file = self.files.pop(fd, None)
         if file is None:
-            raise EBADF("not open")
+            raise EBADF(_NOT_OPEN, fd)
         if self.cloexec:
             self.cloexec.pop(fd, None)
         if fd < self._lowest:

@@ -12,7 +12,7 @@ See inode(7), stat(2).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kernel.abi.errors import (
     EINVAL,
@@ -25,7 +25,17 @@ from kernel.abi.errors import (
     EPERM,
     ETXTBSY,
 )
-from kernel.abi.files import S_IFDIR, S_IFMT, TMPFS_MAGIC
+from kernel.abi.files import (
+    S_IFBLK,
+    S_IFCHR,
+    S_IFDIR,
+    S_IFIFO,
+    S_IFLNK,
+    S_IFMT,
+    S_IFREG,
+    S_IFSOCK,
+    TMPFS_MAGIC,
+)
 from kernel.wait import Blocking
 
 if TYPE_CHECKING:
@@ -37,6 +47,11 @@ if TYPE_CHECKING:
     from kernel.vfs.openfile import OpenFile
 
 BLOCK_SIZE = 4096
+_KINDS: Final = {
+    S_IFDIR: "a directory", S_IFREG: "a regular file", S_IFLNK: "a symbolic link",
+    S_IFIFO: "a FIFO", S_IFSOCK: "a socket", S_IFCHR: "a character device",
+    S_IFBLK: "a block device",
+}  # fmt: skip
 
 
 class StatFs(NamedTuple):
@@ -138,6 +153,11 @@ class Inode:
     blksize = BLOCK_SIZE
 
     @property
+    def kind(self) -> str:
+        """Its type in words: 'a directory', 'a regular file'."""
+        return _KINDS.get(self.mode & S_IFMT, "a file without a type")
+
+    @property
     def dev(self) -> int:
         """The device number of the file system."""
         return self.sb.dev
@@ -154,43 +174,43 @@ class Inode:
 
     def lookup(self, name: bytes) -> Inode | None:
         """The inode called ``name`` in this directory, or None.  Never '.', '..' or ''."""
-        raise ENOTDIR
+        raise ENOTDIR("'%s' is looked up in %s", name, self.kind)
 
     def entries(self, caller: Caller) -> list[DirEntry]:
         """All names except '.' and '..', in a stable order."""
-        raise ENOTDIR
+        raise ENOTDIR("the file is %s and lists no names", self.kind)
 
     def create(self, name: bytes, mode: int, uid: int, gid: int) -> Inode:
         """Make a regular file."""
-        raise EPERM("this file system cannot create files")
+        raise EPERM("the file system %s cannot create files", self.sb.fstype)
 
     def mkdir(self, name: bytes, mode: int, uid: int, gid: int) -> Inode:
         """Make a directory."""
-        raise EPERM("this file system cannot create directories")
+        raise EPERM("the file system %s cannot create directories", self.sb.fstype)
 
     def mknod(self, name: bytes, mode: int, rdev: int, uid: int, gid: int) -> Inode:
         """Make a device node, FIFO or socket."""
-        raise EPERM("this file system cannot create special files")
+        raise EPERM("the file system %s cannot create special files", self.sb.fstype)
 
     def symlink(self, name: bytes, target: bytes, uid: int, gid: int) -> Inode:
         """Make a symbolic link."""
-        raise EPERM("this file system cannot create symbolic links")
+        raise EPERM("the file system %s cannot create symbolic links", self.sb.fstype)
 
     def link(self, name: bytes, inode: Inode) -> None:
         """Give ``inode`` (of the same file system) another name here."""
-        raise EPERM("this file system cannot create hard links")
+        raise EPERM("the file system %s cannot create hard links", self.sb.fstype)
 
     def tmpfile(self, mode: int, uid: int, gid: int) -> Inode:
         """Make a regular file without a name (O_TMPFILE)."""
-        raise EOPNOTSUPP("this file system has no unnamed files")
+        raise EOPNOTSUPP("the file system %s has no unnamed files", self.sb.fstype)
 
     def unlink(self, name: bytes, inode: Inode) -> None:
         """Remove a name that is not a directory."""
-        raise EPERM("this file system cannot remove files")
+        raise EPERM("the file system %s cannot remove files", self.sb.fstype)
 
     def rmdir(self, name: bytes, inode: Inode) -> None:
         """Remove an empty directory (ENOTEMPTY)."""
-        raise EPERM("this file system cannot remove directories")
+        raise EPERM("the file system %s cannot remove directories", self.sb.fstype)
 
     def rename(
         self, name: bytes, inode: Inode, to: Inode, new_name: bytes, target: Inode | None,
@@ -201,13 +221,13 @@ class Inode:
         ``target`` is what has that name now: replaced (ENOTEMPTY if it is a full directory), or
         swapped with ``exchange``.
         """
-        raise EPERM("this file system cannot rename")
+        raise EPERM("the file system %s cannot rename", self.sb.fstype)
 
     # -- links ---------------------------------------------------------------------------------
 
     def readlink(self, caller: Caller) -> bytes:
         """The text of a symbolic link."""
-        raise EINVAL("not a symbolic link")
+        raise EINVAL("the file is %s, not a symbolic link", self.kind)
 
     def follow(self, caller: Caller) -> Path | None:
         """Where a magic link (/proc/PID/fd/N, cwd, exe, root) leads; None for ordinary links."""
@@ -237,25 +257,29 @@ class Inode:
 
     def truncate(self, size: int) -> None:
         """Set the size of a regular file."""
-        raise EISDIR if self.mode & S_IFMT == S_IFDIR else EINVAL("not a regular file")
+        if self.mode & S_IFMT == S_IFDIR:
+            raise EISDIR("a directory has no size to set")
+        raise EINVAL("the file is %s, which has no size to set", self.kind)
 
     def fallocate(self, mode: int, offset: int, length: int) -> None:
         """Reserve or punch; see fallocate(2)."""
-        raise ENODEV if self.mode & S_IFMT != S_IFDIR else EISDIR
+        if self.mode & S_IFMT == S_IFDIR:
+            raise EISDIR("a directory has no blocks to reserve")
+        raise ENODEV("the file is %s, which has no blocks to reserve", self.kind)
 
     # -- extended attributes -------------------------------------------------------------------
 
     def get_xattr(self, name: bytes) -> bytes:
         """One attribute (ENODATA)."""
-        raise EOPNOTSUPP("no extended attributes here")
+        raise EOPNOTSUPP("the file system %s has no extended attributes", self.sb.fstype)
 
     def set_xattr(self, name: bytes, value: bytes, flags: int) -> None:
         """Set one; XATTR_CREATE (EEXIST), XATTR_REPLACE (ENODATA)."""
-        raise EOPNOTSUPP("no extended attributes here")
+        raise EOPNOTSUPP("the file system %s has no extended attributes", self.sb.fstype)
 
     def remove_xattr(self, name: bytes) -> None:
         """Remove one (ENODATA)."""
-        raise EOPNOTSUPP("no extended attributes here")
+        raise EOPNOTSUPP("the file system %s has no extended attributes", self.sb.fstype)
 
     def list_xattr(self) -> list[bytes]:
         """All names."""
@@ -265,7 +289,7 @@ class Inode:
 
     def open(self, caller: Caller, path: Path, flags: int) -> OpenFile | Blocking[OpenFile]:
         """A new open file for this inode.  Permissions are checked; O_TRUNC is done by the vfs."""
-        raise ENXIO("nothing behind this file")
+        raise ENXIO("the file is %s, with nothing behind it to open", self.kind)
 
     def pager(self) -> Pager | None:
         """Who supplies the pages of a mapping; None: mmap is ENODEV."""
@@ -286,7 +310,7 @@ class Inode:
     def deny_write(self) -> None:
         """A program starts to run from this file.  ETXTBSY if it is open for writing (execve)."""
         if self.writers > 0:
-            raise ETXTBSY("open for writing")
+            raise ETXTBSY("the file is open for writing %d times", self.writers)
         self.writers -= 1
 
     def allow_write(self) -> None:

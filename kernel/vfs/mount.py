@@ -99,6 +99,11 @@ class Mount:
     def __repr__(self) -> str:
         return f"<Mount {self.ident} {self.sb.fstype.decode()}>"
 
+    def __str__(self) -> str:
+        """For people: '/mnt (tmpfs, ro,relatime)'."""
+        place = Path(self, self.root)
+        return f"{place} ({self.sb.fstype.decode()}, {self.options().decode()})"
+
 
 class MountTable:
     """The mount namespace of a machine, and what there is one of per machine.
@@ -154,7 +159,9 @@ class MountTable:
     def need_room(self, more: int) -> None:
         """ENOSPC if that many more mounts are too many: each bind of a tree may double them."""
         if len(self.mounts) + more > MOUNT_MAX:
-            raise ENOSPC("more than %s mounts", MOUNT_MAX)
+            raise ENOSPC(
+                "%d mounts and %d more are over mount-max, %d", len(self.mounts), more, MOUNT_MAX
+            )
 
     def mount(self, sb: SuperBlock, at: Path, flags: int = 0) -> Mount:
         """Mount a file system on the directory (or file) ``at``."""
@@ -214,10 +221,10 @@ class MountTable:
     def unmount(self, mount: Mount, detach: bool = False) -> None:
         """Take a mount away (EBUSY while something is mounted on it).  See umount(2)."""
         if mount is self.mounts[0] or mount.parent is None:
-            raise EINVAL("not a mount point" if mount.anonymous else "the root stays")
+            raise EINVAL("no place to unmount" if mount.anonymous else "the root stays mounted")
         below = self.below(mount)
         if below and not detach:
-            raise EBUSY("something is mounted below")
+            raise EBUSY("%s is mounted below it", below[0])
         for gone in (*reversed(below), mount):
             self._detach(gone)
             gone.parent = None

@@ -41,7 +41,7 @@ _PROPAGATION = MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE
 def may_mount(caller: Caller) -> None:
     """EPERM without CAP_SYS_ADMIN."""
     if not caller.cred.capable(CAP_SYS_ADMIN):
-        raise EPERM("mounting needs CAP_SYS_ADMIN")
+        raise EPERM("mounting needs CAP_SYS_ADMIN, which uid %d has not", caller.cred.euid)
 
 
 def mount_at(
@@ -71,7 +71,7 @@ def _mount_new(
     mounts = caller.fs.mounts
     make = mounts.filesystems.get(fstype)
     if make is None:
-        raise ENODEV("no file system %r", fstype.decode(errors="replace"))
+        raise ENODEV("there is no file system %r here", fstype)
     sb = make(options)
     sb.source = source or b"none"
     _check_kinds(sb.root.mode, at)
@@ -81,14 +81,15 @@ def _mount_new(
 def _check_kinds(mode: int, at: Path) -> None:
     """A directory covers a directory, a file a file."""
     if (mode & S_IFMT == S_IFDIR) != (at.dentry.inode.mode & S_IFMT == S_IFDIR):
-        raise ENOTDIR("mounting a directory on a file, or a file on a directory")
+        what = "a directory" if mode & S_IFMT == S_IFDIR else "a file"
+        raise ENOTDIR("%s is %s, and %s cannot cover it", at, at.inode.kind, what)
 
 
 def _remount(at: Path, flags: int) -> None:
     if at.dentry is not at.mount.root:
-        raise EINVAL("not a mount point")
+        raise EINVAL("%s is not a mount point", at)
     if flags & MS_RDONLY and at.mount.writers:
-        raise EBUSY("a file is open for writing")
+        raise EBUSY("%d files are open for writing on %s", at.mount.writers, at.mount)
     at.mount.flags = flags
 
 
@@ -108,21 +109,21 @@ def _bind(caller: Caller, source: bytes, at: Path, recursive: bool) -> None:
 def _propagation(at: Path, flags: int) -> None:
     """There is one mount namespace, so nothing propagates: private is what every mount is."""
     if at.dentry is not at.mount.root:
-        raise EINVAL("not a mount point")
+        raise EINVAL("%s is not a mount point", at)
     if flags & _PROPAGATION not in (MS_PRIVATE, MS_SLAVE):
-        raise EINVAL("only private mounts")
+        raise EINVAL("propagation %#x: every mount here is private", flags & _PROPAGATION)
 
 
 def _move(caller: Caller, source: bytes, at: Path) -> None:
     origin = walk(caller, -100, source, FOLLOW)
     mount = origin.mount
     if origin.dentry is not mount.root or mount.parent is None:
-        raise EINVAL("not a mount point")
+        raise EINVAL("%s is not a mount point", origin)
     _check_kinds(origin.dentry.inode.mode, at)
     above: Mount | None = at.mount
     while above is not None:
         if above is mount:
-            raise ELOOP("a mount cannot move below itself")
+            raise ELOOP("%s lies below %s, which is to move there", at, mount)
         above = above.parent
     caller.fs.mounts.move(mount, at)
 
@@ -130,15 +131,15 @@ def _move(caller: Caller, source: bytes, at: Path) -> None:
 def unmount_at(caller: Caller, target: bytes, flags: int) -> None:
     """See umount2(2).  MNT_FORCE is for network file systems and changes nothing here."""
     if flags & ~(MNT_FORCE | MNT_DETACH | MNT_EXPIRE | UMOUNT_NOFOLLOW):
-        raise EINVAL("flags %#x", flags)
+        raise EINVAL("flags %#x: umount2 does not know all of them", flags)
     may_mount(caller)
     at = walk(caller, -100, target, 0 if flags & UMOUNT_NOFOLLOW else FOLLOW)
     if at.dentry is not at.mount.root:
-        raise EINVAL("not a mount point")
+        raise EINVAL("%s is not a mount point", at)
     if flags & MNT_EXPIRE:
-        raise EINVAL("MNT_EXPIRE is not supported")
+        raise EINVAL("MNT_EXPIRE is not supported here")
     if at.mount.opens and not flags & MNT_DETACH:
-        raise EBUSY("files are open, or somebody's working directory is there")
+        raise EBUSY("%d files or working directories are open on %s", at.mount.opens, at.mount)
     mounts, sb = caller.fs.mounts, at.mount.sb
     mounts.unmount(at.mount, bool(flags & MNT_DETACH))
     if sb.watched and not any(mount.sb is sb for mount in mounts.mounts):

@@ -100,13 +100,15 @@ class OpenHow(NamedTuple):
     def from_open_how(cls, flags: int, mode: int, resolve: int) -> OpenHow:
         """openat2: anything unknown is EINVAL."""
         if flags & ~VALID_OPEN_FLAGS or resolve & ~RESOLVE_ALL:
-            raise EINVAL("unknown flag")
+            raise EINVAL(
+                "flags %#o or resolve %#x has bits that openat2 does not know", flags, resolve
+            )
         if resolve & RESOLVE_BENEATH and resolve & RESOLVE_IN_ROOT:
-            raise EINVAL("RESOLVE_BENEATH and RESOLVE_IN_ROOT")
+            raise EINVAL("RESOLVE_BENEATH and RESOLVE_IN_ROOT exclude each other")
         if mode & ~S_IALLUGO or (mode and not flags & (O_CREAT | O_TMPFILE_BIT)):
-            raise EINVAL("mode")
+            raise EINVAL("mode %#o is no mode, or nothing is to be created", mode)
         if flags & O_PATH and flags & ~O_PATH_FLAGS:
-            raise EINVAL("O_PATH with other flags")
+            raise EINVAL("O_PATH goes with O_DIRECTORY, O_NOFOLLOW and O_CLOEXEC only: %#o", flags)
         _check_flags(flags)
         return cls(flags if flags & O_PATH else flags | O_LARGEFILE, mode, resolve)
 
@@ -114,11 +116,11 @@ class OpenHow(NamedTuple):
 def _check_flags(flags: int) -> None:
     if flags & O_TMPFILE_BIT:
         if flags & (O_TMPFILE | O_CREAT) != O_TMPFILE:
-            raise EINVAL("O_TMPFILE with O_CREAT, or without O_DIRECTORY")
+            raise EINVAL("O_TMPFILE goes with O_DIRECTORY and without O_CREAT: flags %#o", flags)
         if not flags & O_ACCMODE:
-            raise EINVAL("O_TMPFILE needs write access")
+            raise EINVAL("O_TMPFILE needs O_WRONLY or O_RDWR")
     elif flags & (O_CREAT | O_DIRECTORY) == O_CREAT | O_DIRECTORY:
-        raise EINVAL("O_CREAT with O_DIRECTORY")
+        raise EINVAL("O_CREAT and O_DIRECTORY exclude each other")
 
 
 def open_at(caller: Caller, dirfd: int, path: bytes, how: OpenHow) -> OpenFile | Blocking[OpenFile]:
@@ -146,9 +148,9 @@ def open_existing(caller: Caller, path: Path, flags: int) -> OpenFile | Blocking
         return PathFile(inode, path, flags & O_PATH_FLAGS & _FORGOTTEN)
     if flags & O_CREAT:
         if flags & O_EXCL:
-            raise EEXIST("O_EXCL")
+            raise EEXIST("%s exists, it is %s; O_CREAT with O_EXCL wants it new", path, inode.kind)
         if inode.mode & S_IFMT == S_IFDIR:
-            raise EISDIR("O_CREAT on a directory")
+            raise EISDIR("%s is a directory, and O_CREAT asks for a file", path)
     _may_open(caller, path, inode, flags)
     if not flags & (O_TRUNC | O_ACCMODE):
         file = inode.open(caller, path, flags & _FORGOTTEN)
@@ -156,7 +158,7 @@ def open_existing(caller: Caller, path: Path, flags: int) -> OpenFile | Blocking
             notify_file(path.dentry, IN_OPEN)
         return file
     if inode.writers < 0:
-        raise ETXTBSY("a running program")
+        raise ETXTBSY("%s is the program of %d running processes", path, -inode.writers)
     file = inode.open(caller, path, flags & _FORGOTTEN)
     if inode.sb.watched:
         notify_file(path.dentry, IN_OPEN)
@@ -182,18 +184,21 @@ def _may_open(caller: Caller, path: Path, inode: Inode, flags: int) -> None:
     kind = inode.mode & S_IFMT
     wants = _WANTS[flags & O_ACCMODE]
     if kind == S_IFLNK:
-        raise ELOOP("symbolic link with O_NOFOLLOW")
+        raise ELOOP("%s is a symbolic link, and O_NOFOLLOW forbids to follow it", path)
     if kind == S_IFDIR:
         if flags & (O_ACCMODE | O_TRUNC):
-            raise EISDIR("writing to a directory")
+            raise EISDIR("%s is a directory, which cannot be opened for writing", path)
     elif kind in (S_IFCHR, S_IFBLK):
         if path.mount.flags & MS_NODEV:
-            raise EACCES("devices do not work on a nodev mount")
+            raise EACCES("%s is a device on a mount that is nodev: %s", path, path.mount)
     if flags & O_TRUNC:
         wants |= MAY_WRITE
     check_access(caller.cred, path, wants)
     if flags & O_NOATIME and not is_owner(caller.cred, inode):
-        raise EPERM("O_NOATIME on another's file")
+        raise EPERM(
+            "O_NOATIME needs the owner, uid %d, or CAP_FOWNER; this is uid %d",
+            inode.uid, caller.cred.fsuid,
+        )  # fmt: skip
 
 
 def _create(caller: Caller, last: Last, how: OpenHow) -> OpenFile | Blocking[OpenFile]:
@@ -218,16 +223,16 @@ def may_create(caller: Caller, parent: Path) -> Inode:
     """The directory, if the caller may make a name in it.  EROFS, ENOENT, EACCES."""
     check_writable_mount(parent)
     if parent.dentry.unlinked:
-        raise ENOENT("the directory was removed")
+        raise ENOENT("the directory %s was removed", parent)
     inode = parent.dentry.inode
-    check(caller.cred, inode, MAY_WRITE | MAY_EXEC)
+    check(caller.cred, inode, MAY_WRITE | MAY_EXEC, parent)
     return inode
 
 
 def _open_tmpfile(caller: Caller, where: Path, how: OpenHow) -> OpenFile | Blocking[OpenFile]:
     check_writable_mount(where)
     directory = where.dentry.inode
-    check(caller.cred, directory, MAY_WRITE | MAY_EXEC)
+    check(caller.cred, directory, MAY_WRITE | MAY_EXEC, where)
     mode = S_IFREG | how.mode & ~caller.fs.umask
     uid, gid, mode = new_owner(caller.cred, directory, mode)
     inode = directory.tmpfile(mode, uid, gid)
@@ -241,5 +246,5 @@ def must_be_directory(path: Path) -> Inode:
     """Its inode; ENOTDIR."""
     inode = path.dentry.inode
     if inode.mode & S_IFMT != S_IFDIR:
-        raise ENOTDIR("not a directory")
+        raise ENOTDIR("%s is %s, not a directory", path, inode.kind)
     return inode

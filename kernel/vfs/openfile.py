@@ -111,15 +111,15 @@ class OpenFile:
 
     def read(self, caller: Caller, buf: Buffer, pos: int | None) -> int | Blocking[int]:
         """Read into ``buf``; 0 at the end.  See read(2)."""
-        raise EINVAL("cannot be read")
+        raise EINVAL("%s cannot be read", self.path)
 
     def write(self, caller: Caller, buf: Buffer, pos: int | None) -> int | Blocking[int]:
         """Write what is in ``buf``.  See write(2)."""
-        raise EINVAL("cannot be written")
+        raise EINVAL("%s cannot be written", self.path)
 
     def seek(self, caller: Caller, offset: int, whence: int) -> int:
         """Move the position; the base is a file that has none (a stream).  See lseek(2)."""
-        raise ESPIPE
+        raise ESPIPE("%s is a stream, which has no position", self.path)
 
     @property
     def seekable(self) -> bool:
@@ -135,15 +135,15 @@ class OpenFile:
 
     def ioctl(self, caller: Caller, cmd: int, arg: int) -> int | Blocking[int]:
         """Device control; FIOCLEX, FIONBIO and the like are done by the caller.  See ioctl(2)."""
-        raise ENOTTY("ioctl %#x", cmd)
+        raise ENOTTY("%s does not know request %#x", self.path, cmd)
 
     def listing(self, caller: Caller) -> list[DirEntry]:
         """All directory entries; ``pos`` is an index into this list.  See getdents(2)."""
-        raise ENOTDIR
+        raise ENOTDIR("%s is %s, not a directory", self.path, self.inode.kind)
 
     def truncate(self, caller: Caller, size: int) -> None:
         """ftruncate(2)."""
-        raise EINVAL("not a regular file")
+        raise EINVAL("%s is %s, which has no size to set", self.path, self.inode.kind)
 
     def fallocate(self, caller: Caller, mode: int, offset: int, length: int) -> None:
         """fallocate(2)."""
@@ -151,7 +151,7 @@ class OpenFile:
 
     def fsync(self, caller: Caller, data_only: bool) -> None:
         """fsync(2); a stream has nothing to write back (EINVAL)."""
-        raise EINVAL("cannot be synchronized")
+        raise EINVAL("%s has nothing to be written back", self.path)
 
     def pager(self) -> Pager | None:
         """Who supplies pages to mmap; None: ENODEV."""
@@ -159,7 +159,7 @@ class OpenFile:
 
     def bytes_readable(self, caller: Caller) -> int:
         """FIONREAD of a regular file; what has no size answers in ``ioctl``."""
-        raise ENOTTY("FIONREAD")
+        raise ENOTTY("%s has no size (FIONREAD)", self.path)
 
     def set_flags(self, caller: Caller, flags: int) -> None:
         """F_SETFL: ``flags`` has been limited to SETTABLE_FLAGS."""
@@ -248,15 +248,15 @@ class SeekableFile(OpenFile):
         else:
             new = self.seek_data(offset, whence)
         if new > MAX_OFFSET:
-            raise EOVERFLOW("position past 2^63")
+            raise EOVERFLOW("the new position would be %d, past 2^63 - 1", new)
         if new < 0:
-            raise EINVAL("negative position")
+            raise EINVAL("the new position would be %d", new)
         self.pos = new
         return new
 
     def seek_data(self, offset: int, whence: int) -> int:
         """SEEK_DATA and SEEK_HOLE; the base has no holes but the one at the end."""
-        raise EINVAL("whence %s", whence)
+        raise EINVAL("whence is %s, which %s does not know", whence, self.path)
 
     def fsync(self, caller: Caller, data_only: bool) -> None:
         self.inode.fsync(data_only)
@@ -279,7 +279,7 @@ class PathFile(OpenFile):
     __slots__ = ()
 
     def ioctl(self, caller: Caller, cmd: int, arg: int) -> int:
-        raise EBADF("O_PATH descriptor")
+        raise EBADF("%s is open with O_PATH, only as a place", self.path)
 
 
 class ShowFile(SeekableFile):
@@ -297,7 +297,7 @@ class ShowFile(SeekableFile):
 
     def show(self, caller: Caller) -> bytes:
         """The text; overridden."""
-        raise EOPNOTSUPP("no contents")
+        raise EOPNOTSUPP("%s has no contents", self.path)
 
     def read(self, caller: Caller, buf: Buffer, pos: int | None) -> int:
         at = self.pos if pos is None else pos

@@ -7,7 +7,9 @@ file-system uid and gid decide, as in Linux.  Linux: ``generic_permission``, ``m
 
 from __future__ import annotations
 
-from kernel.abi.errors import EACCES, EPERM, EROFS
+from typing import Final
+
+from kernel.abi.errors import EACCES, EPERM, EROFS, KernelError
 from kernel.abi.files import (
     MAY_EXEC,
     MAY_READ,
@@ -30,6 +32,12 @@ from kernel.cred import (
 )
 from kernel.vfs.dentry import Path
 from kernel.vfs.inode import Inode
+
+_RIGHTS: Final = (
+    "no", "execute", "write", "write and execute", "read", "read and execute", "read and write",
+    "read, write and execute",
+)  # fmt: skip
+"""By MAY_* bits."""
 
 
 def mode_allows(cred: Credentials, inode: Inode, mask: int) -> bool:
@@ -60,19 +68,35 @@ def may(cred: Credentials, inode: Inode, mask: int) -> bool:
     return bool(effective >> CAP_DAC_OVERRIDE & 1)
 
 
-def check(cred: Credentials, inode: Inode, mask: int) -> None:
-    """EACCES unless ``may``."""
+def check(
+    cred: Credentials, inode: Inode, mask: int, place: object = None, path: bytes = b""
+) -> None:
+    """EACCES unless ``may``.  For the reason: where the file is, and on the way of which path."""
     if not may(cred, inode, mask):
-        wanted = "".join(c for bit, c in ((4, "r"), (2, "w"), (1, "x")) if mask & bit)
-        raise EACCES(
-            "mode %04o of %s:%s denies %s", inode.mode & 0o7777, inode.uid, inode.gid, wanted
-        )
+        raise _denied(cred, inode, mask, place, path)
+
+
+def _denied(cred: Credentials, inode: Inode, mask: int, place: object, path: bytes) -> KernelError:
+    wants = _RIGHTS[mask & 7]
+    if inode.mode & S_IFMT == S_IFDIR:
+        wants = wants.replace("execute", "search")
+    if path and path != str(place).encode():
+        return EACCES(
+            "%s: '%s' is %s of uid %d, gid %d, mode %04o; uid %d, gid %d has no %s permission",
+            path, place, inode.kind, inode.uid, inode.gid, inode.mode & 0o7777,
+            cred.fsuid, cred.fsgid, wants,
+        )  # fmt: skip
+    return EACCES(
+        "%s is %s of uid %d, gid %d, mode %04o; uid %d, gid %d has no %s permission",
+        place or "the file", inode.kind, inode.uid, inode.gid, inode.mode & 0o7777,
+        cred.fsuid, cred.fsgid, wants,
+    )  # fmt: skip
 
 
 def check_writable_mount(path: Path) -> None:
     """EROFS if the mount is read-only."""
     if path.mount.read_only:
-        raise EROFS("read-only mount")
+        raise EROFS("%s is on a mount that is read-only: %s", path, path.mount)
 
 
 def check_access(cred: Credentials, path: Path, mask: int) -> None:
@@ -80,7 +104,7 @@ def check_access(cred: Credentials, path: Path, mask: int) -> None:
     inode = path.dentry.inode
     if mask & MAY_WRITE and inode.mode & S_IFMT in (S_IFREG, S_IFDIR, S_IFLNK):
         check_writable_mount(path)
-    check(cred, inode, mask)
+    check(cred, inode, mask, path)
 
 
 def is_owner(cred: Credentials, inode: Inode) -> bool:
@@ -88,10 +112,13 @@ def is_owner(cred: Credentials, inode: Inode) -> bool:
     return cred.fsuid == inode.uid or cred.capable(CAP_FOWNER)
 
 
-def check_owner(cred: Credentials, inode: Inode) -> None:
+def check_owner(cred: Credentials, inode: Inode, place: object = "the file") -> None:
     """EPERM unless ``is_owner``."""
     if not is_owner(cred, inode):
-        raise EPERM("owned by %s, caller is %s", inode.uid, cred.fsuid)
+        raise EPERM(
+            "%s belongs to uid %d; uid %d is not its owner and has no CAP_FOWNER",
+            place, inode.uid, cred.fsuid,
+        )  # fmt: skip
 
 
 def check_sticky(cred: Credentials, directory: Inode, inode: Inode) -> None:
@@ -99,7 +126,11 @@ def check_sticky(cred: Credentials, directory: Inode, inode: Inode) -> None:
     if not directory.mode & S_ISVTX or cred.fsuid in (inode.uid, directory.uid):
         return
     if not cred.capable(CAP_FOWNER):
-        raise EPERM("sticky directory")
+        raise EPERM(
+            "the directory is sticky (mode %04o) and belongs to uid %d, the file to uid %d; "
+            "uid %d owns neither and has no CAP_FOWNER",
+            directory.mode & 0o7777, directory.uid, inode.uid, cred.fsuid,
+        )  # fmt: skip
 
 
 def new_owner(cred: Credentials, directory: Inode, mode: int) -> tuple[int, int, int]:

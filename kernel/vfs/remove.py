@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from kernel.abi.errors import EBUSY, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY
 from kernel.abi.files import IN_ATTRIB, MAY_EXEC, MAY_WRITE, S_IFDIR, S_IFMT
 from kernel.vfs.caller import Caller
@@ -18,17 +16,19 @@ def unlink_at(caller: Caller, dirfd: int, path: bytes) -> None:
     """See unlink(2)."""
     parent, name, slash, _ = walk_parent(caller, dirfd, path)
     if name in (b"", b".", b".."):
-        raise EISDIR("a directory")
+        raise EISDIR("%s: the last component is '%s', a directory", path, name or b"/")
     check_writable_mount(parent)
     dentry = existing(parent, name)
     inode = dentry.inode
     is_directory = inode.mode & S_IFMT == S_IFDIR
     if slash:
-        raise EISDIR("a directory") if is_directory else ENOTDIR("trailing slash on a file")
+        if is_directory:
+            raise EISDIR("%s is a directory, which rmdir removes", path)
+        raise ENOTDIR("%s is %s, and a slash stands for a directory", path, inode.kind)
     may_delete(caller, parent, dentry)
     if is_directory:
-        raise EISDIR("a directory")
-    check_not_mounted(dentry)
+        raise EISDIR("%s is a directory, which rmdir removes", path)
+    check_not_mounted(dentry, parent)
     directory = parent.dentry
     directory.inode.unlink(name, inode)
     directory.forget(name)
@@ -42,18 +42,18 @@ def rmdir_at(caller: Caller, dirfd: int, path: bytes) -> None:
     """See rmdir(2)."""
     parent, name, _, _ = walk_parent(caller, dirfd, path)
     if name == b".":
-        raise EINVAL("the last component is '.'")
+        raise EINVAL("%s: the last component is '.'", path)
     if name == b"..":
-        raise ENOTEMPTY("the last component is '..'")
+        raise ENOTEMPTY("%s: the last component is '..', which has entries", path)
     if not name:
-        raise EBUSY("the root directory")
+        raise EBUSY("%s is the root directory", path)
     check_writable_mount(parent)
     dentry = existing(parent, name)
     may_delete(caller, parent, dentry)
     inode = dentry.inode
     if inode.mode & S_IFMT != S_IFDIR:
-        raise ENOTDIR("not a directory")
-    check_not_mounted(dentry)
+        raise ENOTDIR("%s is %s, which unlink removes", path, inode.kind)
+    check_not_mounted(dentry, parent)
     parent.dentry.inode.rmdir(name, inode)
     parent.dentry.forget(name)
     drop_if_unused(dentry)
@@ -68,21 +68,21 @@ def existing(parent: Path, name: bytes) -> Dentry:
     check_name(name)
     dentry = parent.dentry.lookup(name)
     if dentry is None:
-        raise ENOENT("no entry " + os.fsdecode(name))
+        raise ENOENT("there is no '%s' in %s", name, parent)
     return dentry
 
 
 def may_delete(caller: Caller, parent: Path, dentry: Dentry) -> None:
     """Write and search permission on the directory, and the sticky bit."""
     directory = parent.dentry.inode
-    check(caller.cred, directory, MAY_WRITE | MAY_EXEC)
+    check(caller.cred, directory, MAY_WRITE | MAY_EXEC, parent)
     check_sticky(caller.cred, directory, dentry.inode)
 
 
-def check_not_mounted(dentry: Dentry) -> None:
+def check_not_mounted(dentry: Dentry, parent: Path) -> None:
     """EBUSY if something is mounted there."""
     if dentry.mounts is not None:
-        raise EBUSY("a mount point")
+        raise EBUSY("something is mounted on %s", Path(parent.mount, dentry))
 
 
 def drop_if_unused(dentry: Dentry) -> None:

@@ -30,20 +30,22 @@ def rename_at(
 ) -> None:
     """Move a name.  RENAME_WHITEOUT is EINVAL: no file system here has whiteouts."""
     if flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE):
-        raise EINVAL("flags %#x", flags)
+        raise EINVAL("flags %#x: renameat2 here knows RENAME_NOREPLACE and RENAME_EXCHANGE", flags)
     if flags & RENAME_NOREPLACE and flags & RENAME_EXCHANGE:
-        raise EINVAL("RENAME_NOREPLACE with RENAME_EXCHANGE")
+        raise EINVAL("RENAME_NOREPLACE and RENAME_EXCHANGE exclude each other")
     source = walk_parent(caller, olddirfd, old)
     to = walk_parent(caller, newdirfd, new)
     if source.parent.mount is not to.parent.mount:
-        raise EXDEV("rename across mounts")
+        raise EXDEV(
+            "%s is on mount %s and %s on mount %s", old, source.parent.mount, new, to.parent.mount
+        )
     if source.name in _SPECIAL:
-        raise EBUSY("the old name is '.', '..' or '/'")
+        raise EBUSY("%s: the last component is '%s', which cannot move", old, source.name or b"/")
     if to.name in _SPECIAL:
         raise (
-            EEXIST("the new name exists")
+            EEXIST("%s exists (RENAME_NOREPLACE)", new)
             if flags & RENAME_NOREPLACE
-            else EBUSY("the new name is '.', '..' or '/'")
+            else EBUSY("%s ends in '%s', which cannot be replaced", new, to.name or b"/")
         )
     check_writable_mount(source.parent)
     _rename(caller, source, to, flags)
@@ -54,15 +56,16 @@ def _rename(caller: Caller, source: Last, to: Last, flags: int) -> None:
     check_name(to.name)
     target = to.parent.dentry.lookup(to.name)
     if target is not None and flags & RENAME_NOREPLACE:
-        raise EEXIST("RENAME_NOREPLACE")
+        raise EEXIST("%s exists, it is %s (RENAME_NOREPLACE)", to, target.inode.kind)
     exchange = bool(flags & RENAME_EXCHANGE)
     if exchange and target is None:
-        raise ENOENT("nothing to exchange with")
+        raise ENOENT("there is no %s to exchange with (RENAME_EXCHANGE)", to)
     _check_slashes(moved, source, target, to, exchange)
     if to.parent.dentry.is_below(moved):
-        raise EINVAL("a directory cannot move into itself")
+        raise EINVAL("%s lies in %s, and a directory cannot move into itself", to, source)
     if target is not None and source.parent.dentry.is_below(target):
-        raise EINVAL("exchange with an ancestor") if exchange else ENOTEMPTY("an ancestor")
+        kind = EINVAL if exchange else ENOTEMPTY
+        raise kind("%s lies in %s, which therefore is not empty", source, to)
     if target is not None and target.inode is moved.inode:
         return  # two names of one file: rename(2) does nothing
     _may_rename(caller, source, moved, to, target, exchange)
@@ -79,9 +82,9 @@ def _check_slashes(
     """A trailing slash is only for directories."""
     if not _is_directory(moved):
         if source.slash or (to.slash and not exchange):
-            raise ENOTDIR("trailing slash on a file")
+            raise ENOTDIR("%s is %s, and a slash stands for a directory", source, moved.inode.kind)
     if exchange and to.slash and target is not None and not _is_directory(target):
-        raise ENOTDIR("trailing slash on a file")
+        raise ENOTDIR("%s is %s, and a slash stands for a directory", to, target.inode.kind)
 
 
 def _may_rename(
@@ -94,16 +97,20 @@ def _may_rename(
         may_delete(caller, to.parent, target)
         if not exchange:
             if _is_directory(moved) and not _is_directory(target):
-                raise ENOTDIR("a directory cannot replace a file")
+                raise ENOTDIR(
+                    "%s is a directory and cannot replace %s, %s", source, to, target.inode.kind
+                )
             if not _is_directory(moved) and _is_directory(target):
-                raise EISDIR("a file cannot replace a directory")
+                raise EISDIR(
+                    "%s is %s and cannot replace %s, a directory", source, moved.inode.kind, to
+                )
     if source.parent.dentry is not to.parent.dentry:  # '..' of a moved directory changes
         for dentry in (moved, target) if exchange else (moved,):
             if dentry is not None and _is_directory(dentry):
-                check(caller.cred, dentry.inode, MAY_WRITE)
-    check_not_mounted(moved)
+                check(caller.cred, dentry.inode, MAY_WRITE, "the directory that moves")
+    check_not_mounted(moved, source.parent)
     if target is not None:
-        check_not_mounted(target)
+        check_not_mounted(target, to.parent)
 
 
 def _move_dentries(

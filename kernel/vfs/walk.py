@@ -13,7 +13,6 @@ for mkdir, unlink, rename), or may be missing (``walk_create``, for O_CREAT).
 
 from __future__ import annotations
 
-import os
 from typing import Final, NamedTuple
 
 from kernel.abi.errors import EISDIR, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, EXDEV
@@ -47,6 +46,9 @@ _CREATE: Final = 0x1000
 _ROOTED: Final = 0x2000  # the walk has been at its root, or looked where that is
 _JAIL: Final = RESOLVE_BENEATH | RESOLVE_IN_ROOT
 
+_MISSING: Final = "%s: there is no '%s' in %s"
+_DANGLING: Final = "%s: a symbolic link on the way leads to %s; there is no '%s' in %s"
+
 Place = tuple[Mount, Dentry]
 
 
@@ -61,6 +63,10 @@ class Last(NamedTuple):
     name: bytes
     slash: bool
     path: Path | None = None
+
+    def __str__(self) -> str:
+        """For people: the path the name has, or would have."""
+        return f"{str(self.parent).rstrip('/')}/{self.name.decode('utf-8', 'backslashreplace')}"
 
 
 def walk(caller: Caller, dirfd: int, path: bytes, flags: int = FOLLOW) -> Path:
@@ -88,7 +94,7 @@ def start_of(caller: Caller, dirfd: int, flags: int = EMPTY) -> Path:
         return caller.fs.cwd
     path = caller.fds.get_any(dirfd).path
     if not flags & EMPTY and path.dentry.inode.mode & S_IFMT != S_IFDIR:
-        raise ENOTDIR("dirfd is not a directory")
+        raise ENOTDIR("descriptor %d is %s, which is not a directory", dirfd, path)
     return path
 
 
@@ -109,13 +115,14 @@ def _walk(
     todo = stripped.split(b"/")
     todo.reverse()
     links = 0
+    followed = b""
     while todo:
         name = todo.pop()
         if not name:
             continue
         inode = dentry.inode
         if inode.mode & 0o170111 != 0o040111:  # not a directory that everybody may search
-            _check_search(caller, inode)
+            _check_search(caller, inode, Path(mount, dentry), path)
         if not todo and flags & _PARENT:
             return mount, dentry, name, slash
         if name[0] == 46 and (name == b"." or name == b".."):
@@ -124,42 +131,50 @@ def _walk(
                 mount, dentry = _up(mount, dentry, root, flags)
             continue
         if slash and not todo and flags & _CREATE:
-            raise EISDIR("the name of a file to create ends with a slash")
+            raise EISDIR("%s: the name of a file to create ends with a slash", path)
         child = dentry.children.get(name)
         if child is None or inode.sb.volatile:
             child = _look_up(dentry, name)
             if child is None:
                 if not todo and flags & _CREATE:
                     return mount, dentry, name, slash
-                raise ENOENT("no entry " + os.fsdecode(name))
+                if links:
+                    raise ENOENT(_DANGLING, path, followed, name, Path(mount, dentry))
+                raise ENOENT(_MISSING, path, name, Path(mount, dentry))
         above = mount
         if child.mounts is not None:
             above, child = _cross(mount, child, flags)
         if child.inode.mode & 0o170000 == S_IFLNK and (todo or slash or flags & FOLLOW):
             links += 1
             if links > MAXSYMLINKS:
-                raise ELOOP("more than 40 symbolic links")
+                raise ELOOP(
+                    "%s: more than %d symbolic links, the last is %s",
+                    path, MAXSYMLINKS, Path(above, child),
+                )  # fmt: skip
             here, text = _follow(caller, (above, child), (mount, dentry), root, flags)
             mount, dentry = here
+            followed = text
             slash = slash or (not todo and text[-1:] == b"/")
             todo += reversed(text.rstrip(b"/").split(b"/"))
             continue
         mount, dentry = above, child
     if (slash or flags & DIRECTORY) and dentry.inode.mode & S_IFMT != S_IFDIR:
-        raise ENOTDIR("a directory was asked for")
+        raise ENOTDIR(
+            "%s is %s, and a directory was asked for", Path(mount, dentry), dentry.inode.kind
+        )
     return mount, dentry, (b"" if flags & _PARENT else None), slash
 
 
 def _begin(caller: Caller, dirfd: int, path: bytes, flags: int) -> tuple[Path, Path, int]:
     """(where the walk starts, what it takes for its root, flags)."""
     if len(path) >= PATH_MAX:
-        raise ENAMETOOLONG("path of %s bytes", len(path))
+        raise ENAMETOOLONG("the path has %d bytes, at most %d are allowed", len(path), PATH_MAX - 1)
     root = caller.fs.root
     if path[0] == 47:  # '/'
         if not flags & _JAIL:
             return root, root, flags | _ROOTED
         if flags & RESOLVE_BENEATH:
-            raise EXDEV("absolute path with RESOLVE_BENEATH")
+            raise EXDEV("%s: an absolute path leaves the directory (RESOLVE_BENEATH)", path)
     start = start_of(caller, dirfd, 0)
     if flags & _JAIL:
         return start, start, flags | _ROOTED
@@ -168,7 +183,10 @@ def _begin(caller: Caller, dirfd: int, path: bytes, flags: int) -> tuple[Path, P
 
 def _look_up(dentry: Dentry, name: bytes) -> Dentry | None:
     if len(name) > NAME_MAX:
-        raise ENAMETOOLONG("name of %s bytes", len(name))
+        raise ENAMETOOLONG(
+            "the component '%.20s...' has %d bytes, at most %d are allowed",
+            name, len(name), NAME_MAX,
+        )  # fmt: skip
     return dentry.lookup(name)
 
 
@@ -176,17 +194,17 @@ def _walk_nothing(
     caller: Caller, dirfd: int, flags: int
 ) -> tuple[Mount, Dentry, bytes | None, bool]:
     if not flags & EMPTY:
-        raise ENOENT("empty path")
+        raise ENOENT("the path is empty, and AT_EMPTY_PATH is not set")
     start = start_of(caller, dirfd)
     if flags & DIRECTORY and start.dentry.inode.mode & S_IFMT != S_IFDIR:
-        raise ENOTDIR("a directory was asked for")
+        raise ENOTDIR("%s is %s, and a directory was asked for", start, start.inode.kind)
     return start.mount, start.dentry, None, False
 
 
-def _check_search(caller: Caller, inode: Inode) -> None:
+def _check_search(caller: Caller, inode: Inode, here: Path, path: bytes) -> None:
     if inode.mode & S_IFMT != S_IFDIR:
-        raise ENOTDIR("a component of the path is not a directory")
-    check(caller.cred, inode, MAY_EXEC)
+        raise ENOTDIR("%s: '%s' is %s, not a directory", path, here, inode.kind)
+    check(caller.cred, inode, MAY_EXEC, here, path)
 
 
 def _up(mount: Mount, dentry: Dentry, root: Path, flags: int) -> Place:
@@ -195,14 +213,14 @@ def _up(mount: Mount, dentry: Dentry, root: Path, flags: int) -> Place:
     while True:
         if dentry is top and mount is top_mount:
             if flags & RESOLVE_BENEATH:
-                raise EXDEV("'..' leaves the directory")
+                raise EXDEV("'..' leaves %s (RESOLVE_BENEATH)", root)
             return mount, dentry
         if dentry is not mount.root:
             break
         if mount.parent is None:
             return mount, dentry
         if flags & RESOLVE_NO_XDEV:
-            raise EXDEV("'..' leaves the mount")
+            raise EXDEV("'..' leaves the mount on %s (RESOLVE_NO_XDEV)", Path(mount, dentry))
         mount, dentry = mount.parent, mount.mountpoint
     parent = dentry.parent
     return _cross(mount, parent, flags) if parent.mounts is not None else (mount, parent)
@@ -215,7 +233,7 @@ def _cross(mount: Mount, dentry: Dentry, flags: int) -> Place:
         if above is None:
             break
         if flags & RESOLVE_NO_XDEV:
-            raise EXDEV("a mount point is in the way")
+            raise EXDEV("%s is a mount point (RESOLVE_NO_XDEV)", Path(mount, dentry))
         mount, dentry = above, above.root
     return mount, dentry
 
@@ -225,26 +243,29 @@ def _follow(
 ) -> tuple[Place, bytes]:
     """Where to go on after a link, and the components to go through from there."""
     if flags & RESOLVE_NO_SYMLINKS:
-        raise ELOOP("symbolic link with RESOLVE_NO_SYMLINKS")
+        raise ELOOP("%s is a symbolic link (RESOLVE_NO_SYMLINKS)", Path(*link))
     inode = link[1].inode
     target = inode.follow(caller)
     if target is not None:
         return _jump(link, target, flags), b""
     text = inode.readlink(caller)
     if not text:
-        raise ENOENT("empty symbolic link")
+        raise ENOENT("%s is an empty symbolic link", Path(*link))
     if text[:1] != b"/":
         return directory, text
     if flags & RESOLVE_BENEATH:
-        raise EXDEV("absolute symbolic link with RESOLVE_BENEATH")
+        raise EXDEV("%s leads to %s, an absolute path (RESOLVE_BENEATH)", Path(*link), text)
     if flags & RESOLVE_NO_XDEV and (not flags & _ROOTED or root.mount is not directory[0]):
-        raise EXDEV("absolute symbolic link with RESOLVE_NO_XDEV")
+        raise EXDEV("%s leads to %s, on another mount (RESOLVE_NO_XDEV)", Path(*link), text)
     return (root.mount, root.dentry), text
 
 
 def _jump(link: Place, target: Path, flags: int) -> Place:
     if flags & RESOLVE_NO_MAGICLINKS:
-        raise ELOOP("magic link with RESOLVE_NO_MAGICLINKS")
+        raise ELOOP("%s is a magic link (RESOLVE_NO_MAGICLINKS)", Path(*link))
     if flags & _JAIL or (flags & RESOLVE_NO_XDEV and target.mount is not link[0]):
-        raise EXDEV("magic link leaves the directory or mount")
+        raise EXDEV(
+            "the magic link %s leads to %s, out of the directory or mount (RESOLVE_*)",
+            Path(*link), target,
+        )  # fmt: skip
     return target.mount, target.dentry

@@ -21,11 +21,12 @@ def _may(caller: Caller, inode: Inode, name: bytes, mask: int) -> None:
     cred = caller.cred
     if space == b"security":
         if mask & MAY_WRITE and not cred.capable(CAP_SYS_ADMIN):
-            raise EPERM("security.* needs CAP_SYS_ADMIN")
+            raise EPERM("%s: setting security.* needs CAP_SYS_ADMIN", name)
         return
     if space == b"trusted":
         if not cred.capable(CAP_SYS_ADMIN):
-            raise EPERM("trusted.*") if mask & MAY_WRITE else ENODATA("trusted.*")
+            kind = EPERM if mask & MAY_WRITE else ENODATA
+            raise kind("%s: trusted.* is for CAP_SYS_ADMIN", name)
         return
     if space == b"user":
         _may_user(cred, inode, mask)
@@ -34,15 +35,16 @@ def _may(caller: Caller, inode: Inode, name: bytes, mask: int) -> None:
     if name == b"user.":
         raise EINVAL("no name behind 'user.'")
     if space != b"user":
-        raise EOPNOTSUPP("name space of %r", name)
+        raise EOPNOTSUPP("%s: there are security.*, trusted.* and user.* here", name)
 
 
 def _may_user(cred: Credentials, inode: Inode, mask: int) -> None:
     kind = inode.mode & S_IFMT
     if kind not in (S_IFREG, S_IFDIR):
-        raise EPERM("user.* on a special file") if mask & MAY_WRITE else ENODATA("special file")
+        error = EPERM if mask & MAY_WRITE else ENODATA
+        raise error("the file is %s, which has no user.* attributes", inode.kind)
     if mask & MAY_WRITE and kind == S_IFDIR and inode.mode & S_ISVTX and not is_owner(cred, inode):
-        raise EPERM("sticky directory of another")
+        raise EPERM("the directory is sticky and belongs to uid %d, not %d", inode.uid, cred.fsuid)
 
 
 def get_xattr(caller: Caller, place: Path, name: bytes) -> bytes:

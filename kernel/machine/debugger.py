@@ -217,7 +217,7 @@ class Debugger:
         raise NotImplementedError
 
     def write(self, mm: AddressSpace, address: int, data: bytes) -> int:
-        """Write as POKEDATA: read-only private pages too, never to their file.  Returns the count."""
+        """Write as POKEDATA: read-only private pages too, never their file; the count done."""
         raise NotImplementedError
 
     def settle(self, task: Task) -> None:

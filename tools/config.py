@@ -104,6 +104,14 @@ class InspectOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class DebugOptions:
+    """``diorama debug``: commands that come first; ``scripted``: there were options with some."""
+
+    commands: tuple[str, ...] = ()
+    scripted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class RunConfig:
     """One run.  ``program`` None opens a BusyBox shell (``diorama shell``)."""
 
@@ -129,4 +137,5 @@ class RunConfig:
     trace: TraceOptions | None = None
     stats: StatsOptions | None = None
     inspect: InspectOptions | None = None
+    debug: DebugOptions | None = None
     quiet: bool = False  # no line about calls that are not implemented

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from tools.cli.debug_options import DEBUG_OPTIONS, DebugDraft
 from tools.cli.help import command_help
 from tools.cli.inspect_command import INSPECT_OPTIONS, inspect
 from tools.cli.messages import show
@@ -89,6 +90,13 @@ def trace(words: Sequence[str], execute: Execute) -> int:
     return execute(config)
 
 
+def debug(words: Sequence[str], execute: Execute) -> int:
+    """``diorama debug``: the program's status, or what ``quit`` says."""
+    draft = DebugDraft()
+    rest = Parser("debug", DEBUG_OPTIONS).parse(words, draft)
+    return execute(draft.finish("debug", _program("debug", rest)))
+
+
 def shell(words: Sequence[str], execute: Execute) -> int:
     """``diorama shell``: a BusyBox shell, reading a script where stdin is no terminal."""
     draft = RunDraft()
@@ -120,6 +128,7 @@ def print_help(command: str) -> int:
     tables: dict[str, Sequence[Option[Any]]] = {  # Any: the commands' drafts differ
         "trace": TRACE_OPTIONS,
         "stats": STATS_OPTIONS,
+        "debug": DEBUG_OPTIONS,
         "syscalls": SYSCALLS_OPTIONS,
         "inspect": INSPECT_OPTIONS,
     }
@@ -140,6 +149,7 @@ COMMANDS: Final[dict[str, Callable[[Sequence[str], Execute], int]]] = {
     "run": run,
     "trace": trace,
     "stats": stats,
+    "debug": debug,
     "shell": shell,
     "syscalls": _syscalls,
     "inspect": _inspect,

@@ -10,4 +10,8 @@ def execute(config: RunConfig) -> int:
     # Imported here: the emulated CPU takes 60 ms to load, which --help need not wait for.
     from tools.boot import boot
 
+    if config.debug is not None:
+        from tools.console.start import debug  # only debugging needs the console
+
+        return debug(config, config.debug)
     return boot(config).run()

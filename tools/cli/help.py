@@ -15,6 +15,7 @@ Runs unmodified Linux programs on a working model of the Linux kernel.
   run       run a program            diorama run busybox sh -c 'ls -la / | wc -l'
   trace     show its system calls    diorama trace -f busybox sh -c 'date | cat'
   stats     count its system calls   diorama stats busybox find /
+  debug     stop it, look, change    diorama debug -ex 'break openat' busybox cat /etc/passwd
   shell     a shell inside           diorama shell -v "$PWD:/work" -w /work
   syscalls  what is supported        diorama syscalls --arch aarch64
   inspect   what is in a binary      diorama inspect /bin/busybox
@@ -37,6 +38,11 @@ USAGE: Final = {
         "stats [OPTIONS] PROGRAM [ARGS...]",
         "Runs PROGRAM, then prints a table of its system calls on stderr.",
         "diorama stats --stats=calls.json busybox ls -lR /",
+    ),
+    "debug": (
+        "debug [OPTIONS] PROGRAM [ARGS...]",
+        "Stops PROGRAM before its first instruction and takes commands; `help` lists them.",
+        """diorama debug -ex 'break write if fd == 1' -ex continue -ex fds busybox echo hello""",
     ),
     "shell": (
         "shell [OPTIONS]",

@@ -1,0 +1,142 @@
+"""Commands by declaration.
+
+::
+
+    @command("x ADDRESS [N]", "examining", repeats=True)
+    def examine(console: DebugConsole, rest: str) -> None:
+        \"\"\"The bytes in memory from ADDRESS on (N of them, 64).
+
+        More words, shown by ``help x``.
+        \"\"\"
+
+The first line of the docstring is the summary, the rest is what ``help`` adds.  A command that lets
+the program go on returns RESUME; a mistake of the user's is a CommandError, one line.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from tools.console.console import DebugConsole
+
+RESUME: Final = "resume"
+"""What a command returns to end the dialogue: the program goes on."""
+
+Outcome = Literal["resume"] | None
+Action = Callable[["DebugConsole", str], Outcome]
+Completer = Callable[["DebugConsole", list[str]], Iterable[str]]
+"""completer(console, words typed after the command, the last one unfinished) -> candidates."""
+
+SECTIONS: Final = {
+    "stopping": "Where to stop",
+    "running": "Going on",
+    "looking": "What the kernel has",
+    "machine": "Registers and memory",
+    "changing": "Changing",
+    "other": "Other",
+}
+
+
+class CommandError(Exception):
+    """The user's mistake, in one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command: the words it is called by, how it is used, what it does."""
+
+    name: str
+    aliases: tuple[str, ...]
+    usage: str
+    section: str
+    summary: str
+    text: str
+    action: Action
+    complete: Completer | None
+    repeats: bool
+
+    def help(self) -> str:
+        """What ``help NAME`` prints."""
+        lines = [self.usage, "", self.summary]
+        if self.text:
+            lines += ["", self.text]
+        if self.aliases:
+            lines += ["", f"Short: {', '.join(self.aliases)}"]
+        return "\n".join(lines)
+
+
+COMMANDS: Final[dict[str, Command]] = {}
+"""By name, in the order of declaration."""
+
+
+def command(
+    usage: str,
+    section: str,
+    *aliases: str,
+    complete: Completer | None = None,
+    repeats: bool = False,
+) -> Callable[[Action], Action]:
+    """Declare a command; ``repeats``: an empty line does it again."""
+    name = usage.split()[0]
+
+    def declare(action: Action) -> Action:
+        summary, _, text = (inspect.getdoc(action) or "").partition("\n")
+        COMMANDS[name] = Command(
+            name, aliases, usage, section, summary, text.strip(), action, complete, repeats
+        )
+        return action
+
+    return declare
+
+
+def find(word: str) -> Command:
+    """By name, by a short name, by a beginning that only one name has.  CommandError else."""
+    if word in COMMANDS:
+        return COMMANDS[word]
+    for found in COMMANDS.values():
+        if word in found.aliases:
+            return found
+    begun = [name for name in COMMANDS if name.startswith(word)]
+    if len(begun) == 1:
+        return COMMANDS[begun[0]]
+    if begun:
+        raise CommandError(f"{word} is short for {' and '.join(begun)}")
+    raise CommandError(f"no command is called {word} (help lists them)")
+
+
+def no_words(rest: str, name: str) -> None:
+    """CommandError if something stands behind a command that takes nothing."""
+    if rest:
+        raise CommandError(f"{name} takes nothing behind it, not {rest}")
+
+
+def overview() -> str:
+    """What ``help`` prints: every command with its summary, by section."""
+    lines = []
+    for section, title in SECTIONS.items():
+        lines.append(f"{title}:")
+        lines += [
+            f"  {found.usage:<38} {found.summary}"
+            for found in COMMANDS.values()
+            if found.section == section
+        ]
+        lines.append("")
+    lines.append("`help COMMAND` says more; a beginning is enough where it is clear; # comments.")
+    return "\n".join(lines)
+
+
+def documentation() -> str:
+    """The table of docs/debugging.md."""
+    lines: list[str] = []
+    for section, title in SECTIONS.items():
+        lines += [f"| {title} | |", "| --- | --- |"] if not lines else [f"| **{title}** | |"]
+        for found in COMMANDS.values():
+            if found.section == section:
+                usage = found.usage.replace("|", "\\|")
+                short = f" (`{', '.join(found.aliases)}`)" if found.aliases else ""
+                lines.append(f"| `{usage}`{short} | {found.summary} |")
+    return "\n".join(lines)

@@ -1,0 +1,121 @@
+"""Commands for registers and memory: regs, stack, disas, x."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from tools.console import complete, words
+from tools.console.command import CommandError, command, no_words
+from tools.console.tables import hex_dump
+from tools.tracer.stacks import addresses
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tools.console.console import DebugConsole
+
+LONGEST_DUMP: Final = 1 << 16
+LONGEST_LISTING: Final = 1000
+LONGEST_INSTRUCTION: Final = 16
+
+
+@command("regs", "machine")
+def regs(console: DebugConsole, rest: str) -> None:
+    """The registers of the selected task."""
+    no_words(rest, "regs")
+    task = console.task
+    names = task.kernel.arch.register_names
+    values = task.kernel.cpu.registers(task.context).general()
+    lines = []
+    for name, value in zip(names, values, strict=True):
+        symbol = console.symbols.named(task, value).partition(" ")[2]
+        lines.append(f"{name:<8} {value:#018x}  {_decimal(value)}{f'  {symbol}' if symbol else ''}")
+    console.say("\n".join(lines))
+
+
+def _decimal(value: int) -> int:
+    """As a signed number."""
+    return value - (value >> 63 << 64)
+
+
+@command("stack", "machine", "bt", "backtrace")
+def stack(console: DebugConsole, rest: str) -> None:
+    """Who called whom in the program, innermost first, as `trace -k` shows it."""
+    no_words(rest, "stack")
+    task = console.task
+    frames = [console.symbols.stacks.frame(task, address) for address in addresses(task)]
+    rows = [(f"#{level}", f"{frame.address:#x}", str(frame)) for level, frame in enumerate(frames)]
+    console.say("\n".join("  ".join(row) for row in rows))
+
+
+@command("disas [ADDRESS] [N]", "machine", complete=complete.functions, repeats=True)
+def disas(console: DebugConsole, rest: str) -> None:
+    """N instructions (10) from the program counter or ADDRESS on; again: the next ones."""
+    typed = rest.split()
+    if len(typed) > 2:
+        raise CommandError("usage: disas [ADDRESS] [N]")
+    task = console.task
+    pc = task.kernel.cpu.registers(task.context).pc
+    start = words.address(console, typed[0]) if typed else pc
+    wanted = words.count(typed[1] if len(typed) > 1 else "", 10, LONGEST_LISTING)
+    data = _read(console, start, wanted * LONGEST_INSTRUCTION)
+    lines, end = [], start
+    engine = _disassembler(task.kernel.arch.name)
+    for at, size, mnemonic, operands in _decoded(engine, data, start, wanted):
+        arrow = "=>" if at == pc else "  "
+        symbol = console.symbols.named(task, at).partition(" ")[2]
+        where = f"{at:#x}{f' <{symbol}>' if symbol else ''}"
+        code = data[at - start : at - start + size].hex()
+        lines.append((arrow, where, code, f"{mnemonic} {operands}".rstrip()))
+        end = at + size
+    console.again = f"disas {end:#x} {wanted}"
+    console.say("\n".join(_aligned(lines)))
+
+
+def _aligned(rows: list[tuple[str, str, str, str]]) -> Iterator[str]:
+    widths = [max(len(row[i]) for row in rows) for i in range(3)]
+    for row in rows:
+        yield "  ".join([*(row[i].ljust(widths[i]) for i in range(3)), row[3]])
+
+
+def _decoded(
+    engine: Any, data: bytes, start: int, wanted: int
+) -> Iterator[tuple[int, int, str, str]]:
+    for at, (address, size, mnemonic, operands) in enumerate(engine.disasm_lite(data, start)):
+        if at >= wanted:
+            return
+        yield address, size, mnemonic, operands
+
+
+def _disassembler(arch: str) -> Any:  # Any: capstone has no types
+    import capstone  # 30 ms that other sessions need not wait for
+
+    if arch == "x86_64":
+        engine = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
+    else:
+        engine = capstone.Cs(capstone.CS_ARCH_ARM64, capstone.CS_MODE_ARM)
+    engine.skipdata = True
+    return engine
+
+
+@command("x ADDRESS [N]", "machine", complete=complete.functions, repeats=True)
+def examine(console: DebugConsole, rest: str) -> None:
+    """N bytes (64) of memory from ADDRESS on; again: the next ones.
+
+    ADDRESS is a number, a function, $REGISTER, or a sum of these without spaces: x $sp+16 32.
+    Whatever the page's rights: a debugger reads all that is mapped.
+    """
+    first, second = words.one_or_two(rest, "x ADDRESS [N]")
+    start = words.address(console, first)
+    size = words.count(second, 64, LONGEST_DUMP)
+    data = _read(console, start, size)
+    console.again = f"x {start + len(data):#x} {size}"
+    console.say(hex_dump(start, data))
+
+
+def _read(console: DebugConsole, start: int, size: int) -> bytes:
+    mm = console.task.mm
+    data = console.debugger.read(mm, start, size) if mm is not None else b""
+    if not data:
+        raise CommandError(f"nothing is mapped at {start:#x} (maps shows what is)")
+    return data

@@ -1,0 +1,138 @@
+"""Commands that reach into our own source: print, source; and help."""
+
+from __future__ import annotations
+
+import os
+import pprint
+from typing import TYPE_CHECKING, Any, Final
+
+from kernel.machine import describe
+from tools.console import complete
+from tools.console.command import CommandError, command, find, overview
+from tools.predicates import call_names, compile_expression, evaluate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from kernel.machine.describe.plain import Source
+    from tools.console.console import DebugConsole
+
+LONGEST_SOURCE: Final = 60
+LONGEST_VALUE: Final = 20_000
+
+
+def _names(console: DebugConsole) -> dict[str, Any]:  # Any: kernel objects of every kind
+    """What expressions may use."""
+    stop = console.place()
+    found = {
+        "console": console,
+        "debugger": console.debugger,
+        "describe": describe,
+        "machine": console.machine,
+        "stop": stop,
+        "system": console.system,
+    }
+    if console.selected_task is not None:
+        found["task"] = console.selected_task
+    return found
+
+
+def _value(console: DebugConsole, text: str) -> Any:  # Any: see _names
+    names = _names(console)
+    stop = console.at_call()
+    values = None
+    if stop is not None:
+        values = console.call_values(stop)
+        for name in call_names(values.call.declaration) - names.keys():
+            names.setdefault(name, None)
+    code, used = compile_expression(text, names)
+    if values is not None:
+        known = _names(console)
+        names |= {name: values(name) for name in used if name not in known}
+    try:
+        return evaluate(code, names)
+    except Exception as error:  # noqa: BLE001  # whatever the user's expression does
+        raise CommandError(f"{text}: {type(error).__name__}: {error}") from None
+
+
+@command("print EXPR", "other", "p")
+def print_(console: DebugConsole, rest: str) -> None:
+    """The value of a Python expression over kernel objects.
+
+    Names: task (the selected one), system, machine, stop, debugger, describe (kernel.machine's
+    descriptions), Linux's constants, and at a call its arguments.  print task.mm.vmas,
+    print [t.comm for t in system.tasks.values()], print describe.plain(describe.memory(system)).
+    Calling what changes the kernel changes it.
+    """
+    if not rest:
+        raise CommandError("print needs an expression: print task.fds.files")
+    value = _value(console, rest)
+    text = value if isinstance(value, str) else pprint.pformat(value, width=100)
+    console.say(text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + "...")
+
+
+@command("source WHAT", "other", complete=lambda console, typed: _sources(console))
+def source(console: DebugConsole, rest: str) -> None:
+    """Where in our source a system call or a kernel object is implemented, and its lines.
+
+    WHAT is a system call (source openat), a command's subject (source pipes), a dotted name
+    (source kernel.task.futex), or an expression over objects (source task.mm).
+    """
+    if not rest:
+        raise CommandError("source needs a system call or an object: source openat, source task.mm")
+    found = _source(console, rest)
+    where = os.path.relpath(found.file, _root())
+    lines = found.text().splitlines()
+    shown = lines[:LONGEST_SOURCE]
+    numbered = [f"{found.first + i:5d}  {line}" for i, line in enumerate(shown)]
+    more = [f"       ... to line {found.last}"] if len(lines) > len(shown) else []
+    console.say("\n".join([f"{where}:{found.first} {found.name}", *numbered, *more]))
+
+
+def _root() -> str:
+    """The directory the packages are in."""
+    return os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+SUBJECTS: Final = {
+    "tasks": "kernel.task.task.Task",
+    "maps": "kernel.mm.vma.Vma",
+    "pagetable": "kernel.mm.page_table.PageTable",
+    "fds": "kernel.vfs.fdtable.FdTable",
+    "waits": "kernel.wait.WaitQueue",
+    "futexes": "kernel.task.futex.Bucket",
+    "runqueue": "kernel.task.scheduler.Scheduler",
+    "mounts": "kernel.vfs.mount.Mount",
+    "pipes": "kernel.fs.pipe.Pipe",
+    "sockets": "kernel.net.socketfile.SocketFile",
+    "signals": "kernel.task.signals.send_to_task",
+    "memory": "kernel.mm.frames.Frames",
+}
+"""What the commands of the same names show."""
+
+
+def _sources(console: DebugConsole) -> Iterable[str]:
+    return [*SUBJECTS, *(name for name in console.table.names if name is not None)]
+
+
+def _source(console: DebugConsole, text: str) -> Source:
+    number = console.table.numbers.get(text)
+    try:
+        if number is not None:
+            declaration = console.table.declaration(number)
+            if declaration is None:
+                raise CommandError(f"{text} has no implementation: it gives ENOSYS")
+            return describe.source(declaration.handler)
+        if text in SUBJECTS:
+            return describe.source(SUBJECTS[text])
+        if text.startswith(("kernel.", "syscalls.", "loader.", "tools.")):
+            return describe.source(text)
+        return describe.source(_value(console, text))
+    except LookupError as error:
+        raise CommandError(str(error.args[0]) if error.args else f"{text}: no source") from None
+
+
+@command("help [COMMAND]", "other", "h", "?", complete=complete.commands)
+def help_(console: DebugConsole, rest: str) -> None:
+    """Every command, or one in full."""
+    console.say(find(rest).help() if rest else overview())

@@ -84,7 +84,7 @@ def newfstatat(
 ) -> Zero:
     """stat relative to a directory; with AT_EMPTY_PATH fstat.  See fstatat(2)."""
     if flags & ~_KNOWN_AT:
-        raise EINVAL("flags %#x", flags)
+        raise EINVAL("flags %#x: only the bits %#x are known", flags, _KNOWN_AT)
     path = task.mem.read_path(pathname) if pathname or not flags & AT_EMPTY_PATH else b""
     inode = inode_at(task, dirfd, path, walk_flags(flags))
     task.mem.write(statbuf, task.kernel.arch.pack_stat(inode))
@@ -162,7 +162,7 @@ def _access(task: Task, dirfd: int, path: bytes, mode: int, flags: int) -> int:
 def access(task: Task, pathname: PathPtr, mode: AccessMode) -> Zero:
     """May the real user do this?  See access(2)."""
     if mode & ~7:
-        raise EINVAL("mode %#x", mode)
+        raise EINVAL("mode %#x: only the bits %#x are known", mode, 7)
     return _access(task, AT_FDCWD, task.mem.read_path(pathname), mode, 0)
 
 
@@ -170,7 +170,7 @@ def access(task: Task, pathname: PathPtr, mode: AccessMode) -> Zero:
 def faccessat(task: Task, dirfd: DirFd, pathname: PathPtr, mode: AccessMode) -> Zero:
     """access relative to a directory, without flags.  See faccessat(2), "C library"."""
     if mode & ~7:
-        raise EINVAL("mode %#x", mode)
+        raise EINVAL("mode %#x: only the bits %#x are known", mode, 7)
     return _access(task, dirfd, task.mem.read_path(pathname), mode, 0)
 
 

@@ -49,7 +49,7 @@ _RANGE_FLAGS: Final = (
 def truncate(task: Task, path: PathPtr, length: Offset) -> Zero:
     """Set a file's size.  See truncate(2)."""
     if length < 0:
-        raise EINVAL("negative size")
+        raise EINVAL("the size is %d", length)
     truncate_at(task, task.mem.read_path(path), length)
     return 0
 
@@ -58,11 +58,14 @@ def truncate(task: Task, path: PathPtr, length: Offset) -> Zero:
 def ftruncate(task: Task, fd: Fd, length: Offset) -> Zero:
     """Set an open file's size.  See ftruncate(2)."""
     if length < 0:
-        raise EINVAL("negative size")
+        raise EINVAL("the size is %d", length)
     file = task.fds.get(fd)
     inode = file.inode
     if inode.mode & S_IFMT != S_IFREG or not file.writable:
-        raise EINVAL("not a regular file open for writing")
+        raise EINVAL(
+            "descriptor %d (%s) is %s, %s for writing", fd, file.path, inode.kind,
+            "open" if file.writable else "not open",
+        )  # fmt: skip
     limit_growth(task, inode, length)
     file.truncate(task, length)
     if inode.mode & 0o6000:
@@ -76,25 +79,26 @@ def fallocate(task: Task, fd: Fd, mode: FallocMode, offset: Offset, length: Offs
     """Reserve space, or punch or zero a range.  See fallocate(2)."""
     file = task.fds.get(fd)
     if offset < 0 or length <= 0:
-        raise EINVAL("offset or length")
+        raise EINVAL("offset %d, length %d: nothing before 0, and not nothing", offset, length)
     both = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE
     if mode & ~(both | FALLOC_FL_KEEP_SIZE) or mode & both == both:
-        raise EOPNOTSUPP("mode %#x", mode)
+        raise EOPNOTSUPP("mode %#x is not done here", mode)
     if mode & FALLOC_FL_PUNCH_HOLE and not mode & FALLOC_FL_KEEP_SIZE:
         raise EOPNOTSUPP("FALLOC_FL_PUNCH_HOLE needs FALLOC_FL_KEEP_SIZE")
     if not file.writable:
-        raise EBADF("not open for writing")
+        raise EBADF("descriptor %d (%s) is not open for writing", fd, file.path)
     kind = file.inode.mode & S_IFMT
     if kind == S_IFIFO:
-        raise ESPIPE("a pipe")
+        raise ESPIPE("descriptor %d is %s, which has no position", fd, file.path)
     if kind != S_IFREG:
-        raise EISDIR("a directory") if kind == S_IFDIR else ENODEV("not a regular file")
+        error = EISDIR if kind == S_IFDIR else ENODEV
+        raise error("descriptor %d (%s) is %s", fd, file.path, file.inode.kind)
     end = offset + length
     if end > MAX_OFFSET:
-        raise EFBIG("past 2^63")
+        raise EFBIG("the range ends at %d, past 2^63 - 1", end)
     limit = task.limits.soft(RLIMIT_FSIZE)
     if not mode & FALLOC_FL_KEEP_SIZE and end > limit and end > file.inode.size:
-        raise EFBIG("limit of %s bytes", limit, signal=SIGXFSZ)
+        raise EFBIG("size %d is over RLIMIT_FSIZE, %d", end, limit, signal=SIGXFSZ)
     file.fallocate(task, mode, offset, length)
     notify_file(file.path.dentry, IN_MODIFY)
     return 0
@@ -136,9 +140,9 @@ def sync_file_range(
     """Write a range back, see sync_file_range(2); the whole file is, which nobody can tell."""
     file = task.fds.get(fd)
     if flags & ~_RANGE_FLAGS or offset < 0 or nbytes < 0 or offset + nbytes > MAX_OFFSET:
-        raise EINVAL("range or flags")
+        raise EINVAL("offset %d, length %d or flags %#x mean nothing", offset, nbytes, flags)
     if not file.seekable:
-        raise ESPIPE("no position")
+        raise ESPIPE("%s is a stream, which has no position", file.path)
     if flags & SYNC_FILE_RANGE_WRITE:
         file.fsync(task, True)
     return 0
@@ -152,9 +156,9 @@ def fadvise64(task: Task, fd: Fd, offset: Offset, size: Offset, advice: Fadvice)
     """Say how a file will be used.  See posix_fadvise(2), ERRORS."""
     file = task.fds.get(fd)
     if file.inode.mode & S_IFMT == S_IFIFO:
-        raise ESPIPE("a pipe")
+        raise ESPIPE("descriptor %d is %s, which has no position", fd, file.path)
     if size < 0 or not 0 <= advice <= POSIX_FADV_NOREUSE:
-        raise EINVAL("advice")
+        raise EINVAL("size %d or advice %d means nothing", size, advice)
     return 0
 
 
@@ -166,7 +170,7 @@ def readahead(task: Task, fd: Fd, offset: Offset, count: Size) -> Zero:
     """Announce that a range will be read.  See readahead(2), ERRORS."""
     file = task.fds.get(fd)
     if not file.readable:
-        raise EBADF("not open for reading")
+        raise EBADF("descriptor %d (%s) is not open for reading", fd, file.path)
     if file.inode.mode & S_IFMT != S_IFREG:
-        raise EINVAL("not a regular file")
+        raise EINVAL("descriptor %d (%s) is %s", fd, file.path, file.inode.kind)
     return 0

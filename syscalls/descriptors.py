@@ -107,9 +107,9 @@ def dup2(task: Task, oldfd: Fd, newfd: Fd) -> NewFd:
 def dup3(task: Task, oldfd: Fd, newfd: Fd, flags: OpenFlags) -> NewFd:
     """As dup2, with O_CLOEXEC; the same descriptor twice is EINVAL.  See dup3(2)."""
     if flags & ~O_CLOEXEC:
-        raise EINVAL("flags %#x", flags)
+        raise EINVAL("flags %#x: only the bits %#x are known", flags, O_CLOEXEC)
     if oldfd == newfd:
-        raise EINVAL("the same descriptor twice")
+        raise EINVAL("both descriptors are %d", oldfd)
     limit = task.limits.soft(RLIMIT_NOFILE)
     return task.fds.duplicate(oldfd, newfd, bool(flags & O_CLOEXEC), limit)
 
@@ -128,7 +128,7 @@ def _dupfd_cloexec(task: Task, fd: int, file: OpenFile, arg: int) -> int:
 def _duplicate(task: Task, file: OpenFile, minimum: int, cloexec: bool) -> int:
     limit = task.limits.soft(RLIMIT_NOFILE)
     if minimum >= limit:
-        raise EINVAL("not below the limit of %s descriptors", limit)
+        raise EINVAL("%d is not below RLIMIT_NOFILE, %d", minimum, limit)
     return task.fds.install(file, cloexec, minimum, limit)
 
 
@@ -148,7 +148,10 @@ def _getfl(task: Task, fd: int, file: OpenFile, arg: int) -> int:
 def _setfl(task: Task, fd: int, file: OpenFile, arg: int) -> int:
     flags = task.kernel.arch.open_flags_in(arg & 0xFFFFFFFF)
     if flags & O_NOATIME & ~file.flags and not is_owner(task.cred, file.inode):
-        raise EPERM("O_NOATIME on another's file")
+        raise EPERM(
+            "O_NOATIME needs the owner, uid %d, or CAP_FOWNER; this is uid %d",
+            file.inode.uid, task.cred.fsuid,
+        )  # fmt: skip
     _change_flags(task, fd, file, flags & SETTABLE_FLAGS)
     return 0
 
@@ -162,7 +165,7 @@ def _change_flags(task: Task, fd: int, file: OpenFile, flags: int) -> None:
 def _setown(task: Task, fd: int, file: OpenFile, arg: int) -> int:
     who = (arg & 0xFFFFFFFF) - ((arg & 0x80000000) << 1)
     if who == -(1 << 31):
-        raise EINVAL("process group")
+        raise EINVAL("there is no process group %d", who)
     file.owner = (F_OWNER_PGRP, -who) if who < 0 else (F_OWNER_PID, who)
     return 0
 
@@ -175,7 +178,7 @@ def _getown(task: Task, fd: int, file: OpenFile, arg: int) -> int:
 def _setown_ex(task: Task, fd: int, file: OpenFile, arg: int) -> int:
     kind, who = task.mem.unpack(F_OWNER_EX, arg)
     if kind not in (F_OWNER_TID, F_OWNER_PID, F_OWNER_PGRP):
-        raise EINVAL("owner type %s", kind)
+        raise EINVAL("owner type %d is none of F_OWNER_TID, _PID, _PGRP", kind)
     file.owner = (kind, who)
     return 0
 
@@ -187,7 +190,7 @@ def _getown_ex(task: Task, fd: int, file: OpenFile, arg: int) -> int:
 
 def _setsig(task: Task, fd: int, file: OpenFile, arg: int) -> int:
     if not 0 <= arg <= 64:
-        raise EINVAL("signal %s", arg)
+        raise EINVAL("there is no signal %d", arg)
     file.owner_signal = arg
     return 0
 
@@ -231,7 +234,7 @@ def _getpipe(task: Task, fd: int, file: OpenFile, arg: int) -> int:
 def _add_seals(task: Task, fd: int, file: OpenFile, arg: int) -> int:
     inode = sealable(file)
     if not file.writable:
-        raise EPERM("not open for writing")
+        raise EPERM("%s is not open for writing, so it cannot be sealed", file.path)
     inode.add_seals(arg & 0xFFFFFFFF)
     return 0
 
@@ -279,10 +282,10 @@ def fcntl(task: Task, fd: Fd, cmd: FcntlCmd, arg: FcntlArg) -> NewFd | Blocking[
     """
     file = task.fds.get_any(fd)
     if file.is_path and cmd not in _WITH_O_PATH:
-        raise EBADF("O_PATH descriptor")
+        raise EBADF("descriptor %d is open with O_PATH, only as a place: %s", fd, file.path)
     command = _COMMANDS.get(cmd)
     if command is None:
-        raise EINVAL("command %s", cmd)
+        raise EINVAL("there is no fcntl command %d here", cmd)
     return command(task, fd, file, arg)
 
 
@@ -345,7 +348,11 @@ def eventfd(task: Task, initval: UInt) -> NewFd:
 def eventfd2(task: Task, initval: UInt, flags: EventfdFlags) -> NewFd:
     """eventfd with EFD_CLOEXEC, EFD_NONBLOCK, EFD_SEMAPHORE.  See eventfd(2)."""
     if flags & ~(EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE):
-        raise EINVAL("flags %#x", flags)
+        raise EINVAL(
+            "flags %#x: only the bits %#x are known",
+            flags,
+            EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE,
+        )
     return _eventfd(task, initval, flags)
 
 

@@ -68,7 +68,7 @@ def _getdents(task: Task, fd: int, address: int, room: int, record: Record) -> i
         position += 1
         records.append(packed)
     if position == start and position < len(entries):
-        raise EINVAL("the buffer is too small for one entry")
+        raise EINVAL("the next entry has %d bytes, more than the buffer", len(packed))
     return _store(task, file, address, records, position)
 
 
@@ -109,7 +109,7 @@ def rmdir(task: Task, pathname: PathPtr) -> Zero:
 def chdir(task: Task, path: PathPtr) -> Zero:
     """Change the working directory.  See chdir(2)."""
     place = walk(task, AT_FDCWD, task.mem.read_path(path), FOLLOW | DIRECTORY)
-    check(task.cred, place.dentry.inode, MAY_EXEC)
+    check(task.cred, place.dentry.inode, MAY_EXEC, place)
     task.fs.set_cwd(place)
     return 0
 
@@ -118,7 +118,7 @@ def chdir(task: Task, path: PathPtr) -> Zero:
 def fchdir(task: Task, fd: Fd) -> Zero:
     """Change the working directory to an open directory.  See fchdir(2)."""
     place = task.fds.get_any(fd).path
-    check(task.cred, must_be_directory(place), MAY_EXEC)
+    check(task.cred, must_be_directory(place), MAY_EXEC, place)
     task.fs.set_cwd(place)
     return 0
 
@@ -127,9 +127,9 @@ def fchdir(task: Task, fd: Fd) -> Zero:
 def chroot(task: Task, path: PathPtr) -> Zero:
     """Change the root directory.  See chroot(2)."""
     place = walk(task, AT_FDCWD, task.mem.read_path(path), FOLLOW | DIRECTORY)
-    check(task.cred, place.dentry.inode, MAY_EXEC)
+    check(task.cred, place.dentry.inode, MAY_EXEC, place)
     if not task.cred.capable(CAP_SYS_CHROOT):
-        raise EPERM("chroot needs CAP_SYS_CHROOT")
+        raise EPERM("chroot needs CAP_SYS_CHROOT, which uid %d has not", task.cred.euid)
     task.fs.set_root(place)
     return 0
 
@@ -139,10 +139,10 @@ def getcwd(task: Task, buf: PathOutPtr, size: Size) -> Size:
     """The working directory's path and its length with the NUL.  See getcwd(2), "C library"."""
     text, reachable, unlinked = path_from(task.fs.root, task.fs.cwd)
     if unlinked:
-        raise ENOENT("the working directory was removed")
+        raise ENOENT("the working directory %s was removed", task.fs.cwd)
     if not reachable:
         text = b"(unreachable)" + text
     if len(text) + 1 > size:
-        raise ERANGE("%s bytes needed", len(text) + 1)
+        raise ERANGE("the path and its NUL have %d bytes, the buffer %d", len(text) + 1, size)
     task.mem.write(buf, text + b"\0")
     return len(text) + 1

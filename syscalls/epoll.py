@@ -62,7 +62,7 @@ def _layout(task: Task) -> Struct:
 def epoll_create(task: Task, size: Count) -> NewFd:
     """An epoll file; the size has no meaning but must be positive.  See epoll_create(2)."""
     if size <= 0:
-        raise EINVAL("size is not positive")
+        raise EINVAL("the size is %d, not positive", size)
     return epoll_create1(task, 0)  # type: ignore[arg-type]
 
 
@@ -70,7 +70,7 @@ def epoll_create(task: Task, size: Count) -> NewFd:
 def epoll_create1(task: Task, flags: EpollCreateFlags) -> NewFd:
     """An epoll file.  See epoll_create1(2), ERRORS."""
     if flags & ~EPOLL_CLOEXEC:
-        raise EINVAL("flags %#x", flags)
+        raise EINVAL("flags %#x: only the bits %#x are known", flags, EPOLL_CLOEXEC)
     limit = task.limits.soft(RLIMIT_NOFILE)
     return task.fds.install(make_epoll(task), bool(flags & EPOLL_CLOEXEC), 0, limit)
 
@@ -96,7 +96,7 @@ def epoll_ctl(task: Task, epfd: Fd, op: EpollOp, fd: Fd, event: EpollEventPtr) -
     elif op == EPOLL_CTL_MOD:
         epoll.modify(task, fd, target, events, data)
     else:
-        raise EINVAL("operation %s", op)
+        raise EINVAL("operation %d is none of EPOLL_CTL_ADD, _DEL, _MOD", op)
     return 0
 
 
@@ -107,9 +107,9 @@ def _check(task: Task, epfd: int, address: int, most: int) -> EpollFile:
     """The order of checks is do_epoll_wait's."""
     size = _layout(task).size
     if not 0 < most <= INT_MAX // size:
-        raise EINVAL("%s events", most)
+        raise EINVAL("room for %d events", most)
     if address + most * size > USER_TOP:
-        raise EFAULT("the array of events")
+        raise EFAULT("the array of events at %#x lies outside the user half", address)
     return as_epoll(task.fds.get(epfd))
 
 
@@ -165,7 +165,7 @@ def _read_mask(task: Task, address: int, size: int) -> int | None:
     if not address:
         return None
     if size != SIGSET_SIZE:
-        raise EINVAL("size of the signal mask")
+        raise EINVAL("the signal mask has %d bytes, not %d", size, SIGSET_SIZE)
     return int(task.mem.unpack(SIGSET, address)[0])
 
 
@@ -203,7 +203,7 @@ def epoll_pwait2(
     if timeout:
         seconds, nanoseconds = task.mem.unpack(TIMESPEC, timeout)
         if seconds < 0 or not 0 <= nanoseconds < NSEC_PER_SEC:
-            raise EINVAL("not a valid time")
+            raise EINVAL("%d s %d ns is no time to wait", seconds, nanoseconds)
         limit = seconds * NSEC_PER_SEC + nanoseconds
     mask = _read_mask(task, sigmask, sigsetsize)
     epoll = _check(task, epfd, events, maxevents)

@@ -89,9 +89,9 @@ def openat2(
     The structure may grow: a larger one is accepted if what we do not know is zero (E2BIG).
     """
     if size < OPEN_HOW.size:
-        raise EINVAL("struct open_how of %s bytes", size)
+        raise EINVAL("struct open_how has %d bytes, not %d", OPEN_HOW.size, size)
     if size > 4096:
-        raise E2BIG("struct open_how of %s bytes", size)
+        raise E2BIG("struct open_how of %d bytes is more than a page", size)
     raw = task.mem.read(how, size)
     if any(raw[OPEN_HOW.size :]):
         raise E2BIG("unknown fields of struct open_how are set")
@@ -113,7 +113,9 @@ def close(task: Task, fd: Fd) -> Zero:
 def close_range(task: Task, first: UFd, last: UFd, flags: CloseRangeFlags) -> Zero:
     """Close, or mark close-on-exec, all descriptors of a range.  See close_range(2)."""
     if flags & ~(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC) or first > last:
-        raise EINVAL("flags, or first above last")
+        raise EINVAL(
+            "flags %#x are not all known, or first %d is above last %d", flags, first, last
+        )
     if flags & CLOSE_RANGE_UNSHARE and task.fds.users > 1:
         shared = task.fds
         task.fds = shared.copy()

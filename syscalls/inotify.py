@@ -50,7 +50,7 @@ def inotify_init(task: Task) -> NewFd:
 def inotify_init1(task: Task, flags: InotifyFlags) -> NewFd:
     """inotify_init with IN_CLOEXEC and IN_NONBLOCK.  See inotify_init1(2), ERRORS."""
     if flags & ~(IN_CLOEXEC | IN_NONBLOCK):
-        raise EINVAL("flags %#x", flags)
+        raise EINVAL("flags %#x: only the bits %#x are known", flags, IN_CLOEXEC | IN_NONBLOCK)
     file = make_inotify(task, bool(flags & IN_NONBLOCK))
     return task.fds.install(file, bool(flags & IN_CLOEXEC), 0, task.limits.soft(RLIMIT_NOFILE))
 

@@ -65,11 +65,12 @@ def symlinkat(task: Task, target: PathPtr, newdirfd: DirFd, linkpath: PathPtr) -
 
 def _readlink(task: Task, dirfd: int, pathname: int, buf: int, size: int) -> int:
     if size <= 0:
-        raise EINVAL("buffer of %s bytes", size)
+        raise EINVAL("the buffer has %d bytes", size)
     path = task.mem.read_path(pathname)
     inode = walk(task, dirfd, path, EMPTY).dentry.inode
     if inode.mode & S_IFMT != S_IFLNK:
-        raise EINVAL("not a symbolic link") if path else ENOENT("not a symbolic link")
+        error = EINVAL if path else ENOENT
+        raise error("'%s' is %s, not a symbolic link", path, inode.kind)
     target = inode.follow(task)
     text = inode.readlink(task) if target is None else display_path(target, task.fs.root)
     task.mem.write(buf, text[:size])
@@ -99,7 +100,7 @@ def unlink(task: Task, pathname: PathPtr) -> Zero:
 def unlinkat(task: Task, dirfd: DirFd, pathname: PathPtr, flags: UnlinkFlags) -> Zero:
     """Remove a name, or with AT_REMOVEDIR a directory.  See unlinkat(2)."""
     if flags & ~AT_REMOVEDIR:
-        raise EINVAL("flags %#x", flags)
+        raise EINVAL("flags %#x: only the bits %#x are known", flags, AT_REMOVEDIR)
     path = task.mem.read_path(pathname)
     if flags & AT_REMOVEDIR:
         rmdir_at(task, dirfd, path)

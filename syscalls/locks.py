@@ -34,7 +34,7 @@ def flock(task: Task, fd: Fd, operation: FlockOp) -> Zero | Blocking[Zero]:
     """Lock a whole file.  See flock(2), ERRORS."""
     kind = operation & ~LOCK_NB
     if kind not in (LOCK_SH, LOCK_EX, LOCK_UN):
-        raise EINVAL("operation %#x", operation)
+        raise EINVAL("operation %#x is none of LOCK_SH, LOCK_EX, LOCK_UN", operation)
     file = task.fds.get(fd)
     return lock_table(file.inode).flock(file, kind, not operation & LOCK_NB)
 
@@ -43,25 +43,25 @@ def _read_lock(task: Task, file: OpenFile, address: int, ofd: bool) -> RecordLoc
     """``struct flock`` as a range; see fcntl(2), "Advisory record locking"."""
     kind, whence, start, length, pid = task.mem.unpack(FLOCK, address)
     if ofd and pid:
-        raise EINVAL("l_pid must be 0 for open file description locks")
+        raise EINVAL("l_pid is %d and must be 0 for open file description locks", pid)
     if whence == SEEK_CUR:
         start += file.pos
     elif whence == SEEK_END:
         file.inode.refresh()
         start += file.inode.size
     elif whence != SEEK_SET:
-        raise EINVAL("l_whence %s", whence)
+        raise EINVAL("l_whence is %d, which means nothing", whence)
     if start > MAX_OFFSET:
-        raise EOVERFLOW("l_start")
+        raise EOVERFLOW("l_start would be %d, past 2^63 - 1", start)
     end = start + length if length else END
     if length < 0:
         start, end = end, start
     if start < 0:
-        raise EINVAL("the range begins before 0")
+        raise EINVAL("the range begins at %d, before 0", start)
     if end > END:
-        raise EOVERFLOW("l_len")
+        raise EOVERFLOW("l_start %d and l_len %d end past 2^63 - 1", start, length)
     if kind not in (F_RDLCK, F_WRLCK, F_UNLCK):
-        raise EINVAL("l_type %s", kind)
+        raise EINVAL("l_type is %d, none of F_RDLCK, F_WRLCK, F_UNLCK", kind)
     owner = file if ofd else task.fds
     return RecordLock(owner, -1 if ofd else task.tgid, kind, start, end)
 
@@ -70,7 +70,7 @@ def get_lock(task: Task, file: OpenFile, address: int, *, ofd: bool) -> int:
     """F_GETLK, F_OFD_GETLK: the first lock in the way, or F_UNLCK."""
     wanted = _read_lock(task, file, address, ofd)
     if wanted.kind == F_UNLCK:
-        raise EINVAL("l_type F_UNLCK")
+        raise EINVAL("F_GETLK asks with a lock, not with F_UNLCK")
     found = lock_table(file.inode).conflict(wanted)
     if found is None:
         task.mem.write(address, F_UNLCK.to_bytes(2, "little"))
@@ -86,9 +86,13 @@ def set_lock(
     """F_SETLK, F_SETLKW and the OFD forms."""
     wanted = _read_lock(task, file, address, ofd)
     if wanted.kind == F_RDLCK and not file.readable:
-        raise EBADF("a read lock needs a descriptor open for reading")
+        raise EBADF(
+            "a read lock needs reading, and descriptor %d (%s) is not open for it", fd, file.path
+        )
     if wanted.kind == F_WRLCK and not file.writable:
-        raise EBADF("a write lock needs a descriptor open for writing")
+        raise EBADF(
+            "a write lock needs writing, and descriptor %d (%s) is not open for it", fd, file.path
+        )
     table = lock_table(file.inode)
     if ofd:
         return table.set(wanted, wait, None)
@@ -101,5 +105,5 @@ def _lock_later(task: Task, fd: int, file: OpenFile, locking: Blocking[int]) -> 
     yield from locking
     if task.fds.files.get(fd) is not file:
         lock_table(file.inode).drop_owner(task.fds)
-        raise EBADF("closed while it waited for the lock")
+        raise EBADF("descriptor %d was closed while the call waited for the lock", fd)
     return 0

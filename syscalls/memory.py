@@ -173,7 +173,7 @@ def mlock(task: Task, addr: UserAddr, length: Size) -> Zero:
 def mlock2(task: Task, addr: UserAddr, length: Size, flags: MlockFlags) -> Zero:
     """mlock, with MLOCK_ONFAULT: lock pages as they come.  See mlock(2), ERRORS."""
     if flags & ~MLOCK_ONFAULT:
-        raise EINVAL("flags %#x", flags)
+        raise EINVAL("flags %#x: only the bits %#x are known", flags, MLOCK_ONFAULT)
     _space(task).mlock(addr, length, bool(flags), task.cred.capable(CAP_IPC_LOCK))
     return 0
 

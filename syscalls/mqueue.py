@@ -226,7 +226,7 @@ def mq_getsetattr(task: Task, mqdes: Fd, newattr: MqAttrPtr, oldattr: MqAttrOutP
     """Look at a queue; only O_NONBLOCK can be changed.  See mq_getattr(3), ERRORS."""
     flags = task.mem.unpack(MQ_ATTR, newattr)[0] if newattr else 0
     if flags & ~O_NONBLOCK:
-        raise EINVAL("flags %#x", flags)
+        raise EINVAL("flags %#x: only the bits %#x are known", flags, O_NONBLOCK)
     file = _queue(task, mqdes)
     queue = file.messages
     old = (file.flags & O_NONBLOCK, queue.most, queue.longest, len(queue.messages))

@@ -70,7 +70,11 @@ def fchmodat(task: Task, dirfd: DirFd, pathname: PathPtr, mode: FileMode) -> Zer
 def fchmodat2(task: Task, dirfd: DirFd, pathname: PathPtr, mode: FileMode, flags: AtFlags) -> Zero:
     """fchmodat with flags; links have no mode of their own (EOPNOTSUPP).  See fchmodat(2)."""
     if flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH):
-        raise EINVAL("flags %#x", flags)
+        raise EINVAL(
+            "flags %#x: only the bits %#x are known",
+            flags,
+            AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH,
+        )
     place = _place(task, dirfd, pathname, flags)
     if place.dentry.inode.mode & S_IFMT == S_IFLNK:
         raise EOPNOTSUPP("mode of a symbolic link")
@@ -105,7 +109,11 @@ def fchownat(
 ) -> Zero:
     """chown relative to a directory.  See fchownat(2)."""
     if flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH):
-        raise EINVAL("flags %#x", flags)
+        raise EINVAL(
+            "flags %#x: only the bits %#x are known",
+            flags,
+            AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH,
+        )
     change_owner(task, _place(task, dirfd, pathname, flags), owner, group)
     return 0
 
@@ -177,7 +185,11 @@ def utimensat(
         place = _of(task, dirfd)
     else:
         if flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH):
-            raise EINVAL("flags %#x", flags)
+            raise EINVAL(
+                "flags %#x: only the bits %#x are known",
+                flags,
+                AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH,
+            )
         place = _place(task, dirfd, pathname, flags)
     check_times(pair)
     change_times(task, place, pair)

@@ -47,7 +47,7 @@ SIGSET_SIZE: Final = 8
 def pidfd_open(task: Task, pid: PidT, flags: PidfdFlags) -> NewFd:
     """A descriptor for a process.  See pidfd_open(2), ERRORS."""
     if flags & ~PIDFD_NONBLOCK:
-        raise EINVAL("flags %#x", flags)
+        raise EINVAL("flags %#x: only the bits %#x are known", flags, PIDFD_NONBLOCK)
     if pid <= 0:
         raise EINVAL("a process number is positive")
     group = task.kernel.groups.get(pid)
@@ -127,7 +127,7 @@ def _signalfd(task: Task, fd: int, mask: int, size: int, flags: int) -> int:
         raise EINVAL("size of the signal mask")
     wanted = task.mem.read_u64(mask) & ~KERNEL_ONLY
     if flags & ~(SFD_CLOEXEC | SFD_NONBLOCK):
-        raise EINVAL("flags %#x", flags)
+        raise EINVAL("flags %#x: only the bits %#x are known", flags, SFD_CLOEXEC | SFD_NONBLOCK)
     if fd != -1:
         as_signalfd(task.fds.get(fd)).set_mask(wanted)
         return fd

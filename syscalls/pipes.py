@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 def _pipe(task: Task, address: int, flags: int) -> int:
     if flags & ~(O_CLOEXEC | O_DIRECT | O_NONBLOCK):
-        raise EINVAL("flags %#x", flags)
+        raise EINVAL(
+            "flags %#x: only the bits %#x are known",
+            flags,
+            O_CLOEXEC | O_DIRECT | O_NONBLOCK,
+        )
     ends = make_pipe(task, flags)
     fds, limit = task.fds, task.limits.soft(RLIMIT_NOFILE)
     cloexec = bool(flags & O_CLOEXEC)

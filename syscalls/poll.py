@@ -98,7 +98,7 @@ def _ask(task: Task, fd: int, events: int, queues: list[WaitQueue]) -> int:
 def _deadline(task: Task, seconds: int, nanoseconds: int) -> int:
     """An absolute time from a relative one; EINVAL as poll_select_set_timeout."""
     if seconds < 0 or not 0 <= nanoseconds < SECOND:
-        raise EINVAL("not a valid time")
+        raise EINVAL("%d s %d ns is no time to wait", seconds, nanoseconds)
     return task.kernel.clock.monotonic() + seconds * SECOND + nanoseconds
 
 
@@ -107,7 +107,7 @@ def _read_mask(task: Task, address: int, size: int) -> int | None:
     if not address:
         return None
     if size != SIGSET_SIZE:
-        raise EINVAL("size of the signal mask")
+        raise EINVAL("the signal mask has %d bytes, not %d", size, SIGSET_SIZE)
     return int(task.mem.unpack(SIGSET, address)[0])
 
 
@@ -159,7 +159,9 @@ def _timeval_writer(task: Task, address: int) -> Callable[[int], None]:
 
 def _read_pollfds(task: Task, ufds: int, nfds: int) -> list[tuple[int, int]]:
     if nfds > task.limits.soft(RLIMIT_NOFILE):
-        raise EINVAL("more entries than RLIMIT_NOFILE")
+        raise EINVAL(
+            "%d entries are more than RLIMIT_NOFILE, %d", nfds, task.limits.soft(RLIMIT_NOFILE)
+        )
     raw = task.mem.read(ufds, nfds * POLLFD.size) if nfds else b""
     return [(fd, events & 0xFFFF) for fd, events, _ in POLLFD.iter_unpack(raw)]
 
@@ -266,7 +268,7 @@ class _SelectCheck:
 
     def __init__(self, task: Task, count: int, addresses: tuple[int, int, int]) -> None:
         if count < 0:
-            raise EINVAL("negative number of descriptors")
+            raise EINVAL("the number of descriptors is %d", count)
         self.task = task
         self.count = min(count, _table_size(task))
         self.size = (self.count + 63) // 64 * 8
@@ -289,7 +291,7 @@ class _SelectCheck:
             fd = (left & -left).bit_length() - 1
             left &= left - 1
             if fd not in self.task.fds.files:
-                raise EBADF("descriptor %s is not open", fd)
+                raise EBADF("descriptor %d is not open", fd)
             wanted.append((fd, sum(1 << n for n in range(3) if sets[n] >> fd & 1)))
         return wanted
 

@@ -48,7 +48,7 @@ def read(task: Task, fd: Fd, buf: OutBuf, count: Size) -> Size | Blocking[Size]:
     """Read from a descriptor.  See read(2), ERRORS."""
     file = task.fds.get(fd)
     if not file.readable:
-        raise EBADF("not open for reading")
+        raise EBADF("descriptor %d (%s) is not open for reading", fd, file.path)
     if count > MAX_RW_COUNT:
         count = _limited(count)
     return file.read(task, task.mem.buffer(buf, count), None)
@@ -59,7 +59,7 @@ def write(task: Task, fd: Fd, buf: InBuf, count: Size) -> Size | Blocking[Size]:
     """Write to a descriptor.  See write(2), ERRORS."""
     file = task.fds.get(fd)
     if not file.writable:
-        raise EBADF("not open for writing")
+        raise EBADF("descriptor %d (%s) is not open for writing", fd, file.path)
     if count > MAX_RW_COUNT:
         count = _limited(count)
     return file.write(task, task.mem.buffer(buf, count), None)
@@ -68,36 +68,36 @@ def write(task: Task, fd: Fd, buf: InBuf, count: Size) -> Size | Blocking[Size]:
 def _limited(count: int) -> int:
     """One call moves at most MAX_RW_COUNT bytes; a negative ssize_t is EINVAL."""
     if count >> 63:
-        raise EINVAL("negative size")
+        raise EINVAL("the size is %d", count - (1 << 64))
     return MAX_RW_COUNT
 
 
 def _readable(task: Task, fd: int) -> OpenFile:
     file = task.fds.get(fd)
     if not file.readable:
-        raise EBADF("not open for reading")
+        raise EBADF("descriptor %d (%s) is not open for reading", fd, file.path)
     return file
 
 
 def _writable(task: Task, fd: int) -> OpenFile:
     file = task.fds.get(fd)
     if not file.writable:
-        raise EBADF("not open for writing")
+        raise EBADF("descriptor %d (%s) is not open for writing", fd, file.path)
     return file
 
 
 def _check_offset(file: OpenFile, offset: int) -> None:
     if not file.seekable:
-        raise ESPIPE("no position")
+        raise ESPIPE("%s is a stream, which has no position", file.path)
     if offset < 0:
-        raise EINVAL("negative offset")
+        raise EINVAL("the offset is %d", offset)
 
 
 @syscall("pread(2)")
 def pread64(task: Task, fd: Fd, buf: OutBuf, count: Size, offset: Offset) -> Size | Blocking[Size]:
     """Read at an offset; the position stays.  See pread(2)."""
     if offset < 0:
-        raise EINVAL("negative offset")
+        raise EINVAL("the offset is %d", offset)
     file = task.fds.get(fd)
     _check_offset(file, offset)
     file = _readable(task, fd)
@@ -108,7 +108,7 @@ def pread64(task: Task, fd: Fd, buf: OutBuf, count: Size, offset: Offset) -> Siz
 def pwrite64(task: Task, fd: Fd, buf: InBuf, count: Size, offset: Offset) -> Size | Blocking[Size]:
     """Write at an offset; the position stays.  See pwrite(2)."""
     if offset < 0:
-        raise EINVAL("negative offset")
+        raise EINVAL("the offset is %d", offset)
     file = task.fds.get(fd)
     _check_offset(file, offset)
     file = _writable(task, fd)
@@ -144,7 +144,7 @@ def preadv(
 ) -> Size | Blocking[Size]:
     """readv at an offset.  See preadv(2).  ``high`` is for 32-bit CPUs only."""
     if offset < 0:
-        raise EINVAL("negative offset")
+        raise EINVAL("the offset is %d", offset)
     file = task.fds.get(fd)
     _check_offset(file, offset)
     return _readable(task, fd).read(task, _vector(task, iov, iovcnt), offset)
@@ -156,7 +156,7 @@ def pwritev(
 ) -> Size | Blocking[Size]:
     """writev at an offset.  See pwritev(2)."""
     if offset < 0:
-        raise EINVAL("negative offset")
+        raise EINVAL("the offset is %d", offset)
     file = task.fds.get(fd)
     _check_offset(file, offset)
     return _writable(task, fd).write(task, _vector(task, iov, iovcnt), offset)
@@ -164,9 +164,9 @@ def pwritev(
 
 def _check_rwf(flags: int) -> None:
     if flags & ~_KNOWN_RWF:
-        raise EOPNOTSUPP("RWF flags %#x", flags)
+        raise EOPNOTSUPP("RWF flags %#x: only the bits %#x are known", flags, _KNOWN_RWF)
     if flags & RWF_NOWAIT:
-        raise EOPNOTSUPP("RWF_NOWAIT: no file here can promise not to wait")
+        raise EOPNOTSUPP("RWF_NOWAIT (8): no file here can promise not to wait")
 
 
 @syscall("preadv2(2)")
@@ -214,5 +214,5 @@ def lseek(task: Task, fd: Fd, offset: Offset, whence: Whence) -> Position:
     """Move the position of an open file.  See lseek(2)."""
     file = task.fds.get(fd)
     if whence > SEEK_HOLE:
-        raise EINVAL("whence %s", whence)
+        raise EINVAL("whence is %d, which means nothing", whence)
     return file.seek(task, offset, whence)

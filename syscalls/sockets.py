@@ -84,7 +84,7 @@ def _split_type(type_: int) -> tuple[int, int]:
     """(type, SOCK_CLOEXEC | SOCK_NONBLOCK)."""
     flags = type_ & ~SOCK_TYPE_MASK
     if flags & ~(SOCK_CLOEXEC | SOCK_NONBLOCK):
-        raise EINVAL("flags %#x", flags)
+        raise EINVAL("flags %#x: only the bits %#x are known", flags, SOCK_CLOEXEC | SOCK_NONBLOCK)
     return type_ & SOCK_TYPE_MASK, flags
 
 
@@ -149,7 +149,7 @@ def accept4(
 ) -> NewFd | Blocking[NewFd]:
     """accept with SOCK_CLOEXEC and SOCK_NONBLOCK.  See accept4(2), ERRORS."""
     if flags & ~(SOCK_CLOEXEC | SOCK_NONBLOCK):
-        raise EINVAL("flags %#x", flags)
+        raise EINVAL("flags %#x: only the bits %#x are known", flags, SOCK_CLOEXEC | SOCK_NONBLOCK)
     return _accept(task, sockfd, addr, addrlen, flags)
 
 

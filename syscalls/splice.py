@@ -34,15 +34,17 @@ _FLAGS: Final = SPLICE_F_MOVE | SPLICE_F_NONBLOCK | SPLICE_F_MORE | SPLICE_F_GIF
 
 def _ends(task: Task, fd_in: int, fd_out: int) -> tuple[OpenFile, OpenFile]:
     source, target = task.fds.get(fd_in), task.fds.get(fd_out)
-    if not source.readable or not target.writable:
-        raise EBADF("not open for reading, or not for writing")
+    if not source.readable:
+        raise EBADF("descriptor %d (%s) is not open for reading", fd_in, source.path)
+    if not target.writable:
+        raise EBADF("descriptor %d (%s) is not open for writing", fd_out, target.path)
     return source, target
 
 
 def _check_flags(flags: int) -> bool:
     """EINVAL for unknown ones; is SPLICE_F_NONBLOCK among them?"""
     if flags & ~_FLAGS:
-        raise EINVAL("flags %#x", flags)
+        raise EINVAL("flags %#x: only the bits %#x are known", flags, _FLAGS)
     return bool(flags & SPLICE_F_NONBLOCK)
 
 
@@ -51,12 +53,12 @@ def _offset(task: Task, address: int, file: OpenFile) -> int | None:
     if not address:
         return None
     if isinstance(file, PipeFile):
-        raise ESPIPE("an offset for a pipe")
+        raise ESPIPE("an offset for %s, which has no position", file.path)
     if not file.seekable:
-        raise EINVAL("an offset for a file without a position")
+        raise EINVAL("an offset for %s, which has no position", file.path)
     offset = task.mem.read_s64(address)
     if offset < 0:
-        raise EINVAL("negative offset")
+        raise EINVAL("the offset is %d", offset)
     return offset
 
 
@@ -75,13 +77,13 @@ def splice(
     if isinstance(source, PipeFile):
         if isinstance(target, PipeFile):
             if source.pipe is target.pipe:
-                raise EINVAL("the same pipe twice")
+                raise EINVAL("both ends are %s", source.path)
             return pipe_to_pipe(source, target, count, nonblock, keep=False)
         if target.flags & O_APPEND:
-            raise EINVAL("the target is O_APPEND")
+            raise EINVAL("the target %s is O_APPEND", target.path)
         return _out(task, source, target, (off_out, at_out), count, nonblock)
     if not isinstance(target, PipeFile):
-        raise EINVAL("neither end is a pipe")
+        raise EINVAL("neither %s nor %s is a pipe", source.path, target.path)
     return _in(task, source, target, (off_in, at_in), count, nonblock)
 
 
@@ -115,9 +117,9 @@ def tee(task: Task, fd_in: Fd, fd_out: Fd, len_: Size, flags: SpliceFlags) -> Si
         return 0
     source, target = _ends(task, fd_in, fd_out)
     if not isinstance(source, PipeFile) or not isinstance(target, PipeFile):
-        raise EINVAL("not a pipe")
+        raise EINVAL("%s and %s are not both pipes", source.path, target.path)
     if source.pipe is target.pipe:
-        raise EINVAL("the same pipe twice")
+        raise EINVAL("both ends are %s", source.path)
     return pipe_to_pipe(source, target, min(len_, MAX_RW_COUNT), nonblock, keep=True)
 
 
@@ -129,7 +131,7 @@ def vmsplice(
     nonblock = _check_flags(flags)
     file = task.fds.get(fd)
     if not isinstance(file, PipeFile):
-        raise EBADF("not a pipe")
+        raise EBADF("descriptor %d (%s) is not a pipe", fd, file.path)
     buf = task.mem.buffer_iov(task.mem.read_iovec(iov, nr_segs))
     if not buf.remaining:
         return 0

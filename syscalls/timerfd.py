@@ -73,7 +73,11 @@ def timerfd_settime(
     """Arm or disarm it.  See timerfd_settime(2), ERRORS."""
     interval, value = read_itimerspec(task, new_value)
     if flags & ~(TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET):
-        raise EINVAL("flags %#x", flags)
+        raise EINVAL(
+            "flags %#x: only the bits %#x are known",
+            flags,
+            TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET,
+        )
     timer = as_timer(task.fds.get(fd))
     if timer.alarm.clock_id in ALARMS and not task.cred.capable(CAP_WAKE_ALARM):
         raise EPERM("waking the machine needs CAP_WAKE_ALARM")

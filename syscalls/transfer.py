@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 def _ends(task: Task, fd_in: int, fd_out: int) -> tuple[OpenFile, OpenFile]:
     source = task.fds.get(fd_in)
     if not source.readable:
-        raise EBADF("not open for reading")
+        raise EBADF("descriptor %d (%s) is not open for reading", fd_in, source.path)
     target = task.fds.get(fd_out)
     if not target.writable:
-        raise EBADF("not open for writing")
+        raise EBADF("descriptor %d (%s) is not open for writing", fd_out, target.path)
     return source, target
 
 
@@ -39,9 +39,9 @@ def _read_offset(task: Task, address: int, file: OpenFile) -> int | None:
         return None
     offset = task.mem.read_s64(address)
     if not file.seekable:
-        raise ESPIPE("an offset for a file without a position")
+        raise ESPIPE("an offset for %s, which has no position", file.path)
     if offset < 0:
-        raise EINVAL("negative offset")
+        raise EINVAL("the offset is %d", offset)
     return offset
 
 
@@ -64,9 +64,12 @@ def sendfile(
     source, target = _ends(task, in_fd, out_fd)
     start = _read_offset(task, offset, source)
     if count >> 63:
-        raise EINVAL("negative size")
+        raise EINVAL("the size is %d", count - (1 << 64))
     if not source.seekable or target.flags & O_APPEND:
-        raise EINVAL("the source has no position, or the target is O_APPEND")
+        raise EINVAL(
+            "the source %s has no position, or the target %s is O_APPEND",
+            source.path, target.path,
+        )  # fmt: skip
     copying = copy_through(task, source, start, target, None, min(count, MAX_RW_COUNT))
     return _finish(task, copying, ((offset, start),))
 
@@ -79,23 +82,24 @@ def copy_file_range(
     """Copy between two regular files.  See copy_file_range(2), ERRORS."""
     source, target = _ends(task, fd_in, fd_out)
     if flags:
-        raise EINVAL("flags %#x", flags)
+        raise EINVAL("flags are %#x and must be 0", flags)
     for file in (source, target):
         kind = file.inode.mode & S_IFMT
         if kind != S_IFREG:
-            raise EISDIR("a directory") if kind == S_IFDIR else EINVAL("not a regular file")
+            error = EISDIR if kind == S_IFDIR else EINVAL
+            raise error("%s is %s, not a regular file", file.path, file.inode.kind)
     if target.flags & O_APPEND:
-        raise EBADF("the target is O_APPEND")
+        raise EBADF("the target %s is O_APPEND", target.path)
     at_in, at_out = _read_offset(task, off_in, source), _read_offset(task, off_out, target)
     start = source.pos if at_in is None else at_in
     end = target.pos if at_out is None else at_out
     if max(start, end) + len_ > MAX_OFFSET:
-        raise EOVERFLOW("the range ends past 2^63")
+        raise EOVERFLOW("the range of %d bytes ends past 2^63 - 1", len_)
     source.inode.refresh()
     length = min(len_, MAX_RW_COUNT, max(source.inode.size - start, 0))
     if source.inode is target.inode and start < end + length and end < start + length:
-        raise EINVAL("the ranges overlap")
+        raise EINVAL("[%d, +%d) and [%d, +%d) of one file overlap", start, length, end, length)
     if source.inode.sb.fstype != target.inode.sb.fstype:
-        raise EXDEV("different kinds of file system")
+        raise EXDEV("the source is on %s, the target on %s", source.path.mount, target.path.mount)
     copying = copy_through(task, source, at_in, target, at_out, length)
     return _finish(task, copying, ((off_in, at_in), (off_out, at_out)))

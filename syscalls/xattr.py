@@ -40,7 +40,7 @@ def _place(task: Task, path: int, follow: int) -> Path:
 
 def _value(task: Task, address: int, size: int, flags: int) -> bytes:
     if flags & ~(XATTR_CREATE | XATTR_REPLACE):
-        raise EINVAL("flags %#x", flags)
+        raise EINVAL("flags %#x: only the bits %#x are known", flags, XATTR_CREATE | XATTR_REPLACE)
     if size > XATTR_SIZE_MAX:
         raise E2BIG("a value of %s bytes", size)
     return task.mem.read(address, size) if size else b""

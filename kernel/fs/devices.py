@@ -90,7 +90,7 @@ class FullFile(ZeroFile):
     maps_anonymous = False
 
     def write(self, caller: Caller, buf: Buffer, pos: int | None) -> int:
-        raise ENOSPC("/dev/full")
+        raise ENOSPC("/dev/full is full, that is what it is for")
 
 
 class RandomFile(OpenFile):
@@ -136,8 +136,8 @@ class RandomFile(OpenFile):
             caller.mem.write(arg, POOL_BITS.to_bytes(4, "little"))
             return 0
         if cmd >> 8 & 0xFF == ord("R") and not caller.cred.capable(CAP_SYS_ADMIN):
-            raise EPERM("CAP_SYS_ADMIN")
-        raise EINVAL("ioctl %#x", cmd)
+            raise EPERM("the request needs CAP_SYS_ADMIN")
+        raise EINVAL("the device does not know request %#x", cmd)
 
 
 def register_memory_devices(devices: DeviceRegistry, random: RandomBytes) -> None:

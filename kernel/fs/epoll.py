@@ -129,7 +129,7 @@ class EpollFile(AnonymousFile):
         if isinstance(file, EpollFile):
             check_nesting(self, file)
         if (fd, file) in self.interests:
-            raise EEXIST("descriptor %s is watched already", fd)
+            raise EEXIST("descriptor %d (%s) is watched already", fd, file.path)
         interest = Interest(self, fd, file, events | _ALWAYS, data)
         self.interests[fd, file] = interest
         if file.watched_by is None:
@@ -153,7 +153,7 @@ class EpollFile(AnonymousFile):
     def _find(self, fd: int, file: OpenFile) -> Interest:
         interest = self.interests.get((fd, file))
         if interest is None:
-            raise ENOENT("descriptor %s is not watched", fd)
+            raise ENOENT("descriptor %d (%s) is not watched", fd, file.path)
         return interest
 
     def _list_if_ready(self, caller: Caller, interest: Interest) -> None:
@@ -294,20 +294,20 @@ def _height_above(file: EpollFile, known: dict[EpollFile, int]) -> int:
 def check_nesting(epoll: EpollFile, file: EpollFile) -> None:
     """ELOOP if watching ``file`` would make a ring or a chain of more than five."""
     if _depth_below(epoll, file, {}) + 1 + _height_above(epoll, {}) > MAX_NESTS:
-        raise ELOOP("epoll files watch each other in a ring, or too many in a row")
+        raise ELOOP("epoll files watch each other in a ring, or more than %d in a row", MAX_NESTS)
 
 
 def as_epoll(file: OpenFile) -> EpollFile:
     """EINVAL unless it is an epoll file."""
     if not isinstance(file, EpollFile):
-        raise EINVAL("not an epoll descriptor")
+        raise EINVAL("%s is not an epoll descriptor", file.path)
     return file
 
 
 def check_target(file: OpenFile) -> None:
     """EPERM for a file that is always ready: regular files, directories, /dev/null."""
     if file.queue is None:
-        raise EPERM("the file cannot be polled")
+        raise EPERM("%s is always ready, so epoll does not watch it", file.path)
 
 
 def check_exclusive(file: OpenFile, events: int, adding: bool) -> None:

@@ -41,11 +41,11 @@ class EventFile(AnonymousFile):
 
     def read(self, caller: Caller, buf: Buffer, pos: int | None) -> int | Blocking[int]:
         if buf.remaining < _WORD:
-            raise EINVAL("eight bytes are read at once")
+            raise EINVAL("an eventfd is read by 8 bytes, and the buffer has %d", buf.remaining)
         if self.count:
             return self._take(buf)
         if self.flags & O_NONBLOCK:
-            raise EAGAIN("the counter is 0")
+            raise EAGAIN("the counter of the eventfd is 0")
         return self._take_later(buf)
 
     def _take_later(self, buf: Buffer) -> Blocking[int]:
@@ -62,10 +62,10 @@ class EventFile(AnonymousFile):
 
     def write(self, caller: Caller, buf: Buffer, pos: int | None) -> int | Blocking[int]:
         if buf.remaining < _WORD:
-            raise EINVAL("eight bytes are written at once")
+            raise EINVAL("an eventfd is written by 8 bytes, not %d", buf.remaining)
         value = int.from_bytes(buf.take(_WORD), "little")
         if value > MAXIMUM:
-            raise EINVAL("a value of 2^64 - 1")
+            raise EINVAL("2^64 - 1 cannot be added")
         if self.count + value <= MAXIMUM:
             return self._add(value)
         if self.flags & O_NONBLOCK:

@@ -27,12 +27,12 @@ class Fifo:
         """Open one end, or with O_RDWR both."""
         mode = flags & O_ACCMODE
         if mode == O_ACCMODE:
-            raise EINVAL("access mode")
+            raise EINVAL("access mode 3 means nothing for %s", path)
         pipe = self.pipe
         if pipe is None or not (pipe.readers or pipe.writers):
             pipe = self.pipe = Pipe("fifo")
         if mode == O_WRONLY and flags & O_NONBLOCK and not pipe.readers:
-            raise ENXIO("no reader")
+            raise ENXIO("nobody has %s open for reading, and O_NONBLOCK is set", path)
         file = PipeFile(inode, path, flags, pipe)
         pipe.queue.wake()
         if mode == O_RDONLY and not pipe.writers:

@@ -235,7 +235,7 @@ class HostFs(SuperBlock):
     def check_writable(self) -> None:
         """EROFS on a read-only volume."""
         if self.read_only:
-            raise EROFS("the volume is read-only")
+            raise EROFS("the volume was mounted read-only (-v HOST:GUEST:ro)")
 
     # -- the file system -------------------------------------------------------------------------
 

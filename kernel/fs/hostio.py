@@ -102,7 +102,7 @@ class HostInode(Inode):
         """
         mode = host_flags(self.fd) & O_ACCMODE
         if mode not in (O_RDWR, flags & O_ACCMODE):
-            raise EPERM("the inherited descriptor is not open for that")
+            raise EPERM("the host's descriptor %d is not open for that", self.fd)
         return HostStream(self, path, flags)
 
     def set_mode(self, mode: int) -> None:
@@ -116,7 +116,7 @@ class HostInode(Inode):
         """Never faked: EPERM unless nothing changes."""
         self.refresh()
         if (uid, gid) != (self.uid, self.gid):
-            raise EPERM("host files keep their owner")
+            raise EPERM("what the host gave keeps its owner")
 
     def set_times(self, atime: int | None, mtime: int | None) -> None:
         """utimensat(2) on the host's file."""
@@ -327,7 +327,7 @@ class HostStream(OpenFile):
     def _at(self, buf: Buffer, pos: int, *, writing: bool) -> int:
         """pread and pwrite: only what has an offset can."""
         if not self.node.regular:
-            raise ESPIPE("no offset")
+            raise ESPIPE("%s is a stream, which has no position", self.path)
         views = (buf.take_views(MOST) if writing else buf.put_views(MOST))[:IOV_MAX]
         try:
             count = os.pwritev(self.fd, views, pos) if writing else os.preadv(self.fd, views, pos)
@@ -355,7 +355,7 @@ class HostStream(OpenFile):
     def seek(self, caller: Caller, offset: int, whence: int) -> int:
         """See lseek(2); it moves the offset that the caller shares."""
         if not self.node.regular:
-            raise ESPIPE("a stream has no offset")
+            raise ESPIPE("%s is a stream, which has no position", self.path)
         if whence not in (SEEK_SET, SEEK_CUR, SEEK_END) or abs(offset) > MAX_OFFSET:
             raise EINVAL("whence %s, offset %s", whence, offset)
         try:

@@ -139,7 +139,7 @@ class InotifyFile(AnonymousFile):
         """inotify_rm_watch(2)."""
         mark = self.marks.get(wd)
         if mark is None:
-            raise EINVAL("no watch %s", wd)
+            raise EINVAL("there is no watch %d", wd)
         mark.drop()
 
     # -- events ----------------------------------------------------------------------------------
@@ -158,7 +158,7 @@ class InotifyFile(AnonymousFile):
         if self.events:
             return self._take(buf)
         if self.flags & O_NONBLOCK:
-            raise EAGAIN("nothing happened")
+            raise EAGAIN("nothing has happened to what is watched")
         return self._take_later(buf)
 
     def _take_later(self, buf: Buffer) -> Blocking[int]:
@@ -176,7 +176,7 @@ class InotifyFile(AnonymousFile):
             done += buf.put(data)
             self.events.popleft()
         if not done:
-            raise EINVAL("the next event does not fit")
+            raise EINVAL("the next event does not fit into the buffer")
         return done
 
     def poll(self, caller: Caller, events: int) -> int:
@@ -185,7 +185,7 @@ class InotifyFile(AnonymousFile):
     def ioctl(self, caller: Caller, cmd: int, arg: int) -> int:
         """FIONREAD: how many bytes can be read."""
         if cmd != FIONREAD:
-            raise ENOTTY("ioctl %#x", cmd)
+            raise ENOTTY("%s does not know request %#x", self.path, cmd)
         caller.mem.write_u32(arg, sum(len(event.pack()) for event in self.events))
         return 0
 
@@ -222,5 +222,5 @@ def make_inotify(caller: Caller, nonblock: bool) -> OpenFile:
 def as_inotify(file: OpenFile) -> InotifyFile:
     """EINVAL unless it is an inotify file."""
     if not isinstance(file, InotifyFile):
-        raise EINVAL("not an inotify descriptor")
+        raise EINVAL("%s is not an inotify descriptor", file.path)
     return file

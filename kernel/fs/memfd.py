@@ -53,41 +53,41 @@ class MemfdInode(TmpfsFile):
 
     def write_at(self, at: int, buf: Buffer, count: int) -> int:
         if self.seals & _NO_WRITE:
-            raise EPERM("F_SEAL_WRITE")
+            raise EPERM("the file is sealed with F_SEAL_WRITE (seals %#x)", self.seals)
         if self.seals & F_SEAL_GROW and at + count > self.size:
             if at >= self.size:
-                raise EPERM("F_SEAL_GROW")
+                raise EPERM("the file is sealed with F_SEAL_GROW (seals %#x)", self.seals)
             count = self.size - at
         return super().write_at(at, buf, count)
 
     def truncate(self, size: int) -> None:
         if size < self.size and self.seals & F_SEAL_SHRINK:
-            raise EPERM("F_SEAL_SHRINK")
+            raise EPERM("the file is sealed with F_SEAL_SHRINK (seals %#x)", self.seals)
         if size > self.size and self.seals & F_SEAL_GROW:
-            raise EPERM("F_SEAL_GROW")
+            raise EPERM("the file is sealed with F_SEAL_GROW (seals %#x)", self.seals)
         super().truncate(size)
 
     def fallocate(self, mode: int, offset: int, length: int) -> None:
         if mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE) and self.seals & _NO_WRITE:
-            raise EPERM("F_SEAL_WRITE")
+            raise EPERM("the file is sealed with F_SEAL_WRITE (seals %#x)", self.seals)
         grows = not mode & FALLOC_FL_KEEP_SIZE and offset + length > self.size
         if grows and self.seals & F_SEAL_GROW:
-            raise EPERM("F_SEAL_GROW")
+            raise EPERM("the file is sealed with F_SEAL_GROW (seals %#x)", self.seals)
         super().fallocate(mode, offset, length)
 
     def set_mode(self, mode: int) -> None:
         if self.seals & F_SEAL_EXEC and (mode ^ self.mode) & 0o111:
-            raise EPERM("F_SEAL_EXEC")
+            raise EPERM("the file is sealed with F_SEAL_EXEC (seals %#x)", self.seals)
         super().set_mode(mode)
 
     def add_seals(self, seals: int) -> None:
         """F_ADD_SEALS; see fcntl(2)."""
         if seals & ~ALL_SEALS:
-            raise EINVAL("seals %#x", seals)
+            raise EINVAL("seals %#x: only the bits %#x are known", seals, ALL_SEALS)
         if self.seals & F_SEAL_SEAL:
-            raise EPERM("F_SEAL_SEAL")
+            raise EPERM("the file is sealed with F_SEAL_SEAL (seals %#x)", self.seals)
         if seals & F_SEAL_WRITE and self.contents.has_writable_mapping:
-            raise EBUSY("a writable shared mapping exists")
+            raise EBUSY("the file is mapped shared and writable")
         if seals & F_SEAL_EXEC and self.mode & 0o111:
             seals |= F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE
         self.seals |= seals
@@ -122,5 +122,5 @@ def sealable(file: OpenFile) -> MemfdInode:
     """F_ADD_SEALS and F_GET_SEALS are for memfds (EINVAL)."""
     inode = file.inode
     if not isinstance(inode, MemfdInode):
-        raise EINVAL("cannot be sealed")
+        raise EINVAL("%s is not a file that can be sealed", file.path)
     return inode

@@ -37,7 +37,7 @@ class SpaceBudget:
     def take(self, pages: int = 1) -> None:
         """So many more pages, or fewer; ENOSPC."""
         if self.limit and pages > 0 and self.used + pages > self.limit:
-            raise ENOSPC("file system of %s pages is full", self.limit)
+            raise ENOSPC("the file system holds %d bytes and has none left", self.limit * PAGE_SIZE)
         self.used += pages
 
 

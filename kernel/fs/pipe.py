@@ -169,14 +169,14 @@ class Pipe:
     def resize(self, caller: Caller, wanted: int) -> int:
         """F_SETPIPE_SZ; see fcntl(2)."""
         if wanted > 1 << 31:
-            raise EINVAL("pipe size")
+            raise EINVAL("%d bytes are more than a pipe can have", wanted)
         pages = max(-(-wanted // _PAGE), 1)
         capacity = _PAGE << (pages - 1).bit_length()
         if capacity > self.capacity and capacity > MAX_CAPACITY:
             if not caller.cred.capable(CAP_SYS_RESOURCE):
-                raise EPERM("above pipe-max-size")
+                raise EPERM("%d bytes are above pipe-max-size, %d", capacity, MAX_CAPACITY)
         if capacity < self.size:
-            raise EBUSY("%s bytes are in the pipe", self.size)
+            raise EBUSY("%d bytes are in the pipe, more than %d", self.size, capacity)
         self.capacity = capacity
         self.queue.wake()
         return capacity
@@ -217,7 +217,7 @@ class PipeFile(OpenFile):
         if not pipe.writers:
             return 0
         if self.flags & O_NONBLOCK:
-            raise EAGAIN("empty pipe")
+            raise EAGAIN("the pipe is empty")
         return self._read_when_ready(buf)
 
     def _read_when_ready(self, buf: Buffer) -> Blocking[int]:
@@ -231,7 +231,7 @@ class PipeFile(OpenFile):
     def write(self, caller: Caller, buf: Buffer, pos: int | None) -> int | Blocking[int]:
         pipe = self.pipe
         if not pipe.readers:
-            raise EPIPE("nobody has the read end", signal=SIGPIPE)
+            raise EPIPE("nobody has the read end of %s open", self.path, signal=SIGPIPE)
         count = buf.remaining
         room = pipe.capacity - pipe.size
         if count <= room and not self.flags & O_DIRECT:
@@ -244,7 +244,7 @@ class PipeFile(OpenFile):
         """O_NONBLOCK: all or nothing up to PIPE_BUF, else what fits."""
         count = buf.remaining
         if room <= 0 or (count > room and count <= PIPE_BUF):
-            raise EAGAIN("full pipe")
+            raise EAGAIN("%d bytes do not fit: %d are free in the pipe", count, room)
         if not self.flags & O_DIRECT:
             return self.pipe.write(buf, min(room, count))
         done = 0
@@ -263,7 +263,7 @@ class PipeFile(OpenFile):
             if not pipe.readers:
                 if done:
                     return done
-                raise EPIPE("nobody has the read end", signal=SIGPIPE)
+                raise EPIPE("nobody has the read end of %s open", self.path, signal=SIGPIPE)
             moved = self._write_some(buf, atomic)
             if moved is not None:
                 if not moved:
@@ -305,7 +305,7 @@ class PipeFile(OpenFile):
     def ioctl(self, caller: Caller, cmd: int, arg: int) -> int:
         """FIONREAD: how many bytes are in the pipe; nothing else (ENOTTY)."""
         if cmd != FIONREAD:
-            raise ENOTTY("ioctl %#x", cmd)
+            raise ENOTTY("%s is a pipe and does not know request %#x", self.path, cmd)
         caller.mem.write_u32(arg, self.pipe.size)
         return 0
 
@@ -336,7 +336,7 @@ class PipeInode(Inode):
 
     def open(self, caller: Caller, path: Path, flags: int) -> OpenFile:
         if flags & O_ACCMODE == O_ACCMODE:
-            raise EINVAL("access mode")
+            raise EINVAL("access mode 3 means nothing for %s", path)
         file = PipeFile(self, path, flags, self.pipe)
         self.pipe.queue.wake()
         return file
@@ -357,5 +357,5 @@ def make_pipe(caller: Caller, flags: int) -> tuple[OpenFile, OpenFile]:
 def pipe_of(file: OpenFile) -> Pipe:
     """F_SETPIPE_SZ and F_GETPIPE_SZ are for pipes only (EBADF)."""
     if not isinstance(file, PipeFile):
-        raise EBADF("not a pipe")
+        raise EBADF("%s is not a pipe", file.path)
     return file.pipe

@@ -27,7 +27,7 @@ def _wait_for_data(pipe: Pipe, nonblock: bool) -> Blocking[bool]:
         if not pipe.writers:
             return False
         if nonblock:
-            raise EAGAIN("empty pipe")
+            raise EAGAIN("the pipe is empty")
         yield Sleep((pipe.queue,))
     return True
 
@@ -41,7 +41,7 @@ def _wait_for_room(pipe: Pipe, nonblock: bool) -> Blocking[int]:
         if room > 0:
             return room
         if nonblock:
-            raise EAGAIN("full pipe")
+            raise EAGAIN("the pipe is full")
         yield Sleep((pipe.queue,))
 
 

@@ -213,7 +213,9 @@ _ACTIONS: Final[dict[int, _Action]] = {
 def do_msync(space: Space, address: int, length: int, flags: int) -> None:
     """Write dirty pages of shared file mappings to their files.  See msync(2), ERRORS."""
     if flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC):
-        raise EINVAL("unknown flags %#x", flags)
+        raise EINVAL(
+            "flags %#x: only the bits %#x are known", flags, MS_ASYNC | MS_INVALIDATE | MS_SYNC
+        )
     if address & PAGE_MASK:
         raise EINVAL("unaligned address")
     if flags & MS_ASYNC and flags & MS_SYNC:

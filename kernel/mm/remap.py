@@ -34,7 +34,7 @@ def do_mremap(
 ) -> int:
     """Resize or move a mapping; returns where it is now.  See mremap(2), ERRORS."""
     if flags & ~_KNOWN:
-        raise EINVAL("unknown flags %#x", flags & ~_KNOWN)
+        raise EINVAL("unknown flags %#x: only the bits %#x are known", flags, _KNOWN)
     if flags & MREMAP_FIXED and not flags & MREMAP_MAYMOVE:
         raise EINVAL("MREMAP_FIXED without MREMAP_MAYMOVE")
     if flags & MREMAP_DONTUNMAP and (not flags & MREMAP_MAYMOVE or old_length != new_length):

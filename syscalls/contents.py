@@ -30,6 +30,7 @@ from syscalls.kinds import (
     Fadvice,
     FallocMode,
     Fd,
+    FileSize,
     Offset,
     PathPtr,
     Size,
@@ -46,7 +47,7 @@ _RANGE_FLAGS: Final = (
 
 
 @syscall("truncate(2)")
-def truncate(task: Task, path: PathPtr, length: Offset) -> Zero:
+def truncate(task: Task, path: PathPtr, length: FileSize) -> Zero:
     """Set a file's size.  See truncate(2)."""
     if length < 0:
         raise EINVAL("the size is %d", length)
@@ -55,7 +56,7 @@ def truncate(task: Task, path: PathPtr, length: Offset) -> Zero:
 
 
 @syscall("truncate(2)")
-def ftruncate(task: Task, fd: Fd, length: Offset) -> Zero:
+def ftruncate(task: Task, fd: Fd, length: FileSize) -> Zero:
     """Set an open file's size.  See ftruncate(2)."""
     if length < 0:
         raise EINVAL("the size is %d", length)

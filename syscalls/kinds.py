@@ -190,6 +190,8 @@ OutIovecPtr = NewType("OutIovecPtr", int)
 describe("OutIovecPtr", U64, "*iovec_out", out=True)
 Offset = NewType("Offset", int)
 describe("Offset", S64, "dec")
+FileSize = NewType("FileSize", int)
+describe("FileSize", S64, "udec")  # a loff_t that a trace shows without its sign
 OffsetPtr = NewType("OffsetPtr", int)
 describe("OffsetPtr", U64, "*offset")
 OffsetInOutPtr = NewType("OffsetInOutPtr", int)

@@ -49,8 +49,8 @@ class SignalActions:
         self.table[signo] = action._replace(mask=action.mask & ~KERNEL_ONLY)
 
     def reset(self, signo: int) -> None:
-        """Back to SIG_DFL (SA_RESETHAND, a forced signal)."""
-        self.table[signo] = DEFAULT
+        """Back to SIG_DFL (SA_RESETHAND, a forced signal); flags and mask stay."""
+        self.table[signo] = self.table[signo]._replace(handler=SIG_DFL)
 
     def ignores(self, signo: int) -> bool:
         """Would this signal be thrown away: SIG_IGN, or a default that does nothing?"""

@@ -87,6 +87,7 @@ class SuperBlock:
                  "watched")  # fmt: skip
 
     volatile = False
+    blksize = BLOCK_SIZE  # st_blksize: how much to read at once
     atime = True  # does reading update access times (memory file systems: yes, /proc: no)
 
     def __init__(
@@ -150,7 +151,10 @@ class Inode:
         self.locks: LockTable | None = None
         self.exec_cache: object | None = None  # the parsed ELF; whoever changes the file drops it
 
-    blksize = BLOCK_SIZE
+    @property
+    def blksize(self) -> int:
+        """How much to read at once (st_blksize)."""
+        return self.sb.blksize
 
     @property
     def kind(self) -> str:

@@ -73,7 +73,7 @@ def script(text: str, stdin: bytes = b"", **files: bytes) -> Command:
 def inside(command: Command, arch: str) -> Outcome:
     """On Diorama.  The program is the BusyBox of that CPU, or a path of the host."""
     with tempfile.TemporaryDirectory(prefix="diorama-inside-") as scratch:
-        work = _prepared(Path(scratch) / WORK, command)
+        work = prepared(Path(scratch) / WORK, command)
         program_, args = _program(command)
         result = run_guest(
             program_,
@@ -93,8 +93,8 @@ def outside(command: Command, arch: str) -> Outcome:
     """On the real kernel, or for the other CPU under qemu-user."""
     with tempfile.TemporaryDirectory(prefix="diorama-outside-") as scratch:
         root = Path(scratch)
-        _lay_out(root, arch)
-        _prepared(root / WORK, command)
+        lay_out(root, arch)
+        prepared(root / WORK, command)
         prefix = _enter(root, command.environment)
         if arch != HOST_CPU:
             emulator = program(f"qemu-{arch}-static")
@@ -131,14 +131,14 @@ def _program(command: Command) -> tuple[str, tuple[str, ...]]:
     return ("busybox" if first == "/bin/busybox" else first), tuple(args)
 
 
-def _prepared(work: Path, command: Command) -> Path:
+def prepared(work: Path, command: Command) -> Path:
     """The working directory with the command's files."""
     work.mkdir(parents=True)
     for name, content in command.files.items():
         path = work / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-        path.chmod(0o755 if content.startswith(b"#!") else 0o644)
+        path.chmod(0o755 if content.startswith((b"#!", b"\x7fELF")) else 0o644)
     return work
 
 
@@ -159,7 +159,7 @@ def _tree(work: Path) -> dict[str, tuple[str, int, bytes]]:
     return found
 
 
-def _lay_out(root: Path, arch: str) -> None:
+def lay_out(root: Path, arch: str) -> None:
     """The root in memory, on the host."""
     root.chmod(0o755)  # mkdtemp's 0700 would shut out everyone but root
     for name, mode in DIRECTORIES:
@@ -194,7 +194,7 @@ def _applets() -> tuple[str, ...]:
 
 def _enter(root: Path, environment: Mapping[str, str]) -> list[str]:
     """What starts a command as pid 2 in that root, in namespaces of its own."""
-    reason = _why_not()
+    reason = namespaces_missing()
     if reason:
         cannot_run(reason)
     return [
@@ -207,7 +207,7 @@ def _enter(root: Path, environment: Mapping[str, str]) -> list[str]:
 
 
 @functools.cache
-def _why_not() -> str:
+def namespaces_missing() -> str:
     """Why there can be no chroot with a /proc of its own here; '' if there can."""
     if shutil.which("unshare") is None or shutil.which("chroot") is None:
         return "unshare and chroot are not on PATH"

@@ -10,7 +10,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Final
 
 from kernel.abi.errors import KernelError
-from kernel.abi.memory import MREMAP_DONTUNMAP, MREMAP_FIXED
+from kernel.abi.memory import MREMAP_DONTUNMAP, MREMAP_FIXED, MREMAP_MAYMOVE
 from kernel.abi.process import (
     CLONE_CHILD_CLEARTID,
     CLONE_CHILD_SETTID,
@@ -107,7 +107,10 @@ def _arguments(call: Call, start: int, end: int) -> list[str]:
         if (call.name, index) in _HIDDEN and _HIDDEN[call.name, index](call):
             continue
         name, kind = call.declaration.parameters[index]
-        text = show_for(kind.show).shown(kind, call, index)
+        if call.failed and kind.is_pointer and call.name in _ALL_AFTER:
+            text: str | None = address(call.values[index])
+        else:
+            text = show_for(kind.show).shown(kind, call, index)
         if text is not None:
             found.append(f"{name}={text}" if call.detail.names else text)
     return found
@@ -120,10 +123,13 @@ def _undeclared(call: Call) -> list[str]:
 
 
 def _mremap_stays(call: Call) -> bool:
-    return not call.values[3] & (MREMAP_FIXED | MREMAP_DONTUNMAP)
+    flags = call.values[3]
+    return not (flags & MREMAP_MAYMOVE and flags & (MREMAP_FIXED | MREMAP_DONTUNMAP))
 
 
 _HIDDEN: Final[dict[tuple[str, int], Callable[[Call], bool]]] = {("mremap", 4): _mremap_stays}
+_ALL_AFTER: Final = frozenset({"epoll_pwait", "epoll_pwait2"})
+"""Calls whose last pointers go in, but are shown after the call: by address if it failed."""
 _COMMA_ON_EXIT: Final = frozenset({"ioctl"})
 
 

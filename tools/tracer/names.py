@@ -98,6 +98,12 @@ _AT: Final = members(
 )
 _FACCESS: Final = members(files, "AT_SYMLINK_NOFOLLOW AT_EACCESS AT_EMPTY_PATH")
 
+_TIMERFD: Final = Flags(
+    members(clocks, "TFD_TIMER_ABSTIME TFD_TIMER_CANCEL_ON_SET TFD_CLOEXEC TFD_NONBLOCK"),
+    "TFD_???",
+)  # one table for both calls, as in strace
+_CLONE: Final = prefixed(process, "CLONE_")
+del _CLONE["CLONE_DETACHED"]  # ignored by the kernel, and shown as a number
 FLAGS: Final[dict[str, Flags]] = {
     "at": Flags(_AT, "AT_???"),
     "unlinkat": Flags(_AT, "AT_???"),
@@ -191,7 +197,7 @@ FLAGS: Final[dict[str, Flags]] = {
     "msync": Flags(members(memory, "MS_SYNC MS_ASYNC MS_INVALIDATE"), "MS_???"),
     "mlock": Flags(prefixed(memory, "MLOCK_"), "MLOCK_???"),
     "mlockall": Flags(prefixed(memory, "MCL_"), "MCL_???"),
-    "clone": Flags(prefixed(process, "CLONE_"), "CLONE_???", width=WORD),
+    "clone": Flags(_CLONE, "CLONE_???", width=WORD),
     "wait": Flags(
         members(
             process,
@@ -234,10 +240,8 @@ FLAGS: Final[dict[str, Flags]] = {
     ),
     "altstack": Flags(members(signals, "SS_ONSTACK SS_DISABLE SS_AUTODISARM"), "SS_???"),
     "timer": Flags(members(clocks, "TIMER_ABSTIME"), "TIMER_???"),
-    "timerfd": Flags(members(clocks, "TFD_CLOEXEC TFD_NONBLOCK"), "TFD_???"),
-    "timerfd_settime": Flags(
-        members(clocks, "TFD_TIMER_ABSTIME TFD_TIMER_CANCEL_ON_SET"), "TFD_???"
-    ),
+    "timerfd": _TIMERFD,
+    "timerfd_settime": _TIMERFD,
 }
 
 _CAPABILITIES: Final = (

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from tools.tracer.view import Call
 
 ARRAY_LIMIT = 32
+EVERYTHING = 1 << 64
+"""No buffer is shorter than it says."""
 UTS_LENGTH = 64
 
 
@@ -28,6 +30,12 @@ UTS_LENGTH = 64
 def decimal(call: Call, i: int) -> str:
     """A plain number."""
     return str(call.values[i])
+
+
+@shows("udec")
+def unsigned(call: Call, i: int) -> str:
+    """A number without a sign."""
+    return str(call.values[i] & (1 << 64) - 1)
 
 
 @shows("hex")
@@ -235,6 +243,8 @@ def _iovec(call: Call, i: int, total: int | None) -> str:
     where, count = call.values[i], call.value(i + 1)
     if count == 0:
         return "[]" if where else "NULL"
+    if where + count * IOVEC.size >= 1 << 64:
+        return address(where)
     shown: list[str] = []
     for index in range(min(count, ARRAY_LIMIT)):
         entry = call.unpack(IOVEC, where + index * IOVEC.size)
@@ -246,7 +256,8 @@ def _iovec(call: Call, i: int, total: int | None) -> str:
             text = address(base)
         else:
             text = bytes_at(call, base, min(length, total))
-            total -= min(length, total)
+            if total != EVERYTHING:
+                total -= min(length, total)
         shown.append(fields((("iov_base", text), ("iov_len", str(length)))))
     return sequence([*shown, "..."] if count > ARRAY_LIMIT else shown)
 
@@ -254,7 +265,7 @@ def _iovec(call: Call, i: int, total: int | None) -> str:
 @shows("*iovec")
 def iovec_in(call: Call, i: int) -> str:
     """Buffers for the kernel, with their contents."""
-    return _iovec(call, i, 1 << 62)
+    return _iovec(call, i, EVERYTHING)
 
 
 @shows("*iovec_out", on_failure=True)

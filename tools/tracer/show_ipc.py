@@ -7,22 +7,30 @@ from typing import TYPE_CHECKING
 from kernel.abi.ipc import (
     IPC_CREAT,
     IPC_EXCL,
+    IPC_INFO,
     IPC_NOWAIT,
     IPC_PERM,
     IPC_SET,
     IPC_STAT,
     MQ_ATTR,
+    MSG_INFO,
     MSG_STAT,
     MSG_STAT_ANY,
+    MSGINFO,
     MSQID_DS,
+    SEM_INFO,
     SEM_STAT,
     SEM_STAT_ANY,
     SEMBUF,
     SEMID_DS,
     SEMID_DS_PADDED,
+    SEMINFO,
+    SHM_INFO,
+    SHM_INFO_DS,
     SHM_STAT,
     SHM_STAT_ANY,
     SHMID_DS,
+    SHMINFO,
 )
 from kernel.abi.structs import LONG
 from tools.tracer.names import FLAGS, OPEN_FLAGS
@@ -39,6 +47,17 @@ _STATS = {
     "shmctl": (SHM_STAT, SHM_STAT_ANY),
     "semctl": (SEM_STAT, SEM_STAT_ANY),
     "msgctl": (MSG_STAT, MSG_STAT_ANY),
+}
+_SEM_NAMES = "semmap semmni semmns semmnu semmsl semopm semume semusz semvmx semaem"
+_MSG_NAMES = "msgpool msgmap msgmax msgmnb msgmni msgssz msgtql msgseg"
+_SHM_NAMES = "used_ids shm_tot shm_rss shm_swp swap_attempts swap_successes"
+_INFOS = {
+    ("shm", IPC_INFO): (SHMINFO, "shmmax shmmin shmmni shmseg shmall"),
+    ("shm", SHM_INFO): (SHM_INFO_DS, _SHM_NAMES),
+    ("sem", IPC_INFO): (SEMINFO, _SEM_NAMES),
+    ("sem", SEM_INFO): (SEMINFO, _SEM_NAMES),
+    ("msg", IPC_INFO): (MSGINFO, _MSG_NAMES),
+    ("msg", MSG_INFO): (MSGINFO, _MSG_NAMES),
 }
 _FIELDS = {
     "shm": "segsz atime dtime ctime cpid lpid nattch",
@@ -82,6 +101,8 @@ def ipc_get_flags(call: Call, i: int) -> str:
 def sembufs(call: Call, i: int) -> str:
     """The operations of semop(2)."""
     where, count = call.values[i], call.value(i + 1)
+    if not where:
+        return "NULL"
     shown = []
     for index in range(min(count, 32)):
         found = call.unpack(SEMBUF, where + index * SEMBUF.size)
@@ -125,7 +146,16 @@ def mq_attr(call: Call, i: int) -> str:
 
 def _looks(call: Call, i: int) -> bool:
     """The commands that fill the structure in."""
-    return call.values[i - 1] in (IPC_STAT, *_STATS.get(call.name, ()))
+    command = call.values[i - 1]
+    return command in (IPC_STAT, *_STATS.get(call.name, ())) or (call.name[:3], command) in _INFOS
+
+
+def _info(call: Call, i: int, layout: Struct, names: str) -> str:
+    """The limits of a kind, or how much of it is in use."""
+    found = call.unpack(layout, call.values[i])
+    if found is None or call.failed:
+        return address(call.values[i])
+    return fields((name, str(value)) for name, value in zip(names.split(), found, strict=False))
 
 
 def _perm(data: bytes) -> str:
@@ -150,6 +180,9 @@ def _setting(call: Call, i: int, layout: Struct, prefix: str) -> str:
 def _structure(call: Call, i: int, layout: Struct, prefix: str, names: str) -> str:
     if call.values[i - 1] == IPC_SET:
         return _setting(call, i, layout, prefix)
+    info = _INFOS.get((prefix, call.values[i - 1]))
+    if info is not None:
+        return _info(call, i, *info)
     found = call.unpack(layout, call.values[i]) if _looks(call, i) else None
     if found is None:
         return address(call.values[i])

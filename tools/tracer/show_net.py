@@ -268,7 +268,7 @@ def iovecs(call: Call, where: int, count: int, total: int) -> str:
 def controls(call: Call, where: int, size: int) -> str:
     """Control messages, those known to us decoded."""
     data = call.read(where, min(size, 4096))
-    if data is None:
+    if data is None or size < CMSGHDR.size:
         return address(where)
     shown, at = [], 0
     while len(data) - at >= CMSGHDR.size:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tools.tracer.view import Call
 
 NSIG = 64
+WAITS = frozenset({"epoll_pwait", "epoll_pwait2"})
 FAULTS = {
     signals.SIGILL: "ILL_",
     signals.SIGFPE: "FPE_",
@@ -65,7 +66,7 @@ def signal(call: Call, i: int) -> str:
 def sigset(call: Call, i: int) -> str:
     """A set of signals; the size argument must be the kernel's."""
     data = call.read(call.values[i], 8)
-    sized = call.values[-1] if call.name.startswith("rt_sig") else 8
+    sized = call.values[-1] if call.name.startswith("rt_sig") or call.name in WAITS else 8
     if data is None or sized != 8:
         return address(call.values[i])
     return mask_text(int.from_bytes(data, "little"))
@@ -142,12 +143,12 @@ def _members(data: bytes, signo: int, code: int) -> list[tuple[str, str]]:
     if code <= 0:
         value = struct.unpack_from("<Q", data, 24)[0]
         return sender + (_value(value) if code == SI_QUEUE or value else [])
-    if code == SI_KERNEL:
-        return []
     if signo == SIGCHLD:
         return sender + _child(data, code)
     if signo in FAULTS:
         return [("si_addr", address(struct.unpack_from("<Q", data, 16)[0]))]
+    if code == SI_KERNEL:
+        return []
     if signo == SIGIO:
         band, fd = struct.unpack_from("<qi", data, 16)
         return [("si_band", str(band)), ("si_fd", str(fd))]

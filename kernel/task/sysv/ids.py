@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 PLACES: Final = 32768
 SEQUENCES: Final = 65536
+LEAST_ROUND: Final = 64
+"""So many places are used in turn, however few objects there are."""
 NSEC: Final = 1_000_000_000
 
 
@@ -127,9 +129,11 @@ class IdTable(Generic[Kind]):
         if len(self._places) >= self.most:
             raise ENOSPC("%s objects", self.most)
         made = make()
-        place = 0
+        # Places go round, as idr_alloc_cyclic does, so that one is not used again at once.
+        limit = min(max(len(self._places) * 3 // 2, LEAST_ROUND), PLACES)
+        place = self._last + 1 if self._last + 1 < limit else 0
         while place in self._places:
-            place += 1
+            place = (place + 1) % limit
         if place <= self._last:
             self._sequence = (self._sequence + 1) % SEQUENCES
         self._last = place

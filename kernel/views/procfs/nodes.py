@@ -21,7 +21,7 @@ from kernel.abi.files import (
     S_IFREG,
 )
 from kernel.vfs.directory import DirectoryFile
-from kernel.vfs.inode import DirEntry, Inode, SuperBlock
+from kernel.vfs.inode import BLOCK_SIZE, DirEntry, Inode, SuperBlock
 from kernel.vfs.openfile import OpenFile, ShowFile
 
 if TYPE_CHECKING:
@@ -38,12 +38,13 @@ Store = Callable[["Task", bytes], None]
 """Takes what a task wrote."""
 
 MAX_WRITE = 4096
+PROC_BLOCK_SIZE = 1024
 
 
 class ViewSuperBlock(SuperBlock):
     """A file system that only shows; names may come and go, reading leaves no access times."""
 
-    __slots__ = ("kernel",)
+    __slots__ = ("blksize", "kernel")
 
     volatile = True
     atime = False
@@ -53,6 +54,7 @@ class ViewSuperBlock(SuperBlock):
     ) -> None:
         super().__init__(fstype, dev, kernel.clock.realtime, magic)
         self.kernel = kernel
+        self.blksize = PROC_BLOCK_SIZE if magic == PROC_SUPER_MAGIC else BLOCK_SIZE
 
 
 class TextNode(Inode):

@@ -1,0 +1,130 @@
+"""The real strace around the real kernel: one command in a root like the one in memory.
+
+The root is the differential runner's (``tests.support.differential``): the same files, devices and
+/proc as inside, in namespaces of its own, so that strace's ``-f`` sees what ``diorama trace -f``
+sees.  strace itself runs outside the root but inside the namespaces, where its pids are the
+program's.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from tests.support import oracles
+from tests.support.differential import (
+    ENVIRONMENT,
+    WORK,
+    Command,
+    lay_out,
+    namespaces_missing,
+    prepared,
+)
+from tests.support.guest import run_cli
+from tools.fetch import HOST_CPU
+
+SECONDS: Final = 120.0
+TRACER: Final = 9000
+"""strace's own pids are from here on, so that the command's are those it has inside: 2, 3, ..."""
+# Pid 1 of the namespaces: it starts pid 2, and waits for strace, its grandchild, to write the rest.
+INIT: Final = f"""
+mount -t proc proc "$1/proc"; hostname diorama; umask 022; shift; cd /; ulimit -Sn 1024
+echo 1 >/proc/sys/kernel/ns_last_pid
+sh -c 'echo {TRACER} >/proc/sys/kernel/ns_last_pid; exec "$@"' sh "$@" <&0
+status=$?
+while grep -qs "State:.[RSD]" /proc/90[0-9][0-9]/status; do sleep 0.01; done
+exit $status
+"""
+RESTART_PIDS: Final = 'echo 2 >/proc/sys/kernel/ns_last_pid; exec "$@"'
+
+
+def strace_trace(command: Command, options: Sequence[str]) -> str:
+    """What ``strace OPTIONS`` says of the command on this host's kernel, from its execve on."""
+    strace = oracles.program("strace")
+    if HOST_CPU != "x86_64" or not oracles.can_chroot():
+        oracles.cannot_run("strace needs an x86_64 Linux host and root")
+    if reason := namespaces_missing():
+        oracles.cannot_run(reason)
+    with tempfile.TemporaryDirectory(prefix="diorama-strace-") as scratch:
+        root, output = Path(scratch) / "root", Path(scratch) / "trace"
+        root.mkdir()
+        lay_out(root, "x86_64")
+        prepared(root / WORK, command)
+        variables = {**ENVIRONMENT, **command.environment}
+        words = [
+            *("unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child"),
+            *("--mount-proc", "sh", "-c", INIT, "init", str(root)),
+            *(str(strace), "-D", "-f", "-o", str(output), *options),
+            *(_tool("sh"), "-c", RESTART_PIDS, "sh", _tool("env"), "-i"),
+            *(f"{name}={value}" for name, value in variables.items()),
+            *(
+                _tool("taskset"),
+                "-c",
+                "0",
+                _tool("setsid"),
+                _tool("chroot"),
+                str(root),
+                *command.argv,
+            ),
+        ]
+        with open(f"{scratch}/in", "w+b") as given, open(f"{scratch}/out", "w+b") as out:
+            for file in (given, out):  # as the test's own temporary files are
+                os.fchmod(file.fileno(), 0o600)
+            given.write(command.stdin)
+            given.seek(0)
+            subprocess.run(
+                words,
+                stdin=given,
+                stdout=out,
+                stderr=out,
+                timeout=SECONDS,
+                check=False,
+            )
+        return _of_the_command(output.read_text(errors="surrogateescape"), command.argv[0])
+
+
+@functools.cache
+def _tool(name: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        oracles.cannot_run(f"{name} is not on PATH")
+    return found
+
+
+def _of_the_command(text: str, program: str) -> str:
+    """Without what set the scene: sh, env, taskset, setsid and chroot."""
+    lines = text.splitlines(keepends=True)
+    name = os.path.basename(program)
+    wanted = f'/{name}", ['
+    for index, line in enumerate(lines):
+        if "execve(" in line and wanted in line and line.rstrip().endswith("= 0"):
+            lines = lines[index:]
+            break
+    else:
+        oracles.cannot_run("strace is not permitted here")
+    return "".join(lines)
+
+
+def diorama_trace(
+    command: Command, arch: str, options: Sequence[str], beside: Sequence[str] = ()
+) -> str:
+    """What ``diorama trace OPTIONS`` says of it.  ``beside``: more of run's options."""
+    with tempfile.TemporaryDirectory(prefix="diorama-trace-") as scratch:
+        work = prepared(Path(scratch) / WORK, command)
+        output = Path(scratch) / "trace"
+        variables = [word for k, v in command.environment.items() for word in ("--env", f"{k}={v}")]
+        run_cli(
+            "trace",
+            *("--arch", arch) if command.argv[0] == "busybox" else (),
+            *("-f", "-o", str(output), *options, *beside, *variables),
+            *("--volume", f"{work}:/{WORK}", "--timeout", str(SECONDS), "--quiet"),
+            *command.argv,
+            stdin=command.stdin,
+        )
+        return output.read_text(encoding="utf-8", errors="surrogateescape")

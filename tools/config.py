@@ -86,6 +86,18 @@ class TraceOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class GdbAddress:
+    """``-g PORT|PATH``: where gdb connects to, a port on a host address or a UNIX socket."""
+
+    path: str = ""  # empty: a port
+    host: str = "127.0.0.1"
+    port: int = 0  # 0: any that is free
+
+    def __str__(self) -> str:
+        return self.path or f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
 class StatsOptions:
     """``--stats[=FILE]``: the system-call table at the end; a FILE's suffix gives its format."""
 
@@ -136,6 +148,8 @@ class RunConfig:
     allow_wx: bool = False  # pages may be writable and executable together
     trace: TraceOptions | None = None
     stats: StatsOptions | None = None
+    pcap: str | None = None  # a capture file of what guests' sockets say
     inspect: InspectOptions | None = None
     debug: DebugOptions | None = None
+    gdb: GdbAddress | None = None  # stop before the first instruction and wait for gdb
     quiet: bool = False  # no line about calls that are not implemented

@@ -39,7 +39,7 @@ from tools.boot.network import connect_network
 from tools.boot.program import Program, check_volumes, cpus_for, resolve, search_path
 from tools.boot.watch import Watchers
 from tools.busybox import find_busybox
-from tools.config import DEFAULT_PATH, RunConfig
+from tools.config import DEFAULT_PATH, InspectOptions, RunConfig
 from tools.errors import EXIT_TIMEOUT, EXIT_USAGE, CannotRun, DioramaError, ProgramNotFound
 
 if TYPE_CHECKING:
@@ -47,6 +47,9 @@ if TYPE_CHECKING:
     from kernel.net.publish import Published
     from kernel.task.system import System
     from kernel.task.task import Task
+    from tools.config import GdbAddress
+    from tools.gdb.server import GdbServer
+    from tools.inspector.server import Inspector
 
 GRACE_NS: Final = 500_000_000
 """How long the processes left over may react to SIGHUP before SIGKILL."""
@@ -135,6 +138,8 @@ class Session:
         self._leave: int | None = None  # an exit status decided by the host: timeout, SIGTERM
         self._interrupted_at: int | None = None
         self._watchers: Watchers | None = None
+        self._inspector: Inspector | None = None
+        self._gdb: GdbServer | None = None
         self._published: list[Published] = []
         self._restore_signals: Callable[[], None] = _nothing
         self.on_interrupt: Callable[[], None] | None = None
@@ -160,6 +165,50 @@ class Session:
         stdio.connect(self.system, self.task, self.console, self.config.user or (0, 0))
         self._watchers = Watchers(self.config, self.machine)
         self.load(self.task, program, self.config.args)
+        if self.config.inspect is not None:
+            self._open_inspector(self.config.inspect)
+        if self.config.gdb is not None:
+            self._open_gdb(self.config.gdb, self.task)
+
+    def _open_gdb(self, address: GdbAddress, program: Task) -> None:
+        """A socket for gdb.  DioramaError: it cannot be made, or there is another debugger."""
+        from tools.gdb.server import GdbServer  # only runs with -g need it
+
+        self._gdb = GdbServer(
+            self.machine,
+            self.hardware.poller,
+            address,
+            program=program,
+            over=self._over,
+            log=_say,
+        )
+
+    def _wait_for_gdb(self) -> None:
+        """Until somebody connects; Ctrl-C leaves."""
+        if self._gdb is not None:
+            before = self.on_interrupt
+            self.on_interrupt = lambda: self.end(128 + signal.SIGINT)
+            try:
+                self._gdb.wait()
+            finally:
+                self.on_interrupt = before
+
+    def _open_inspector(self, options: InspectOptions) -> None:
+        """A socket for those who look.  DioramaError: it cannot be made."""
+        from tools.inspector.server import Inspector  # only runs with --inspect need it
+
+        words = tuple(os.fsdecode(word) for word in self.config.args)
+        program = (self.config.program or "sh", *words)
+        self._inspector = Inspector(
+            self.machine,
+            self.hardware.poller,
+            options.path,
+            program,
+            virtual=self.config.deterministic,
+        )
+        if self.console is not None:
+            self._inspector.mirror(self.console)
+        _say(f"inspector: diorama top --attach={self._inspector.path}")
 
     def _show(self, program: Program) -> None:
         """PROGRAM in /bin; a BusyBox with its applet links."""
@@ -226,6 +275,7 @@ class Session:
         """Run to the end of the program; returns what diorama exits with."""
         self._restore_signals = self._catch_signals()
         self.machine.on_attention.append(self._attend)
+        self._wait_for_gdb()
         if self.config.timeout is not None:
             deadline = self.system.clock.monotonic() + int(self.config.timeout * 1e9)
             self.system.timers.add(deadline, self._timed_out).watchdog = True
@@ -236,20 +286,30 @@ class Session:
             self.console.on_suspend = lambda: os.kill(os.getpid(), signal.SIGSTOP)
             self.console.start()
         try:
+            if self._inspector is not None:
+                self._inspector.begin()
+                if self.config.inspect is not None and self.config.inspect.wait:
+                    self._inspector.wait_for_view()
             self._run_program()
             self._end_the_rest()
         finally:
             if self.console is not None:
                 self.console.stop()
+            if self._inspector is not None:
+                self._inspector.finish(self._exit_status())
+            if self._gdb is not None:
+                self._gdb.finish()
+                self._gdb = None
             self._restore_signals()
             assert self._watchers is not None
             try:
                 self._watchers.finish()
             finally:
                 self.close()
-        if self._leave is not None:
-            return self._leave
-        return exit_code(self.status or 0)
+        return self._exit_status()
+
+    def _exit_status(self) -> int:
+        return self._leave if self._leave is not None else exit_code(self.status or 0)
 
     def _run_program(self) -> None:
         """To its end, or until everybody waits for ever."""
@@ -329,8 +389,11 @@ class Session:
             self.machine.cpu.request_attention()
 
         cpu = self.machine.cpu
-        before = {number: signal.signal(number, noted) for number in HANDLED}
-        for number in HANDLED:
+        # SIGIO comes from those who look, from their sockets where time is virtual.
+        looked_at = self._inspector is not None or self._gdb is not None
+        handled = (*HANDLED, signal.SIGIO) if looked_at else HANDLED
+        before = {number: signal.signal(number, noted) for number in handled}
+        for number in handled:
             cpu.watch_signal(number)  # Python's handlers wait until guest code has ended
         wakeup = signal.set_wakeup_fd(self.hardware.poller.wakeup_fd, warn_on_full_buffer=False)
 
@@ -381,6 +444,11 @@ class Session:
 
     def close(self) -> None:
         """Give the host's resources back."""
+        if self._inspector is not None:
+            self._inspector.close()
+        if self._gdb is not None:
+            self._gdb.finish()
+            self._gdb = None
         for port in self._published:
             port.close()
         self.hardware.close()

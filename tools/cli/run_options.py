@@ -15,6 +15,7 @@ from tools.cli.options import Option, UsageError
 from tools.cli.values import (
     guest_path,
     parse_environment,
+    parse_gdb_address,
     parse_hostname,
     parse_number,
     parse_publish,
@@ -28,6 +29,8 @@ from tools.cli.values import (
 from tools.config import (
     DEFAULT_HOSTNAME,
     DEFAULT_MEMORY,
+    GdbAddress,
+    InspectOptions,
     PublishedPort,
     RunConfig,
     StatsOptions,
@@ -64,6 +67,9 @@ class RunDraft:
     allow_wx: bool = False
     trace: TraceOptions | None = None
     stats: StatsOptions | None = None
+    pcap: str | None = None
+    inspect: InspectOptions | None = None
+    gdb: GdbAddress | None = None
     quiet: bool = False
 
     def finish(self, command: str, words: Sequence[str]) -> RunConfig:
@@ -93,6 +99,9 @@ class RunDraft:
             allow_wx=self.allow_wx,
             trace=self.trace,
             stats=self.stats,
+            pcap=self.pcap,
+            inspect=self.inspect,
+            gdb=self.gdb,
             quiet=self.quiet,
         )
 
@@ -233,6 +242,23 @@ def _stats(draft: RunDraft, value: str) -> None:
     draft.stats = StatsOptions(value or None)
 
 
+def _inspect(draft: RunDraft, value: str) -> None:
+    wait = draft.inspect is not None and draft.inspect.wait
+    draft.inspect = InspectOptions(value or None, wait)
+
+
+def _gdb(draft: RunDraft, value: str) -> None:
+    draft.gdb = parse_gdb_address(value)
+
+
+def _inspect_wait(draft: RunDraft, _: str) -> None:
+    draft.inspect = replace(draft.inspect or InspectOptions(), wait=True)
+
+
+def _pcap(draft: RunDraft, value: str) -> None:
+    draft.pcap = _file(value)
+
+
 def _quiet(draft: RunDraft, _: str) -> None:
     draft.quiet = True
 
@@ -267,6 +293,10 @@ RUN_OPTIONS: Final = (
     Option(("--folded",), "FILE", "user stacks at system calls, for flame graphs", _folded),
     Option(("--explain",), "", "trace, and say why below each error and wait", _explain),
     Option(("--stats",), "[=FILE]", "the system-call table at the end (.json, .csv)", _stats),
+    Option(("-g", "--gdb"), "PORT|PATH", "wait for gdb there before the first instruction", _gdb),
+    Option(("--inspect",), "[=PATH]", "a socket where `diorama top --attach` looks in", _inspect),
+    Option(("--inspect-wait",), "", "the same; begin when somebody there says so", _inspect_wait),
+    Option(("--pcap",), "FILE", "what sockets say, as packets, for Wireshark", _pcap),
     Option(("-q", "--quiet"), "", "no line about calls that are not implemented", _quiet),
     Option(("-i", "--interactive"), "", "accepted for docker habit", _habit),
     Option(("-t", "--tty"), "", "accepted for docker habit", _habit),

@@ -11,10 +11,12 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from tools.config import PublishedPort, TmpfsMount, Volume
+from tools.config import GdbAddress, PublishedPort, TmpfsMount, Volume
 
 UNITS: Final = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 MAX_ID: Final = (1 << 32) - 2  # -1 means "unchanged" to chown(2), so it is nobody's uid
+MAX_PORT: Final = 65535
+MAX_SOCKET_PATH: Final = 107  # sun_path, unix(7)
 MAX_HOSTNAME: Final = 64  # __NEW_UTS_LEN, sethostname(2)
 
 
@@ -110,6 +112,18 @@ def parse_user(text: str) -> tuple[int, int]:
     if max(uid, gid) > MAX_ID:
         raise ValueError(f"{text!r} is out of range")
     return uid, gid
+
+
+def parse_gdb_address(text: str) -> GdbAddress:
+    """A port (``1234`` or ``:1234``, on the loopback interface), or the path of a UNIX socket."""
+    digits = text.removeprefix(":")
+    if digits.isascii() and digits.isdecimal():
+        if int(digits) > MAX_PORT:
+            raise ValueError(f"{text!r} is no port: at most {MAX_PORT}")
+        return GdbAddress(port=int(digits))
+    if not text or "\0" in text or len(os.fsencode(text)) > MAX_SOCKET_PATH:
+        raise ValueError(f"a port, or a path of 1 to {MAX_SOCKET_PATH} bytes is needed")
+    return GdbAddress(path=text)
 
 
 def parse_hostname(text: str) -> bytes:

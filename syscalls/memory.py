@@ -58,20 +58,20 @@ def _source(task: Task, prot: int, flags: int, fd: int) -> Source | None:
     """What a descriptor gives to map; None: anonymous memory.  See mmap(2), EBADF."""
     if flags & MAP_ANONYMOUS:
         if flags & MAP_HUGETLB:
-            raise ENOMEM("no huge pages are reserved")
+            raise ENOMEM("MAP_HUGETLB: no huge pages are reserved")
         return None
     file = task.fds.get(fd)
     if file.is_path:
-        raise EBADF("an O_PATH descriptor cannot be mapped")
+        raise EBADF("descriptor %d is open with O_PATH, only as a place: %s", fd, file.path)
     if flags & MAP_HUGETLB:
-        raise EINVAL("MAP_HUGETLB with a file that is not on hugetlbfs")
+        raise EINVAL("MAP_HUGETLB, but %s is not on hugetlbfs", file.path)
     if file.maps_anonymous and flags & MAP_TYPE in (MAP_PRIVATE, MAP_SHARED):
         return None
     executable = not file.path.mount.flags & MS_NOEXEC
     writable = file.writable
     if file.inode.sealed and flags & MAP_TYPE != MAP_PRIVATE:
         if prot & PROT_WRITE:
-            raise EPERM("sealed against writing")
+            raise EPERM("%s is sealed against writing", file.path)
         writable = False
     return Source(file.pager(), file, file.readable, writable, executable)
 
@@ -88,7 +88,7 @@ def mmap(
 ) -> NewAddr:
     """Map a file or anonymous memory; the address.  See mmap(2), ERRORS."""
     if offset & _PAGE_MASK:
-        raise EINVAL("offset is not a multiple of the page size")
+        raise EINVAL("the offset %#x is not a multiple of the page size", offset)
     source = (
         None
         if flags & (MAP_ANONYMOUS | MAP_HUGETLB) == MAP_ANONYMOUS
@@ -150,12 +150,12 @@ def msync(task: Task, addr: UserAddr, length: Size, flags: MsyncFlags) -> Zero:
 def mincore(task: Task, addr: UserAddr, length: Size, vec: MincorePtr) -> Zero:
     """Which pages of a range are in memory.  See mincore(2), ERRORS."""
     if addr & _PAGE_MASK:
-        raise EINVAL("unaligned address")
+        raise EINVAL("address %#x is not a multiple of the page size", addr)
     if length > USER_TOP or addr > USER_TOP - length:
-        raise ENOMEM("beyond the user half")
+        raise ENOMEM("%#x bytes from %#x on go beyond the user half", length, addr)
     pages = (length + _PAGE_MASK) >> 12
     if vec + pages > USER_TOP:
-        raise EFAULT("the vector lies outside the user half")
+        raise EFAULT("the vector of %d bytes at %#x lies outside the user half", pages, vec)
     for done in range(0, pages, MINCORE_STEP):
         count = min(pages - done, MINCORE_STEP)
         task.mem.write(vec + done, _space(task).mincore(addr + (done << 12), count << 12))

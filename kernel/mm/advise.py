@@ -36,6 +36,7 @@ from kernel.abi.memory import (
     MS_INVALIDATE,
     MS_SYNC,
 )
+from kernel.mm.around import Around, area_text
 from kernel.mm.fault import FAULT_BUS, LOW_FRAMES, populate
 from kernel.mm.page_table import leaf_index
 from kernel.mm.physical import PAGE_MASK, PAGE_SHIFT, PAGE_SIZE
@@ -73,12 +74,12 @@ def do_madvise(space: Space, address: int, length: int, advice: int) -> None:
     """
     act = _ACTIONS.get(advice)
     if act is None:
-        raise EINVAL("advice %s is not known here", advice)
+        raise EINVAL("advice %d is not known here", advice)
     if address & PAGE_MASK:
-        raise EINVAL("unaligned address")
+        raise EINVAL("address %#x is not a multiple of the page size", address)
     end = address + page_align(length)
     if end >= 1 << 64 or (length and end == address):
-        raise EINVAL("the range wraps around")
+        raise EINVAL("%#x bytes from %#x on go past the end of memory", length, address)
     if end == address:
         return
     if advice in (MADV_POPULATE_READ, MADV_POPULATE_WRITE):
@@ -94,7 +95,7 @@ def do_madvise(space: Space, address: int, length: int, advice: int) -> None:
         act(space, area, start, stop, advice)
         start = stop
     if hole or start < end:
-        raise ENOMEM("part of the range is not mapped")
+        raise ENOMEM("not all of the range up to %#x is mapped", end)
 
 
 def _hint(space: Space, area: Vma, start: int, stop: int, advice: int) -> None:
@@ -110,9 +111,9 @@ def _drop(space: Space, area: Vma, start: int, stop: int, advice: int) -> None:
     MADV_FREE lets the kernel choose the moment; we take it at once.
     """
     if area.flags & VM_LOCKED and advice != MADV_DONTNEED_LOCKED:
-        raise EINVAL("the range is locked")
+        raise EINVAL("%s is locked in memory", area_text(space, area))
     if advice == MADV_FREE and area.pager is not None:
-        raise EINVAL("MADV_FREE is for private anonymous memory")
+        raise EINVAL("MADV_FREE is for anonymous memory, not for %s", area_text(space, area))
     space.zap(area, start, stop)
 
 
@@ -138,7 +139,9 @@ def _will_need(space: Space, area: Vma, start: int, stop: int, advice: int) -> N
 
 def _set_flags(space: Space, area: Vma, start: int, stop: int, advice: int) -> None:
     if advice == MADV_WIPEONFORK and (area.pager is not None or area.flags & VM_SHARED):
-        raise EINVAL("MADV_WIPEONFORK is for private anonymous memory")
+        raise EINVAL(
+            "MADV_WIPEONFORK is for private anonymous memory, not for %s", area_text(space, area)
+        )
     add, take = _FLAG_CHANGES[advice]
     change_flags(space, area, start, stop, (area.flags | add) & ~take)
 
@@ -160,11 +163,11 @@ def change_flags(space: Space, area: Vma, start: int, stop: int, flags: int) -> 
 def _remove(space: Space, area: Vma, start: int, stop: int, advice: int) -> None:
     """MADV_REMOVE: punch a hole into the file behind the mapping."""
     if area.flags & VM_LOCKED:
-        raise EINVAL("the range is locked")
+        raise EINVAL("%s is locked in memory", area_text(space, area))
     if area.pager is None:
-        raise EINVAL("MADV_REMOVE is for files")
+        raise EINVAL("MADV_REMOVE is for files, not for %s", area_text(space, area))
     if area.flags & (VM_SHARED | VM_WRITE) != VM_SHARED | VM_WRITE:
-        raise EACCES("not a shared writable mapping")
+        raise EACCES("%s is not mapped shared and writable", area_text(space, area))
     # Not in the protocol: few pagers can.  Bytes, and the pager takes them out of all mappings.
     punch: Callable[[int, int], None] | None = getattr(area.pager, "punch", None)
     if punch is None:
@@ -178,18 +181,18 @@ def _populate(space: Space, start: int, end: int, write: bool) -> None:
     covered = start
     for area in space.vmas.overlapping(start, end):
         if area.start > covered:
-            raise ENOMEM("part of the range is not mapped")
+            raise ENOMEM("%s", Around(space, covered))
         if not area.flags & (VM_WRITE if write else VM_READ):
-            raise EINVAL("the area does not allow that access")
+            raise EINVAL("%s", Around(space, covered, int(write)))
         stop = min(area.end, end)
         verdict = populate(space, covered, stop, write)
         if verdict == FAULT_BUS:
-            raise EFAULT("beyond the end of the file")
+            raise EFAULT("%s", Around(space, covered, int(write)))
         if verdict:
             raise ENOMEM("no frame left")
         covered = stop
     if covered < end:
-        raise ENOMEM("part of the range is not mapped")
+        raise ENOMEM("%s", Around(space, covered))
 
 
 _Action = Callable[[Space, Vma, int, int, int], None]
@@ -217,12 +220,12 @@ def do_msync(space: Space, address: int, length: int, flags: int) -> None:
             "flags %#x: only the bits %#x are known", flags, MS_ASYNC | MS_INVALIDATE | MS_SYNC
         )
     if address & PAGE_MASK:
-        raise EINVAL("unaligned address")
+        raise EINVAL("address %#x is not a multiple of the page size", address)
     if flags & MS_ASYNC and flags & MS_SYNC:
-        raise EINVAL("MS_ASYNC and MS_SYNC at once")
+        raise EINVAL("MS_ASYNC and MS_SYNC exclude each other")
     end = address + page_align(length)
     if end >= 1 << 64:
-        raise ENOMEM("the range wraps around")
+        raise ENOMEM("%#x bytes from %#x on go past the end of memory", length, address)
     hole = False
     start = address
     for area in space.vmas.overlapping(address, end) if end > address else ():
@@ -230,22 +233,22 @@ def do_msync(space: Space, address: int, length: int, flags: int) -> None:
             hole = True
             start = area.start
         if flags & MS_INVALIDATE and area.flags & VM_LOCKED:
-            raise EBUSY("the range is locked")
+            raise EBUSY("%s is locked in memory", area_text(space, area))
         stop = min(area.end, end)
         # MS_ASYNC starts nothing in Linux either; writing now is early, never wrong.
         if area.pager is not None and area.pager.needs_write_back and area.flags & VM_SHARED:
             space.clean(area, start, stop)
         start = stop
     if hole or start < end:
-        raise ENOMEM("part of the range is not mapped")
+        raise ENOMEM("not all of the range up to %#x is mapped", end)
 
 
 def do_mincore(space: Space, address: int, length: int) -> bytes:
     """A byte per page of the range: 1 if it is in memory.  See mincore(2), ERRORS."""
     if address & PAGE_MASK:
-        raise EINVAL("unaligned address")
+        raise EINVAL("address %#x is not a multiple of the page size", address)
     if address > USER_TOP or length > USER_TOP - address:
-        raise ENOMEM("beyond the user half")
+        raise ENOMEM("%#x bytes from %#x on go beyond the user half", length, address)
     if not length:
         return b""
     end = address + page_align(length)
@@ -258,7 +261,7 @@ def do_mincore(space: Space, address: int, length: int) -> bytes:
         answer += _residents(space, area, start, stop)
         start = stop
     if start < end:
-        raise ENOMEM("part of the range is not mapped")
+        raise ENOMEM("%s", Around(space, start))
     return bytes(answer)
 
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from kernel.abi.errors import ENOMEM
 from kernel.cred import RLIMIT_DATA
+from kernel.mm.around import area_text
 from kernel.mm.fault import populate
 from kernel.mm.physical import PAGE_SHIFT, PAGE_SIZE
 from kernel.mm.space import USER_TOP, Space, page_align
@@ -50,7 +51,7 @@ def _grow(space: Space, start: int, end: int) -> None:
     """Map [start, end) as heap, a page clear of what comes next."""
     above = space.vmas.next_from(start)
     if above is not None and end + PAGE_SIZE > above.guarded_start:
-        raise ENOMEM("another area is in the way of the heap")
+        raise ENOMEM("%s is in the way of the heap", area_text(space, above))
     pages = (end - start) >> PAGE_SHIFT
     flags = _HEAP | space.default_flags
     space.check_room(flags, pages)

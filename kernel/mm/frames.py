@@ -100,7 +100,9 @@ class Frames:
             self.reclaim(1)
             frame = self.physical.take()
             if not frame:
-                raise ENOMEM("no free frame left")
+                raise ENOMEM(
+                    "the machine's memory (--memory), %d pages, is used up", self.physical.usable
+                )
         return frame
 
     def get(self, frame: int) -> None:
@@ -169,7 +171,10 @@ class Frames:
         if short > 0:
             self.reclaim(short)
             if self.free_count < wanted:
-                raise ENOMEM("%s frames wanted, %s free", wanted, self.free_count)
+                raise ENOMEM(
+                    "%d pages are wanted, %d of %d are free (--memory)",
+                    wanted, self.free_count, self.physical.usable,
+                )  # fmt: skip
 
     def trim(self) -> int:
         """Hand long runs of freed frames back to the host; returns how many frames.
@@ -204,10 +209,15 @@ class Frames:
     def charge(self, pages: int) -> None:
         """Promise pages.  Raises ENOMEM when that is more than can be kept."""
         if pages > self.physical.usable:
-            raise ENOMEM("%s pages asked for, the machine has %s", pages, self.physical.usable)
+            raise ENOMEM(
+                "%d pages are asked for, the machine has %d (--memory)", pages, self.physical.usable
+            )
         committed = self.committed + pages
         if committed > self.commit_limit:
-            raise ENOMEM("commit limit: %s pages promised of %s", committed, self.commit_limit)
+            raise ENOMEM(
+                "%d pages more would make %d promised, the commit limit is %d (--memory)",
+                pages, committed, self.commit_limit,
+            )  # fmt: skip
         self.committed = committed
 
     def uncharge(self, pages: int) -> None:

@@ -10,6 +10,7 @@ from kernel.abi.errors import EAGAIN, EINVAL, ENOMEM, EPERM
 from kernel.abi.memory import MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT
 from kernel.cred import RLIMIT_MEMLOCK
 from kernel.mm.advise import change_flags
+from kernel.mm.around import Around
 from kernel.mm.fault import FAULT_OOM, populate
 from kernel.mm.physical import PAGE_MASK, PAGE_SHIFT
 from kernel.mm.space import Space, page_align
@@ -22,20 +23,23 @@ def do_mlock(space: Space, address: int, length: int, on_fault: bool, may_lock: 
     """Lock a range.  See mlock(2), ERRORS.  ``may_lock``: the caller has CAP_IPC_LOCK."""
     limit = space.limits.soft(RLIMIT_MEMLOCK)
     if not may_lock and not limit:
-        raise EPERM("RLIMIT_MEMLOCK is 0")
+        raise EPERM("RLIMIT_MEMLOCK is 0, and there is no CAP_IPC_LOCK")
     start, end = _span(address, length)
     if not may_lock:
         known = _locked_in(space, start, end)
         if space.locked_vm + ((end - start) >> PAGE_SHIFT) - known > limit >> PAGE_SHIFT:
-            raise ENOMEM("RLIMIT_MEMLOCK")
+            raise ENOMEM(
+                "%d bytes and %d locked already are over RLIMIT_MEMLOCK, %d",
+                end - start, (space.locked_vm - known) << PAGE_SHIFT, limit,
+            )  # fmt: skip
     _apply(space, start, end, VM_LOCKED | (VM_LOCKONFAULT if on_fault else 0))
     if on_fault:
         return
     verdict = populate(space, start, end)
     if verdict == FAULT_OOM:
-        raise EAGAIN("no frame left")
+        raise EAGAIN("no page frame is left for the range")
     if verdict:
-        raise ENOMEM("a page of the range cannot be made present")
+        raise ENOMEM("a page from %#x on cannot be made present", start)
 
 
 def do_munlock(space: Space, address: int, length: int) -> None:
@@ -47,12 +51,14 @@ def do_munlock(space: Space, address: int, length: int) -> None:
 def do_mlockall(space: Space, flags: int, may_lock: bool) -> None:
     """Lock everything there is, will be, or both.  See mlockall(2), ERRORS."""
     if not flags or flags & ~(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) or flags == MCL_ONFAULT:
-        raise EINVAL("flags %#x", flags)
+        raise EINVAL("flags %#x: MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT beside one of them", flags)
     limit = space.limits.soft(RLIMIT_MEMLOCK)
     if not may_lock and not limit:
-        raise EPERM("RLIMIT_MEMLOCK is 0")
+        raise EPERM("RLIMIT_MEMLOCK is 0, and there is no CAP_IPC_LOCK")
     if not may_lock and flags & MCL_CURRENT and space.total_vm > limit >> PAGE_SHIFT:
-        raise ENOMEM("RLIMIT_MEMLOCK")
+        raise ENOMEM(
+            "%d mapped bytes are over RLIMIT_MEMLOCK, %d", space.total_vm << PAGE_SHIFT, limit
+        )
     bits = VM_LOCKED | (VM_LOCKONFAULT if flags & MCL_ONFAULT else 0)
     space.default_flags = bits if flags & MCL_FUTURE else 0
     if not flags & MCL_CURRENT:
@@ -76,7 +82,7 @@ def _span(address: int, length: int) -> tuple[int, int]:
     start = address & ~PAGE_MASK
     end = start + page_align(length + (address & PAGE_MASK))
     if end >= 1 << 64:
-        raise EINVAL("the range wraps around")
+        raise EINVAL("%#x bytes from %#x on go past the end of memory", length, address)
     return start, end
 
 
@@ -93,9 +99,9 @@ def _apply(space: Space, start: int, end: int, bits: int) -> None:
     """Set or clear the lock bits; a hole is ENOMEM, after what lies before it was done."""
     for area in space.vmas.overlapping(start, end):
         if area.start > start:
-            raise ENOMEM("part of the range is not mapped")
+            raise ENOMEM("%s", Around(space, start))
         stop = min(area.end, end)
         change_flags(space, area, start, stop, area.flags & ~_LOCKS | bits)
         start = stop
     if start < end:
-        raise ENOMEM("part of the range is not mapped")
+        raise ENOMEM("%s", Around(space, start))

@@ -6,6 +6,7 @@ error as there.
 
 from __future__ import annotations
 
+import os
 from typing import Final, NamedTuple
 
 from kernel.abi.errors import (
@@ -43,6 +44,7 @@ from kernel.abi.memory import (
     PROT_WRITE,
 )
 from kernel.cred import RLIMIT_MEMLOCK
+from kernel.mm.around import Mapped
 from kernel.mm.fault import populate
 from kernel.mm.pager import MappedFile, Pager
 from kernel.mm.physical import PAGE_MASK, PAGE_SHIFT
@@ -105,6 +107,11 @@ class Source(NamedTuple):
     executable: bool = True
     append: bool = False
 
+    @property
+    def name(self) -> str:
+        """The file's path, for reasons."""
+        return "the file" if self.file is None else os.fsdecode(self.file.mapping_identity()[0])
+
 
 def do_mmap(
     space: Space,
@@ -122,18 +129,20 @@ def do_mmap(
     ``may_lock``: the caller has CAP_IPC_LOCK.
     """
     if length <= 0:
-        raise EINVAL("length 0")
+        raise EINVAL("the length is %d", length)
     if space.read_implies_exec and prot & PROT_READ and (source is None or source.executable):
         prot |= PROT_EXEC
     if flags & MAP_FIXED_NOREPLACE:
         flags |= MAP_FIXED
     length = page_align(length)
     if not length or length > USER_TOP:
-        raise ENOMEM("longer than the address space")
+        raise ENOMEM("%#x bytes are more than the address space", length)
     space.need_areas(1)
     address = _place(space, address, length, flags)
     if flags & MAP_FIXED_NOREPLACE and space.vmas.overlapping(address, address + length):
-        raise EEXIST("something is mapped there (MAP_FIXED_NOREPLACE)")
+        raise EEXIST(
+            "%s is mapped there (MAP_FIXED_NOREPLACE)", Mapped(space, address, address + length)
+        )
     vm_flags = prot & _PROTS | VM_MAY | space.default_flags
     if flags & MAP_GROWSDOWN:
         vm_flags |= VM_GROWSDOWN
@@ -160,11 +169,11 @@ def _place(space: Space, address: int, length: int, flags: int) -> int:
     """Where the mapping goes (``get_unmapped_area``)."""
     if flags & MAP_FIXED:
         if address > USER_TOP - length:
-            raise ENOMEM("beyond the user half")
+            raise ENOMEM("%#x bytes from %#x on go beyond the user half", length, address)
         if address & PAGE_MASK:
-            raise EINVAL("MAP_FIXED with an unaligned address")
+            raise EINVAL("MAP_FIXED with %#x, not a multiple of the page size", address)
         if address < MMAP_MIN_ADDR:
-            raise EPERM("below vm.mmap_min_addr")
+            raise EPERM("%#x is below vm.mmap_min_addr, %#x", address, MMAP_MIN_ADDR)
         return address
     address &= ~PAGE_MASK
     if address:
@@ -184,7 +193,7 @@ def _place_low(space: Space, length: int) -> int:
             break
         bottom = max(bottom, area.end)
     if bottom + length > _LOW_TOP:
-        raise ENOMEM("no hole below 2 GiB (MAP_32BIT)")
+        raise ENOMEM("there is no hole of %#x bytes below 2 GiB (MAP_32BIT)", length)
     return bottom
 
 
@@ -195,36 +204,39 @@ def _anonymous_flags(flags: int) -> int:
             raise EINVAL("shared memory cannot grow down")
         return VM_SHARED | VM_MAYSHARE
     if kind != MAP_PRIVATE:
-        raise EINVAL("neither MAP_PRIVATE nor MAP_SHARED")
+        raise EINVAL("flags %#x have neither MAP_PRIVATE nor MAP_SHARED", flags)
     return 0
 
 
 def _file_flags(source: Source, vm_flags: int, prot: int, flags: int, end: int) -> int:
     """What the way the file was opened allows.  See mmap(2), EACCES, ENODEV, EPERM."""
     if end > _MAX_FILE:
-        raise EOVERFLOW("beyond the largest file")
+        raise EOVERFLOW("the mapping ends at %d in the file, beyond the largest one", end)
     kind = flags & MAP_TYPE
     if kind == MAP_SHARED_VALIDATE and flags & ~(LEGACY_MAP_MASK | MAP_SHARED_VALIDATE):
         raise EOPNOTSUPP("MAP_SHARED_VALIDATE with a flag this file does not know")
     if kind in (MAP_SHARED, MAP_SHARED_VALIDATE):
         if prot & PROT_WRITE and not source.writable:
-            raise EACCES("shared and writable, but the file is not open for writing")
+            raise EACCES(
+                "MAP_SHARED with PROT_WRITE, but the descriptor of %s is not open for writing",
+                source.name,
+            )
         if source.append and source.writable:
-            raise EACCES("shared mapping of an append-only file")
+            raise EACCES("MAP_SHARED of %s, which is O_APPEND", source.name)
         vm_flags |= VM_SHARED | VM_MAYSHARE
         if not source.writable:
             # Linux drops VM_SHARED here, since nothing can be written; coherence stays the same.
             vm_flags &= ~VM_MAYWRITE
     elif kind != MAP_PRIVATE:
-        raise EINVAL("neither MAP_PRIVATE nor MAP_SHARED")
+        raise EINVAL("flags %#x have neither MAP_PRIVATE nor MAP_SHARED", flags)
     if not source.readable:
-        raise EACCES("the file is not open for reading")
+        raise EACCES("the descriptor of %s is not open for reading", source.name)
     if not source.executable:
         if prot & PROT_EXEC:
-            raise EPERM("the mount is noexec")
+            raise EPERM("PROT_EXEC, but %s is on a mount that is noexec", source.name)
         vm_flags &= ~VM_MAYEXEC
     if source.pager is None:
-        raise ENODEV("this file cannot be mapped")
+        raise ENODEV("%s cannot be mapped", source.name)
     if flags & MAP_GROWSDOWN:
         raise EINVAL("a file mapping cannot grow down")
     return vm_flags
@@ -242,9 +254,12 @@ def check_lock(space: Space, pages: int, may_lock: bool) -> None:
         return
     limit = space.limits.soft(RLIMIT_MEMLOCK)
     if not limit:
-        raise EPERM("RLIMIT_MEMLOCK is 0")
+        raise EPERM("RLIMIT_MEMLOCK is 0, and there is no CAP_IPC_LOCK")
     if space.locked_vm + pages > limit >> PAGE_SHIFT:
-        raise EAGAIN("RLIMIT_MEMLOCK")
+        raise EAGAIN(
+            "%d pages and %d locked already are over RLIMIT_MEMLOCK, %d bytes",
+            pages, space.locked_vm, limit,
+        )  # fmt: skip
 
 
 def is_charged(vm_flags: int) -> bool:
@@ -306,10 +321,10 @@ def _covered(areas: list[Vma], start: int, end: int) -> int:
 def do_munmap(space: Space, address: int, length: int) -> None:
     """Unmap every page of a range.  See munmap(2), ERRORS."""
     if address & PAGE_MASK:
-        raise EINVAL("unaligned address")
+        raise EINVAL("address %#x is not a multiple of the page size", address)
     if address > USER_TOP or length > USER_TOP - address:
-        raise EINVAL("beyond the user half")
+        raise EINVAL("%#x bytes from %#x on go beyond the user half", length, address)
     length = page_align(length)
     if not length:
-        raise EINVAL("length 0")
+        raise EINVAL("the length is 0")
     space.unmap_range(address, address + length)

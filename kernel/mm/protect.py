@@ -13,6 +13,7 @@ from kernel.abi.memory import (
     PROT_SEM,
     PROT_WRITE,
 )
+from kernel.mm.around import Around, area_text
 from kernel.mm.fault import populate
 from kernel.mm.mapping import check_wx
 from kernel.mm.physical import PAGE_MASK, PAGE_SHIFT
@@ -42,27 +43,27 @@ def do_mprotect(space: Space, address: int, length: int, prot: int) -> None:
     grows = prot & (PROT_GROWSDOWN | PROT_GROWSUP)
     prot &= ~grows
     if grows == PROT_GROWSDOWN | PROT_GROWSUP:
-        raise EINVAL("PROT_GROWSDOWN and PROT_GROWSUP at once")
+        raise EINVAL("PROT_GROWSDOWN and PROT_GROWSUP exclude each other")
     if address & PAGE_MASK:
-        raise EINVAL("unaligned address")
+        raise EINVAL("address %#x is not a multiple of the page size", address)
     if not length:
         return
     end = address + page_align(length)
     if end >= 1 << 64 or end == address:
-        raise ENOMEM("the range wraps around")
+        raise ENOMEM("%#x bytes from %#x on go past the end of memory", length, address)
     if prot & ~(_PROTS | PROT_SEM):
-        raise EINVAL("unknown protection bits %#x", prot)
+        raise EINVAL("protection %#x: only the bits %#x are known", prot, _PROTS | PROT_SEM)
     start = _first(space, address, end, grows)
     prot &= _PROTS
     for area in space.vmas.overlapping(start, end):
         if area.start > start:
-            raise ENOMEM("nothing is mapped at %#x", start)
+            raise ENOMEM("%s", Around(space, start))
         stop = min(area.end, end)
         implied = prot & PROT_READ and space.read_implies_exec and area.flags & VM_MAYEXEC
         _protect_area(space, area, start, stop, prot | PROT_EXEC if implied else prot)
         start = stop
     if start < end:
-        raise ENOMEM("nothing is mapped at %#x", start)
+        raise ENOMEM("%s", Around(space, start))
 
 
 def _first(space: Space, start: int, end: int, grows: int) -> int:
@@ -71,9 +72,9 @@ def _first(space: Space, start: int, end: int, grows: int) -> int:
         return start
     area = space.vmas.next_from(start)
     if area is None or area.start >= end:
-        raise ENOMEM("nothing is mapped there")
+        raise ENOMEM("%s", Around(space, start))
     if grows == PROT_GROWSUP or not area.flags & VM_GROWSDOWN:
-        raise EINVAL("the area does not grow in that direction")
+        raise EINVAL("%s does not grow in that direction", area_text(space, area))
     return area.start
 
 
@@ -81,7 +82,9 @@ def _protect_area(space: Space, area: Vma, start: int, stop: int, prot: int) -> 
     """Give [start, stop) of one area new rights (``mprotect_fixup``)."""
     flags = area.flags & ~VM_ACCESS | prot
     if prot & ~(flags >> 4) & VM_ACCESS:
-        raise EACCES("the file was not opened for that, or its mount forbids it")
+        raise EACCES(
+            "%s: its file was not opened for that, or the mount forbids it", area_text(space, area)
+        )
     if flags == area.flags:
         return
     check_wx(space, flags)

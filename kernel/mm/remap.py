@@ -7,6 +7,7 @@ from typing import Final
 from kernel.abi.errors import EFAULT, EINVAL, ENOMEM
 from kernel.abi.memory import MREMAP_DONTUNMAP, MREMAP_FIXED, MREMAP_MAYMOVE
 from kernel.mm.advise import change_flags
+from kernel.mm.around import Around, area_text
 from kernel.mm.fault import populate
 from kernel.mm.mapping import check_lock
 from kernel.mm.physical import PAGE_MASK, PAGE_SHIFT
@@ -34,19 +35,19 @@ def do_mremap(
 ) -> int:
     """Resize or move a mapping; returns where it is now.  See mremap(2), ERRORS."""
     if flags & ~_KNOWN:
-        raise EINVAL("unknown flags %#x: only the bits %#x are known", flags, _KNOWN)
+        raise EINVAL("flags %#x: only the bits %#x are known", flags, _KNOWN)
     if flags & MREMAP_FIXED and not flags & MREMAP_MAYMOVE:
-        raise EINVAL("MREMAP_FIXED without MREMAP_MAYMOVE")
+        raise EINVAL("MREMAP_FIXED needs MREMAP_MAYMOVE")
     if flags & MREMAP_DONTUNMAP and (not flags & MREMAP_MAYMOVE or old_length != new_length):
         raise EINVAL("MREMAP_DONTUNMAP wants MREMAP_MAYMOVE and equal sizes")
     if address & PAGE_MASK:
-        raise EINVAL("unaligned address")
+        raise EINVAL("address %#x is not a multiple of the page size", address)
     old, new = page_align(old_length), page_align(new_length)
     if not new:
-        raise EINVAL("new size 0")
+        raise EINVAL("the new size is 0")
     area = space.vmas.find(address)
     if area is None:
-        raise EFAULT("nothing is mapped there")
+        raise EFAULT("%s", Around(space, address))
     if flags & (MREMAP_FIXED | MREMAP_DONTUNMAP):
         return _move_to(space, address, old, new, flags, new_address, may_lock)
     if old >= new:
@@ -57,13 +58,16 @@ def do_mremap(
     if old == area.end - address and _grow_in_place(space, area, address + new):
         return address
     if not flags & MREMAP_MAYMOVE:
-        raise ENOMEM("no room to grow in place, and MREMAP_MAYMOVE is not set")
+        raise ENOMEM(
+            "%s cannot grow to %#x bytes in place, and MREMAP_MAYMOVE is not set",
+            area_text(space, area), new,
+        )  # fmt: skip
     return _move(space, area, address, old, new, space.find_hole(new), keep=False)
 
 
 def _unmap(space: Space, start: int, length: int) -> None:
     if length > USER_TOP or start > USER_TOP - length:
-        raise EINVAL("beyond the user half")
+        raise EINVAL("%#x bytes from %#x on go beyond the user half", length, start)
     space.unmap_range(start, start + length)
 
 
@@ -72,13 +76,15 @@ def _move_to(
 ) -> int:
     """MREMAP_FIXED and MREMAP_DONTUNMAP (``mremap_to``)."""
     if target & PAGE_MASK:
-        raise EINVAL("unaligned new address")
+        raise EINVAL("the new address %#x is not a multiple of the page size", target)
     if new > USER_TOP or target > USER_TOP - new:
-        raise EINVAL("the new range lies beyond the user half")
+        raise EINVAL("%#x bytes from %#x on go beyond the user half", new, target)
     if address + old > target and target + new > address:
-        raise EINVAL("old and new range overlap")
+        raise EINVAL("[%#x, +%#x) and [%#x, +%#x) overlap", address, old, target, new)
     if len(space.vmas) + 2 >= MAX_MAP_COUNT - 3:
-        raise ENOMEM("vm.max_map_count areas")
+        raise ENOMEM(
+            "%d areas are vm.max_map_count, %d, or near it", len(space.vmas), MAX_MAP_COUNT
+        )
     _check_range(space, address, min(old, new), flags)  # before anything is destroyed
     if flags & MREMAP_FIXED:
         space.unmap_range(target, target + new)
@@ -99,13 +105,13 @@ def _check_range(space: Space, address: int, old: int, flags: int) -> Vma:
     """The area that holds the old range."""
     area = space.vmas.find(address)
     if area is None:
-        raise EFAULT("nothing is mapped there")
+        raise EFAULT("%s", Around(space, address))
     if not old and not area.flags & VM_MAYSHARE:
         raise EINVAL("old size 0 duplicates a mapping: only a shared one can be")
     if flags & MREMAP_DONTUNMAP and area.flags & VM_DONTEXPAND:
-        raise EINVAL("this area must stay as it is")
+        raise EINVAL("%s must stay as it is", area_text(space, area))
     if old > area.end - address:
-        raise EFAULT("the old range crosses areas")
+        raise EFAULT("%#x bytes are more than %s has", old, area_text(space, area))
     return area
 
 
@@ -117,7 +123,7 @@ def _check_resize(
     if new <= old:
         return area
     if area.flags & VM_DONTEXPAND:
-        raise EFAULT("this area must not grow")
+        raise EFAULT("%s must not grow", area_text(space, area))
     pages = (new - old) >> PAGE_SHIFT
     if area.flags & VM_LOCKED:
         check_lock(space, pages, may_lock)

@@ -158,12 +158,18 @@ class Space:
         """RLIMIT_AS and RLIMIT_DATA (``may_expand_vm``).  Raises ENOMEM."""
         values = self.limits.values
         if self.total_vm + pages > values[RLIMIT_AS][0] >> PAGE_SHIFT:
-            raise ENOMEM("RLIMIT_AS")
+            raise ENOMEM(
+                "%d pages and %d mapped already are over RLIMIT_AS, %d bytes",
+                pages, self.total_vm, values[RLIMIT_AS][0],
+            )  # fmt: skip
         if (
             flags & (VM_WRITE | VM_SHARED | VM_GROWSDOWN) == VM_WRITE
             and self.data_vm + pages > values[RLIMIT_DATA][0] >> PAGE_SHIFT
         ):
-            raise ENOMEM("RLIMIT_DATA")
+            raise ENOMEM(
+                "%d pages and %d of data already are over RLIMIT_DATA, %d bytes",
+                pages, self.data_vm, values[RLIMIT_DATA][0],
+            )  # fmt: skip
 
     def add_rss(self, pages: int) -> None:
         """That many more pages are present."""
@@ -230,7 +236,7 @@ class Space:
     def need_areas(self, more: int) -> None:
         """Raises ENOMEM if that many more areas are too many (vm.max_map_count)."""
         if len(self.vmas) + more > MAX_MAP_COUNT:
-            raise ENOMEM("vm.max_map_count areas")
+            raise ENOMEM("%d areas are vm.max_map_count, %d", len(self.vmas), MAX_MAP_COUNT)
 
     def zap(self, area: Vma, start: int, end: int) -> int:
         """Drop the pages of [start, end) of an area, carrying dirty shared ones to their file."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kernel.abi.errors import EFAULT
+from kernel.mm.around import Around
 
 if TYPE_CHECKING:
     from kernel.mm.usercopy import UserMemory
@@ -97,7 +98,8 @@ class UserBuffer:
                     break
             index, offset = index + 1, 0
         if left == wanted and wanted and not self.done:
-            raise EFAULT("nothing of the buffer can be accessed")
+            base, _ = self._segments[self._index]
+            raise EFAULT("%s", Around(self._memory.space, base + self._offset, access))
         return views
 
     def advance(self, n: int) -> None:

@@ -20,7 +20,8 @@ from struct import Struct
 from typing import Any, Final, Protocol
 
 from kernel.abi.errors import E2BIG, EFAULT, EINVAL, ENAMETOOLONG
-from kernel.mm.fault import ACCESS_READ, ACCESS_WRITE, VERDICT_NAMES
+from kernel.mm.around import Around, Places
+from kernel.mm.fault import ACCESS_READ, ACCESS_WRITE, FAULT_OOM
 from kernel.mm.page_table import FRAME_BITS, leaf_index
 from kernel.mm.physical import CODE, PAGE_MASK, PAGE_SHIFT, PAGE_SIZE, PhysicalMemory
 from kernel.mm.ranges import PTE_ACCESSED, PTE_COW, PTE_DIRTY, PTE_EXEC, PTE_READ, PTE_WRITE
@@ -38,7 +39,7 @@ _WRITE_CHECK: Final = _WRITABLE | PTE_COW
 _LITTLE: Final = "little"
 
 
-class Faulting(Protocol):
+class Faulting(Places, Protocol):
     """What usercopy needs of an address space."""
 
     root: int
@@ -67,6 +68,11 @@ class UserMemory:
         self._ram = physical.ram
         self._flags = physical.flags
         self._leaves: dict[int, int] = {}
+
+    @property
+    def space(self) -> Faulting:
+        """The address space, for reasons of errors."""
+        return self._space
 
     @property
     def ram_bytes(self) -> memoryview:
@@ -144,7 +150,7 @@ class UserMemory:
     def _fault_in(self, address: int, access: int) -> int:
         """Slow path: ask the address space; returns the physical address of the page."""
         if not 0 <= address < USER_TOP:
-            raise EFAULT("address %#x is not in the user half", address)
+            raise EFAULT("%#x is no address of the user half", address)
         space = self._space
         words = self._words
         index = leaf_index(words, space.root, address >> PAGE_SHIFT)
@@ -152,7 +158,7 @@ class UserMemory:
         if not _allows(entry, access):
             verdict = space.fault(address, access, True)
             if verdict:
-                raise EFAULT("address %#x: %s", address, VERDICT_NAMES[verdict])
+                raise EFAULT("%s", Around(space, address, access, verdict == FAULT_OOM))
             index = leaf_index(words, space.root, address >> PAGE_SHIFT)
             entry = words[index]
         self._leaves[address >> 21] = index - (address >> 12 & 511)
@@ -218,7 +224,7 @@ class UserMemory:
             parts.append(ram[start : start + span])
             address += span
             left -= span
-        raise ENAMETOOLONG("no end of string within %s bytes", limit)
+        raise ENAMETOOLONG("the string does not end within %d bytes", limit)
 
     def read_path(self, address: int) -> bytes:
         """A path name, at most 4095 bytes; may be empty (the caller says ENOENT)."""
@@ -239,10 +245,12 @@ class UserMemory:
             try:
                 text = self.read_cstring(pointer, min(limit, 128 << 10))
             except ENAMETOOLONG:
-                raise E2BIG("a string is too long, or all of them together are") from None
+                raise E2BIG(
+                    "a string has more than %d bytes, the room that is left", min(limit, 128 << 10)
+                ) from None
             limit -= len(text) + 9
             if limit < 0:
-                raise E2BIG("the strings are too long together")
+                raise E2BIG("the strings are %d bytes too long together", -limit)
             strings.append(text)
             address += 8
 
@@ -307,7 +315,7 @@ class UserMemory:
         The sum is cut to what one call may move, as ``import_iovec`` does.
         """
         if not 0 <= count <= IOV_MAX:
-            raise EINVAL("%s iovecs (at most %s)", count, IOV_MAX)
+            raise EINVAL("%d iovecs, and at most %d are allowed", count, IOV_MAX)
         if not count:
             return []
         fields = memoryview(self.read(address, 16 * count)).cast("Q").tolist()
@@ -316,9 +324,11 @@ class UserMemory:
         for i in range(0, 2 * count, 2):
             base, length = fields[i], fields[i + 1]
             if length >> 63:
-                raise EINVAL("an iovec's length is negative")
+                raise EINVAL("the length of iovec %d is negative", i // 2)
             if length and base + length > USER_TOP:
-                raise EFAULT("an iovec is not in the user half")
+                raise EFAULT(
+                    "iovec %d, %#x bytes at %#x, is not in the user half", i // 2, length, base
+                )
             length = min(length, left)
             left -= length
             segments.append((base, length))
@@ -329,7 +339,7 @@ class UserMemory:
         if n > MAX_RW_COUNT:
             n = MAX_RW_COUNT
         if address + n > USER_TOP:
-            raise EFAULT("[%#x, +%#x) is not in the user half", address, n)
+            raise EFAULT("%#x bytes at %#x are not in the user half", n, address)
         return UserBuffer(self, [(address, n)])
 
     def buffer_iov(self, segments: list[tuple[int, int]]) -> UserBuffer:

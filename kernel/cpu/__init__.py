@@ -16,6 +16,7 @@ happen while guest code runs or within a microsecond is C, without Python.h:
 * ``registers.c``  register images of any context
 * ``ranges.c``  page-table operations over ranges (fork, unmap, protect)
 * ``ticker.c``  the thread that asks for attention, and host signals that do
+* ``debug.c``   breakpoints and watchpoints: pages that only fetches see, rights withheld
 * ``guard.c``   Unicorn's own abort() becomes an illegal instruction of the guest
 * ``exits.c``   leaving out a check of Unicorn's that costs a third and is of no use here
 

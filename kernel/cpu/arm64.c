@@ -43,6 +43,12 @@ static int set_system_registers(Engine *e)
     sctlr.val |= 1u << 14 | 1u << 15 | 1u << 26;
     if (e->u.reg_write(e->uc, CP_REG, &sctlr))
         return 51;
+    uc_arm64_cp_reg scr = {1, 1, 3, 6, 0, 0};
+    if (e->u.reg_read(e->uc, CP_REG, &scr))
+        return 55;
+    scr.val |= 1u << 10;                        /* RW: EL1 is 64-bit, so single steps go there */
+    if (e->u.reg_write(e->uc, CP_REG, &scr))
+        return 56;
     register_write(e, CPACR_EL1, 3u << 20);     /* no trap on floating point */
     return 0;       /* CNTKCTL_EL1 stays 0: reads of the counter trap, and we answer them */
 }
@@ -66,6 +72,48 @@ int arm64_setup(Engine *e)
     register_write(e, SP, 0);
     register_write(e, PC, 0);
     return e->u.context_save(e->uc, e->template) ? 53 : 0;
+}
+
+/* ---- single steps ----------------------------------------------------------------------------------- */
+
+enum { PSTATE_SS = 1 << 21, UNDEFINED = 1 };
+#define TBI1 (1ull << 38)
+
+static void write_system(Engine *e, uint32_t op0, uint32_t crn, uint32_t crm, uint32_t op2, uint64_t value)
+{
+    uc_arm64_cp_reg reg = {crn, crm, op0, 0, op2, value};
+    e->u.reg_write(e->uc, CP_REG, &reg);
+}
+
+static void set_single_step(Engine *e, bool on)
+{
+    write_system(e, 2, 0, 2, 2, on);            /* MDSCR_EL1.SS */
+}
+
+/* The architecture's own single step: user code is stepped for EL1, and cannot see it. */
+void arm64_begin_step(Engine *e)
+{
+    /* TBI1, which means nothing to user code, chooses translations of their own. */
+    if (debug_watching(e)) {
+        uc_arm64_cp_reg tcr = {2, 0, 3, 0, 2, 0};
+        e->u.reg_read(e->uc, CP_REG, &tcr);
+        e->translation_control = tcr.val;
+        write_system(e, 3, 2, 0, 2, tcr.val | TBI1);
+    }
+    set_single_step(e, true);
+    register_write(e, PSTATE, register_read(e, PSTATE) | PSTATE_SS);
+}
+
+/* A finished step and an undefined instruction are the same exception; only the step clears SS. */
+void arm64_end_step(Engine *e)
+{
+    uint64_t pstate = register_read(e, PSTATE);
+    if (e->cause == TRAP_EXCEPTION && e->exception == UNDEFINED && !(pstate & PSTATE_SS))
+        e->cause = CAUSE_STEPPED;
+    register_write(e, PSTATE, pstate & ~(uint64_t)PSTATE_SS);
+    set_single_step(e, false);
+    if (debug_watching(e))
+        write_system(e, 3, 2, 0, 2, e->translation_control);
 }
 
 void arm64_report_syscall(Engine *e)

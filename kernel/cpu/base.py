@@ -29,6 +29,15 @@ TRAP_ATTENTION: Final = 5
 """Somebody set the attention word (ticker, host signal)."""
 TRAP_IDLE: Final = 6
 """The program waits for an interrupt (aarch64 ``wfi``); the kernel treats it as a yield."""
+TRAP_STEP: Final = 7
+"""``step`` only: the instruction is done; T_PC."""
+TRAP_BREAKPOINT: Final = 8
+"""The program counter (T_PC) is at a breakpoint; the instruction there was not executed."""
+TRAP_WATCHPOINT: Final = 9
+"""The instruction before T_PC accessed watched bytes: T_ADDRESS, and ``watch_hits``."""
+
+WATCH_READ: Final = 1
+WATCH_WRITE: Final = 2
 
 # Words of Cpu.trap.
 T_NUMBER: Final = 0
@@ -108,6 +117,37 @@ class Cpu(Protocol):
         At most ``blocks`` (>= 1) translated blocks are executed.  Returns TRAP_ATTENTION at once,
         running nothing, if the attention word is set; the word is cleared by being reported.
         """
+
+    def step(self, context: Any, root: int, blocks: int, /) -> int:
+        """As ``run``, but one instruction at most: TRAP_STEP when it is done.
+
+        An iteration of a repeated string instruction counts as one.  Breakpoints are not met.  A
+        system call, fault or exception is reported as by ``run``.  The program cannot see it.
+        """
+
+    def insert_breakpoint(self, root: int, address: int) -> None:
+        """Report TRAP_BREAKPOINT before the instruction at an address of the space is executed.
+
+        Nobody can read it.  It goes with the page table.  Raises MemoryError if there is no room.
+        """
+
+    def remove_breakpoint(self, root: int, address: int) -> None:
+        """Take it out; nothing if there is none."""
+
+    def insert_watch(self, root: int, address: int, length: int, access: int) -> int:
+        """Report TRAP_WATCHPOINT after an instruction that accessed the bytes.
+
+        ``access``: WATCH_READ, WATCH_WRITE or both.  Returns a number for ``remove_watch`` and for
+        the bits of ``watch_hits``; it goes with the page table.  Raises MemoryError when all are
+        in use.
+        """
+
+    def remove_watch(self, number: int) -> None:
+        """Take it out; nothing if there is none."""
+
+    @property
+    def watch_hits(self) -> int:
+        """After TRAP_WATCHPOINT: a bit for each watchpoint that was met."""
 
     def new_context(self) -> Any:
         """Clean user registers: all zero, FPCW 0x37f, MXCSR 0x1f80, EL0 or CPL 3."""

@@ -163,27 +163,37 @@ static int after_abort(Engine *e, bool stepped)
     return TRAP_EXCEPTION;
 }
 
-static int run_once(Engine *e)
+/* Up to the next trap; 0 when there is no reason to stop; TRAP_STEP after a single step. */
+int run_once(Engine *e)
 {
-    bool step = false;
-    e->cause = CAUSE_NONE;
-    e->faulted = e->hook_pc_set = false;
+    bool asked = e->stepping || debug_passing(e), step = asked;
+    e->hook_pc_set = false;
     if (e->arch == UC_ARCH_X86) {
         int found = x86_check_entry(e);
         if (found == TRAP_EXCEPTION) {
             e->careful = 0;
             return found;
         }
-        step = found || e->careful;     /* a forbidden instruction lies ahead: go there in steps */
+        step |= found || e->careful;    /* a forbidden instruction lies ahead: go there in steps */
     }
+    e->step_pc = e->pc;
+    if (asked && e->debug)
+        debug_bare(e, true);
+    mmu_settle(e);
     if (step)
-        x86_begin_step(e);
+        (e->arch == UC_ARCH_X86 ? x86_begin_step : arm64_begin_step)(e);
+    e->cause = CAUSE_NONE;
+    e->faulted = false;
     int error = guard_start(e);
     e->pc_known = false;
     if (step)
-        x86_end_step(e);
+        (e->arch == UC_ARCH_X86 ? x86_end_step : arm64_end_step)(e);
+    if (asked && e->debug)
+        debug_bare(e, false);
     if (error == UC_ABORTED)
         return after_abort(e, step);
+    if (e->debug && debug_withheld(e))
+        return debug_resolve(e);
     int trap = trap_report(e, error);
     if (e->suspect) {       /* a block that must not run is in the cache now: out with it */
         e->suspect = false;
@@ -214,7 +224,6 @@ PUBLIC int engine_run(Engine *e)
         e->miss_limit = 384;
         e->flush_all = true;
     }
-    mmu_settle(e);
     if (!e->pc_known)
         e->pc = register_read(e, register_pc(e));
 
@@ -226,8 +235,9 @@ PUBLIC int engine_run(Engine *e)
     if (e->charged)
         e->charged->system_ns += entered - e->left_at;
     int trap;
-    while ((trap = run_once(e)) == 0)
-        ;
+    do
+        trap = run_once(e);
+    while (trap == 0 || (trap == TRAP_STEP && !e->stepping));
     uint64_t left = e->budget < 0 ? 0 : (uint64_t)e->budget;
     w[T_BLOCKS_LEFT] = left;
     w[T_BLOCKS_DONE] += (uint64_t)budget - left;
@@ -235,6 +245,15 @@ PUBLIC int engine_run(Engine *e)
     e->left_at = accounting_ns(e);
     e->loaded->user_ns += e->left_at - entered;
     e->charged = e->loaded;
+    return trap;
+}
+
+/* As engine_run, but one instruction at most: TRAP_STEP when it is done. */
+PUBLIC int engine_step(Engine *e)
+{
+    e->stepping = true;
+    int trap = engine_run(e);
+    e->stepping = false;
     return trap;
 }
 
@@ -269,6 +288,8 @@ int engine_open(Engine *e)
         return 7;
     if (u->mem_map_ptr(e->uc, STUB_PHYSICAL, PAGE, UC_PROT_ALL, e->stub))
         return 8;
+    if (debug_map(e))
+        return 9;
     e->words[W_EXIT_CHECKS] = !exits_leave_out(e);
     return trap_add_hooks(e);
 }
@@ -278,6 +299,7 @@ PUBLIC int engine_abi(void) { return ENGINE_ABI; }
 PUBLIC void engine_close(Engine *e)
 {
     ticker_free(e);
+    debug_free(e);
     if (e->template)
         e->u.context_free(e->template);
     if (e->boot)

@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ENGINE_ABI 1
+#define ENGINE_ABI 2
 
 /* ---- Unicorn's interface, as much as we use ------------------------------------------------- */
 typedef struct uc_struct uc_engine;
@@ -29,8 +29,8 @@ enum { UC_ARCH_ARM64 = 2, UC_ARCH_X86 = 4, UC_MODE_ARM = 0, UC_MODE_64 = 8 };
 enum { UC_ERR_OK = 0, UC_ERR_INSN_INVALID = 10, UC_ERR_EXCEPTION = 21 };
 enum { UC_MEM_READ = 16, UC_MEM_WRITE = 17, UC_MEM_FETCH = 18 };
 enum { UC_PROT_READ = 1, UC_PROT_WRITE = 2, UC_PROT_EXEC = 4, UC_PROT_ALL = 7 };
-enum { UC_HOOK_INTR = 1, UC_HOOK_INSN = 2, UC_HOOK_BLOCK = 8, UC_HOOK_EDGE_GENERATED = 1 << 15,
-       UC_HOOK_TLB_FILL = 1 << 17 };
+enum { UC_HOOK_INTR = 1, UC_HOOK_INSN = 2, UC_HOOK_BLOCK = 8, UC_HOOK_MEM_READ = 1 << 10,
+       UC_HOOK_MEM_WRITE = 1 << 11, UC_HOOK_EDGE_GENERATED = 1 << 15, UC_HOOK_TLB_FILL = 1 << 17 };
 enum { UC_CTL_PAGE_SIZE = 1, UC_CTL_USE_EXITS = 4, UC_CTL_CPU_MODEL = 7, UC_CTL_TB_REMOVE = 9,
        UC_CTL_TB_FLUSH = 10, UC_CTL_TLB_FLUSH = 11, UC_CTL_TLB_TYPE = 12, UC_CTL_TCG_BUFFER = 13 };
 #define CTL_WRITE(type, arguments) ((type) | (arguments) << 26 | 1 << 30)
@@ -48,6 +48,7 @@ typedef struct {
     int (*reg_read)(uc_engine *uc, int reg, void *value);
     int (*reg_write)(uc_engine *uc, int reg, const void *value);
     int (*reg_read_batch)(uc_engine *uc, const int *regs, void **values, int count);
+    int (*hook_del)(uc_engine *uc, uc_hook hook);
     int (*context_alloc)(uc_engine *uc, uc_context **context);
     int (*context_free)(uc_context *context);
     int (*context_save)(uc_engine *uc, uc_context *context);
@@ -67,12 +68,13 @@ enum {
     W_TIME_BASE,                           /* guest ns = host ns - base, or base + counted work */
     W_ATTENTION = 24,                      /* alone in its cache line: the ticker writes it */
     W_MISSES = 32, W_TLB_FLUSHES, W_PAGE_FLUSHES, W_SWITCHES, W_CODE_DROPS, W_ROOT_LOADED,
-    W_REBUILDS, W_EXIT_CHECKS,
+    W_REBUILDS, W_EXIT_CHECKS, W_HITS,     /* W_HITS: bits of the watchpoints that were met */
     W_REGISTERS = 64,                      /* register images going in and out: 128 words */
     WORDS = 256
 };
 
-enum { TRAP_SYSCALL = 1, TRAP_PAGE_FAULT, TRAP_EXCEPTION, TRAP_SLICE, TRAP_ATTENTION, TRAP_IDLE };
+enum { TRAP_SYSCALL = 1, TRAP_PAGE_FAULT, TRAP_EXCEPTION, TRAP_SLICE, TRAP_ATTENTION, TRAP_IDLE,
+       TRAP_STEP, TRAP_BREAKPOINT, TRAP_WATCHPOINT };
 enum { EXCEPTION_ILLEGAL = 0x100, EXCEPTION_AVX, EXCEPTION_PRIVILEGED, EXCEPTION_STUCK };
 
 /* ---- page tables and frames (kernel/mm/physical.py, kernel/mm/ranges.py) ---------------------- */
@@ -109,6 +111,8 @@ enum { CAUSE_NONE = 0, CAUSE_SUSPECT = 16, CAUSE_STEPPED };  /* others are the T
 #define UC_ABORTED (-1)                     /* beside uc_err: it called abort() */
 #define MAX_PENDING_PAGES 32
 #define CLEAN_BLOCKS 4096                   /* entries of the cache of blocks known to be clean */
+
+typedef struct Debug Debug;                 /* debug.c */
 
 typedef struct Context {
     uc_context *saved;                      /* valid while not loaded */
@@ -161,6 +165,13 @@ typedef struct Engine {
     uint64_t suspect_pc;
     uint32_t careful;                       /* so many instructions one by one */
     uint64_t flags_before_step;
+    bool stepping;                          /* one instruction was asked for */
+    uint64_t step_pc;                       /* where the present step began */
+    int flag_access;                        /* x86: that instruction is a pushf or popf, */
+    bool popped_trap_flag;                  /* ... and loads this trap flag */
+    uint64_t translation_control;           /* aarch64: TCR_EL1 */
+    Debug *debug;                           /* NULL without breakpoints and watchpoints */
+    Debug *debug_kept;                      /* ... while its memory stays for the next ones */
     uint64_t clean_generation;              /* grows when code may have changed */
     uint64_t clean_blocks[CLEAN_BLOCKS];    /* physical address | generation << 40 */
 
@@ -178,6 +189,23 @@ uint64_t guest_ns(const Engine *e);
 void engine_load(Engine *e, Context *context);
 int run_stub(Engine *e, uint64_t offset);
 int engine_open(Engine *e);
+int run_once(Engine *e);
+
+/* debug.c */
+enum { WATCH_READ = 1, WATCH_WRITE = 2 };
+enum { DEBUG_PLAIN, DEBUG_FILLED, DEBUG_FETCH_ONLY, DEBUG_READ_ONLY, DEBUG_WRITE_ONLY,
+       DEBUG_WITHHELD };
+int debug_map(Engine *e);
+void debug_free(Engine *e);
+int debug_fill(Engine *e, uint64_t vpn, uint64_t entry, int type, uc_tlb_entry *result);
+void debug_frame_changes(Engine *e, uint64_t frame);
+void debug_forget_root(Engine *e, uint64_t root);
+void debug_bare(Engine *e, bool bare);
+bool debug_withheld(const Engine *e);
+bool debug_watching(const Engine *e);
+bool debug_passing(const Engine *e);
+int debug_resolve(Engine *e);
+bool debug_is_breakpoint(Engine *e, uint64_t address);
 
 /* guard.c */
 void guard_install(void);
@@ -191,6 +219,9 @@ uint64_t mmu_code_at(Engine *e, uint64_t address);
 void mmu_settle(Engine *e);
 void mmu_flush(Engine *e);
 void mmu_drop_code(Engine *e, uint64_t frame);
+void mmu_drop_translations(Engine *e, uint64_t frame);
+void mmu_becomes_code(Engine *e, uint64_t frame);
+void mmu_note_pages(Engine *e, uint64_t root, uint64_t address, uint64_t pages);
 void mmu_forget_root(Engine *e, uint64_t root);
 
 /* trap.c */
@@ -220,6 +251,8 @@ int x86_check_entry(Engine *e);
 void x86_block_generated(uc_engine *uc, uc_tb *now, uc_tb *before, void *user);
 
 int arm64_setup(Engine *e);
+void arm64_begin_step(Engine *e);
+void arm64_end_step(Engine *e);
 void arm64_report_syscall(Engine *e);
 void arm64_flush_registers(Engine *e);
 bool arm64_emulate(Engine *e);

@@ -19,6 +19,7 @@ from kernel.cpu.library import (
     W_BLOCKS,
     W_CODE_DROPS,
     W_CONTEXT,
+    W_HITS,
     W_LOADED,
     W_MISSES,
     W_PAGE_FLUSHES,
@@ -108,6 +109,7 @@ class Engine:
     """
 
     run: Callable[[EngineContext, int, int], int]
+    step: Callable[[EngineContext, int, int], int]
     set_result: Callable[[EngineContext, int], None]
 
     def __init__(self, arch: Arch, physical: PhysicalMemory, model: str = "default") -> None:
@@ -123,6 +125,7 @@ class Engine:
         self._cache: dict[int, EngineRegisters] = {}
         handle = ctypes.c_void_p(self._handle)
         self.run = _bind_run(self.words, self._lib.engine_run, handle)
+        self.step = _bind_run(self.words, self._lib.engine_step, handle)
         self.set_result = _bind_set_result(self.words, self._lib.engine_set_result, self._handle)
         self.ranges = NativeRanges(self._lib, physical, self._handle)
 
@@ -189,6 +192,33 @@ class Engine:
     def invalidate_code(self, frame: int) -> None:
         """See Cpu."""
         self._lib.engine_invalidate_code(self._handle, frame)
+
+    # -- breakpoints and watchpoints (debug.c)
+
+    def insert_breakpoint(self, root: int, address: int) -> None:
+        """See Cpu."""
+        if self._lib.engine_insert_breakpoint(self._handle, root, address):
+            raise MemoryError("breakpoints in too many pages")
+
+    def remove_breakpoint(self, root: int, address: int) -> None:
+        """See Cpu."""
+        self._lib.engine_remove_breakpoint(self._handle, root, address)
+
+    def insert_watch(self, root: int, address: int, length: int, access: int) -> int:
+        """See Cpu."""
+        number: int = self._lib.engine_insert_watch(self._handle, root, address, length, access)
+        if number < 0:
+            raise MemoryError("too many watchpoints")
+        return number
+
+    def remove_watch(self, number: int) -> None:
+        """See Cpu."""
+        self._lib.engine_remove_watch(self._handle, number)
+
+    @property
+    def watch_hits(self) -> int:
+        """See Cpu."""
+        return self.words[W_HITS]
 
     # -- attention, time
 

@@ -28,9 +28,11 @@ from kernel.cpu.base import (
     T_PC,
     T_SP,
     TRAP_ATTENTION,
+    TRAP_BREAKPOINT,
     TRAP_EXCEPTION,
     TRAP_PAGE_FAULT,
     TRAP_SLICE,
+    TRAP_STEP,
     TRAP_SYSCALL,
     TRAP_WORDS,
 )
@@ -68,6 +70,16 @@ def page_fault(address: int, access: int = ACCESS_READ) -> Step:
 def exception(number: int) -> Step:
     """A processor exception."""
     return Step(TRAP_EXCEPTION, ((T_EXCEPTION, number),))
+
+
+def breakpoint_met(address: int) -> Step:
+    """The program counter is at a breakpoint."""
+    return Step(TRAP_BREAKPOINT, ((T_PC, address),))
+
+
+def stepped(pc: int) -> Step:
+    """One instruction was executed; the next is at ``pc``."""
+    return Step(TRAP_STEP, ((T_PC, pc),))
 
 
 def slice_end() -> Step:
@@ -174,7 +186,8 @@ class FakeCpu:
     """A kernel.cpu.base.Cpu with scripted traps.
 
     ``runs`` lists (context, root) of each run, ``invalidations`` and ``code_invalidations`` what
-    the memory room reported, for tests to look at.
+    the memory room reported, for tests to look at; ``breakpoints`` and ``watches`` are what the
+    debugger put in: the script says when they are met.
     """
 
     BLOCKS_PER_STEP = 10
@@ -187,6 +200,9 @@ class FakeCpu:
         self.runs: list[tuple[FakeContext, int]] = []
         self.invalidations: list[tuple[int, int, int]] = []
         self.code_invalidations: list[int] = []
+        self.breakpoints: set[tuple[int, int]] = set()
+        self.watches: dict[int, tuple[int, int, int, int]] = {}
+        self.watch_hits = 0
         self.attention = False
         self.ticking = 0
         self.closed = False
@@ -211,10 +227,38 @@ class FakeCpu:
         used = blocks if step.kind == TRAP_SLICE else min(self.BLOCKS_PER_STEP, blocks)
         trap[T_BLOCKS_LEFT] = blocks - used
         trap[T_BLOCKS_DONE] += used
+        if step.kind in (TRAP_STEP, TRAP_BREAKPOINT):
+            context.registers.pc = trap[T_PC]
         trap[T_PC] = context.registers.pc
         trap[T_SP] = context.registers.sp
         context.user_ns += self.NS_PER_STEP
         return step.kind
+
+    def step(self, context: FakeContext, root: int, blocks: int, /) -> int:
+        """See Cpu.  The next step of the script, whatever it is; TRAP_STEP when there is none."""
+        if self.attention or context.steps:
+            return self.run(context, root, blocks)
+        self.trap[T_PC] = context.registers.pc
+        self.trap[T_BLOCKS_LEFT] = blocks
+        return TRAP_STEP
+
+    def insert_breakpoint(self, root: int, address: int) -> None:
+        """See Cpu."""
+        self.breakpoints.add((root, address))
+
+    def remove_breakpoint(self, root: int, address: int) -> None:
+        """See Cpu."""
+        self.breakpoints.discard((root, address))
+
+    def insert_watch(self, root: int, address: int, length: int, access: int) -> int:
+        """See Cpu."""
+        number = next(n for n in range(64) if n not in self.watches)
+        self.watches[number] = (root, address, length, access)
+        return number
+
+    def remove_watch(self, number: int) -> None:
+        """See Cpu."""
+        self.watches.pop(number, None)
 
     def new_context(self) -> FakeContext:
         """See Cpu."""

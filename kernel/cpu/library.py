@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from kernel.mm.physical import PhysicalMemory
 
-ENGINE_ABI: Final = 1
+ENGINE_ABI: Final = 2
 UNICORN_VERSION: Final = (2, 1)
 UNICORN_PATCH: Final = 4
 
@@ -40,6 +40,8 @@ W_ROOT_LOADED: Final = 37
 W_REBUILDS: Final = 38
 W_EXIT_CHECKS: Final = 39
 """1: Unicorn looks for a stop request after every memory access; programs run slower."""
+W_HITS: Final = 40
+"""Bits of the watchpoints that the last instruction met."""
 W_REGISTERS: Final = 64
 WORDS: Final = 256
 
@@ -54,6 +56,7 @@ UNICORN_FUNCTIONS: Final = (
     "uc_reg_read",
     "uc_reg_write",
     "uc_reg_read_batch",
+    "uc_hook_del",
     "uc_context_alloc",
     "uc_context_free",
     "uc_context_save",
@@ -101,6 +104,17 @@ _SIGNATURES: Final[dict[str, tuple[object, tuple[object, ...]]]] = {
     "engine_create": (ctypes.c_void_p, (ctypes.c_void_p, ctypes.c_void_p)),
     "engine_close": (None, (ctypes.c_void_p,)),
     "engine_run": (ctypes.c_int, (ctypes.c_void_p,)),
+    "engine_step": (ctypes.c_int, (ctypes.c_void_p,)),
+    "engine_insert_breakpoint": (
+        ctypes.c_int,
+        (ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint64),
+    ),
+    "engine_remove_breakpoint": (None, (ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint64)),
+    "engine_insert_watch": (
+        ctypes.c_int,
+        (ctypes.c_void_p, *[ctypes.c_uint64] * 3, ctypes.c_uint32),
+    ),
+    "engine_remove_watch": (None, (ctypes.c_void_p, ctypes.c_int)),
     "engine_new_context": (ctypes.c_void_p, (ctypes.c_void_p, ctypes.c_void_p)),
     "engine_reset_context": (None, (ctypes.c_void_p, ctypes.c_void_p)),
     "engine_free_context": (None, (ctypes.c_void_p, ctypes.c_void_p)),
@@ -155,7 +169,7 @@ _SIGNATURES: Final[dict[str, tuple[object, tuple[object, ...]]]] = {
     "ranges_take_stale": (ctypes.c_int64, (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint64)),
 }
 
-RELEASES_GIL: Final = ("engine_run", "engine_stop_ticker", "engine_close")
+RELEASES_GIL: Final = ("engine_run", "engine_step", "engine_stop_ticker", "engine_close")
 """Called so that other Python threads can go on; all others are too short to be worth it."""
 
 

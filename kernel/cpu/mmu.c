@@ -90,7 +90,7 @@ static int write_perms(Engine *e, uint64_t frame)
     return UC_PROT_WRITE | UC_PROT_EXEC;
 }
 
-static void becomes_code(Engine *e, uint64_t frame)
+void mmu_becomes_code(Engine *e, uint64_t frame)
 {
     uint8_t *flags = &e->m.flags[frame];
     if (*flags & FRAME_CODE)
@@ -101,6 +101,10 @@ static void becomes_code(Engine *e, uint64_t frame)
     }
     *flags |= FRAME_CODE;
 }
+
+/* What a fill may give of a page with breakpoints or watchpoints, by what debug_fill says. */
+static const int rights_left[] = {UC_PROT_ALL, UC_PROT_ALL, UC_PROT_EXEC, UC_PROT_READ,
+                                  UC_PROT_WRITE | UC_PROT_EXEC};
 
 bool mmu_fill(uc_engine *uc, uint64_t address, int type, uc_tlb_entry *result, void *user)
 {
@@ -121,19 +125,29 @@ bool mmu_fill(uc_engine *uc, uint64_t address, int type, uc_tlb_entry *result, v
     uint64_t need = type == UC_MEM_READ ? PTE_READ : type == UC_MEM_WRITE ? PTE_WRITE : PTE_EXEC;
     if (!(entry & need) || (type == UC_MEM_WRITE && entry & PTE_COW))
         return refuse(e, address, type);
+    int debug = DEBUG_PLAIN;
+    if (__builtin_expect(e->debug != NULL, 0)) {
+        debug = debug_fill(e, address >> 12, entry, type, result);
+        if (debug == DEBUG_WITHHELD)
+            return refuse(e, address, type);
+    }
 
     entry |= PTE_ACCESSED;
     if (type == UC_MEM_WRITE)
         entry |= PTE_DIRTY;
     *slot = entry;
+    if (debug == DEBUG_FILLED)
+        return true;
     int perms = entry & PTE_READ ? UC_PROT_READ : 0;
     if (type == UC_MEM_FETCH) {
-        becomes_code(e, entry >> 12);
+        mmu_becomes_code(e, entry >> 12);
         perms |= UC_PROT_EXEC;
     } else if ((entry & (PTE_WRITE | PTE_COW | PTE_DIRTY)) == (PTE_WRITE | PTE_DIRTY)) {
         /* Only a dirty page is filled writable: so the first write is seen, and dirty is exact. */
         perms |= write_perms(e, entry >> 12);
     }
+    if (debug)
+        perms &= rights_left[debug];
     count_miss(e);
     result->paddr = entry & ~(uint64_t)PTE_FLAGS;
     result->perms = perms;
@@ -184,15 +198,22 @@ static void note_pages(Engine *e, uint64_t address, uint64_t pages)
         e->pending_pages[e->pending++] = address;
 }
 
-PUBLIC void engine_invalidate(Engine *e, uint64_t root, uint64_t address, uint64_t pages)
+void mmu_note_pages(Engine *e, uint64_t root, uint64_t address, uint64_t pages)
 {
     if (root == e->root)
         note_pages(e, address & ~(PAGE - 1), pages);
 }
 
+PUBLIC void engine_invalidate(Engine *e, uint64_t root, uint64_t address, uint64_t pages)
+{
+    mmu_note_pages(e, root, address, pages);
+}
+
 /* A page table is gone; a new one may get the same root. */
 void mmu_forget_root(Engine *e, uint64_t root)
 {
+    if (e->debug)
+        debug_forget_root(e, root);
     if (root == e->root)
         e->root = e->words[W_ROOT_LOADED] = 0;
 }
@@ -200,7 +221,7 @@ void mmu_forget_root(Engine *e, uint64_t root)
 /* Unicorn finds translations by physical page but is asked with a virtual address; so the frame is
  * shown at a kernel address for the moment.  Each call takes the next of a few addresses, since the
  * TLB remembers the last frame until the flush before the next run. */
-void mmu_drop_code(Engine *e, uint64_t frame)
+void mmu_drop_translations(Engine *e, uint64_t frame)
 {
     if (e->pending >= MAX_PENDING_PAGES)
         mmu_settle(e);
@@ -218,9 +239,17 @@ void mmu_drop_code(Engine *e, uint64_t frame)
     e->u.ctl(e->uc, CTL_WRITE(UC_CTL_TB_REMOVE, 2), e->scratch_page, e->scratch_page + PAGE);
     e->scratch_frame = 0;
     e->pending_pages[e->pending++] = e->scratch_page;
-    e->m.flags[frame] &= (uint8_t)~FRAME_CODE;
     e->clean_generation++;
     e->words[W_CODE_DROPS]++;
+}
+
+/* The code in a frame is about to change: its translations go, and those of its shadows. */
+void mmu_drop_code(Engine *e, uint64_t frame)
+{
+    mmu_drop_translations(e, frame);
+    e->m.flags[frame] &= (uint8_t)~FRAME_CODE;
+    if (e->debug)
+        debug_frame_changes(e, frame);
 }
 
 PUBLIC void engine_invalidate_code(Engine *e, uint64_t frame) { mmu_drop_code(e, frame); }

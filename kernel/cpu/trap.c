@@ -69,6 +69,19 @@ static int report_illegal(Engine *e)
     return report_exception(e, found.kind == CODE_AVX ? EXCEPTION_AVX : EXCEPTION_ILLEGAL);
 }
 
+/* Our breakpoint instruction: the program is put back to what stands there in its own page. */
+static bool met_breakpoint(Engine *e)
+{
+    bool x86 = e->arch == UC_ARCH_X86;
+    if (!e->debug || e->stepping || debug_passing(e))
+        return false;       /* a step executes what stands in the page */
+    if (e->exception != (x86 ? 3u : 7u) || !debug_is_breakpoint(e, e->pc - x86))
+        return false;
+    register_write(e, register_pc(e), e->pc - x86);
+    e->words[T_PC] = e->pc;
+    return true;
+}
+
 /* Say in the trap words why the engine stopped; 0: for no reason the kernel need know, run on. */
 int trap_report(Engine *e, int error)
 {
@@ -95,15 +108,21 @@ int trap_report(Engine *e, int error)
         return report_illegal(e);
     if (error == UC_ERR_OK) {
         if (e->cause == TRAP_EXCEPTION) {
-            if (e->arch == UC_ARCH_ARM64 && e->exception == 1 && arm64_emulate(e))
-                return 0;
+            if (e->arch == UC_ARCH_ARM64 && e->exception == 1 && arm64_emulate(e)) {
+                w[T_PC] = e->pc;
+                return e->stepping || debug_passing(e) ? TRAP_STEP : 0;
+            }
+            if (met_breakpoint(e))
+                return TRAP_BREAKPOINT;
             return report_exception(e, e->exception);
         }
         if (e->cause == TRAP_ATTENTION)
             __atomic_store_n(&w[W_ATTENTION], 0, __ATOMIC_RELAXED);
         if (e->cause == TRAP_ATTENTION || e->cause == TRAP_SLICE)
             return e->cause;
-        if (e->cause == CAUSE_SUSPECT || e->cause == CAUSE_STEPPED)
+        if (e->cause == CAUSE_STEPPED)
+            return TRAP_STEP;
+        if (e->cause == CAUSE_SUSPECT)
             return 0;
         if (e->arch == UC_ARCH_ARM64)
             return TRAP_IDLE;       /* wfi, the only way to stop without a word */

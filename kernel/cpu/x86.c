@@ -120,24 +120,78 @@ int x86_setup(Engine *e)
 
 /* ---- single steps ----------------------------------------------------------------------------------- */
 
-enum { TF = 1 << 8, DEBUG_EXCEPTION = 1 };
+enum { TF = 1 << 8, RF = 1 << 16, DEBUG_EXCEPTION = 1 };
+enum { NO_FLAGS, PUSHF, POPF };
+
+static uint64_t user_bytes(Engine *e, uint64_t address, uint8_t **bytes)
+{
+    const uint64_t *slot = address >> 47 ? NULL : mmu_walk(&e->m, e->root, address >> 12);
+    if (!slot || !(*slot & PTE_PRESENT))
+        return 0;
+    *bytes = e->m.ram + (*slot & ~(uint64_t)PTE_FLAGS) + (address & (PAGE - 1));
+    return PAGE - (address & (PAGE - 1));
+}
+
+/* Is the next instruction one that shows or sets the flags? */
+static int flag_access(Engine *e)
+{
+    for (uint64_t pc = e->pc; pc < e->pc + 15; pc++) {
+        uint8_t *code;
+        if (!user_bytes(e, pc, &code))
+            return NO_FLAGS;
+        if (*code == 0x9c || *code == 0x9d)
+            return *code == 0x9c ? PUSHF : POPF;
+        bool prefix = (*code & 0xf0) == 0x40 || *code == 0x66 || *code == 0x67 || *code == 0xf2 ||
+                      *code == 0xf3 || *code == 0x2e || *code == 0x36 || *code == 0x3e ||
+                      *code == 0x26 || *code == 0x64 || *code == 0x65;
+        if (!prefix)
+            return NO_FLAGS;
+    }
+    return NO_FLAGS;
+}
+
+/* The flag is the second byte's lowest bit of an image of the flags. */
+static uint8_t *flag_byte(Engine *e)
+{
+    uint8_t *byte;
+    return user_bytes(e, register_read(e, RSP) + 1, &byte) ? byte : NULL;
+}
 
 /* One instruction: with TF Unicorn makes blocks of one.  (Counting would cost a flush of all blocks
- * each way.)  A pushf among them shows the flag; that is accepted, steps are rare. */
+ * each way.)  The program's own TF stays what it is: pushf and popf are put right. */
 void x86_begin_step(Engine *e)
 {
     e->flags_before_step = register_read(e, EFLAGS);
-    register_write(e, EFLAGS, e->flags_before_step | TF);
+    e->flag_access = flag_access(e);
+    if (e->flag_access == POPF) {
+        const uint8_t *byte = flag_byte(e);
+        e->popped_trap_flag = byte && *byte & 1;
+    }
+    /* RF chooses translations of their own, for accesses that are looked at. */
+    register_write(e, EFLAGS, e->flags_before_step | TF | (debug_watching(e) ? RF : 0));
     if (e->careful)
         e->careful--;
+}
+
+static void hide_trap_flag(Engine *e)
+{
+    uint8_t *byte = flag_byte(e);
+    if (byte)
+        *byte &= (uint8_t)~1;
 }
 
 void x86_end_step(Engine *e)
 {
     if (e->flags_before_step & TF)
         return;                                 /* the guest steps itself */
-    register_write(e, EFLAGS, register_read(e, EFLAGS) & ~(uint64_t)TF);
-    if (e->cause == TRAP_EXCEPTION && e->exception == DEBUG_EXCEPTION)
+    bool done = e->cause == TRAP_EXCEPTION && e->exception == DEBUG_EXCEPTION;
+    uint64_t flags = register_read(e, EFLAGS) & ~(uint64_t)(TF | RF);
+    if (done && e->flag_access == PUSHF)
+        hide_trap_flag(e);
+    if (done && e->flag_access == POPF && e->popped_trap_flag)
+        flags |= TF;
+    register_write(e, EFLAGS, flags);
+    if (done)
         e->cause = CAUSE_STEPPED;
 }
 

@@ -43,6 +43,7 @@ CONFIGURATION: Final = {  # of a root: what Debian's installer writes into /etc
 HOST_CPU: Final = {"arm64": "aarch64", "AMD64": "x86_64"}.get(
     platform.machine(), platform.machine()
 )
+LOADERS: Final = {"x86_64": "lib64/ld-linux-x86-64.so.2", "aarch64": "lib/ld-linux-aarch64.so.1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +60,17 @@ class DebianEntry:
 
 @dataclass(frozen=True, slots=True)
 class RootEntry:
-    """Debian packages of one CPU, laid over each other: a root file system for ``--rootfs``."""
+    """Debian packages of one CPU, laid over each other: a root file system for ``--rootfs``.
+
+    With a ``program`` it is for the host: that program and everything it needs.
+    """
 
     name: str
     arch: str
     packages: tuple[str, ...]
     tests: str
+    program: str | None = None  # an oracle to be run out of this root
+    path: str = ""
 
     @property
     def place(self) -> Path:
@@ -115,8 +121,10 @@ def root_entries() -> Iterator[RootEntry]:
     """The roots of the list, one entry per CPU."""
     for row in _table()["root"]:
         for cpu in row["cpus"]:
-            packages = [name.format(gnu_cpu=cpu.replace("_", "-")) for name in row["packages"]]
-            yield RootEntry(row["name"], cpu, tuple(packages), row["tests"])
+            arch = HOST_CPU if cpu == "host" else cpu
+            packages = [name.format(gnu_cpu=arch.replace("_", "-")) for name in row["packages"]]
+            program, path = row.get("program"), row.get("path", "")
+            yield RootEntry(row["name"], arch, tuple(packages), row["tests"], program, path)
 
 
 def wheel_entries() -> Iterator[WheelEntry]:
@@ -192,8 +200,13 @@ def fetch_all() -> Iterator[str]:
             _wrap(entry, places)
         yield f"{entry.package} {package_version(places[entry.package])} ({entry.arch})"
     for root in root_entries():
+        if root.program is not None and shutil.which(root.program) is not None:
+            yield f"{root.program}: from PATH ({shutil.which(root.program)})"
+            continue
         packages = fetch_packages(root.packages, root.arch)
         install_directory(root.place, partial(_lay_out, list(packages.values())))
+        if root.program is not None:
+            wrap_root(root)
         yield f"root {root.name}: {len(packages)} packages ({root.arch})"
     for row in _table()["source"]:
         place = _source_place(row["package"])
@@ -221,10 +234,28 @@ def _wrap(entry: DebianEntry, places: dict[str, Path]) -> None:
             for place in places.values()
             for directory in sorted({file.parent for file in place.rglob("*.so.*")})
         )
-        loader = {"x86_64": "/lib64/ld-linux-x86-64.so.2", "aarch64": "/lib/ld-linux-aarch64.so.1"}
-        command = f'{loader[entry.arch]} --library-path "{libraries}" "{program}"'
+        command = f'/{LOADERS[entry.arch]} --library-path "{libraries}" "{program}"'
     script = f'#!/bin/sh\nexec {command} "$@"\n'
     install_file(cache_directory() / "bin" / str(entry.program), script.encode(), 0o755)
+
+
+def wrap_root(root: RootEntry) -> None:
+    """A script that starts a program out of a root of its own, C library and all.
+
+    gdb looks for its data and for Python's library where it was configured to find them; the
+    variables and the option say where they are.
+    """
+    place = root.place
+    libraries = ":".join(
+        str(directory) for directory in sorted({file.parent for file in place.rglob("lib*.so.*")})
+    )
+    script = (
+        "#!/bin/sh\n"
+        f'PYTHONHOME="{place}/usr" PYTHONDONTWRITEBYTECODE=1 exec "{place}/{LOADERS[root.arch]}" '
+        f'--library-path "{libraries}" "{place}/{root.path}/{root.program}" '
+        f'--data-directory="{place}/usr/share/{root.name}" "$@"\n'
+    )
+    install_file(cache_directory() / "bin" / str(root.program), script.encode(), 0o755)
 
 
 def _lay_out(packages: list[Path], into: Path) -> None:

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from tools.debian import FetchFailed
-from tools.fetch import HOST_CPU, debian_entries, npm_entries, root_entries, wheel_entries
+from tools.fetch import (
+    HOST_CPU,
+    LOADERS,
+    debian_entries,
+    npm_entries,
+    root_entries,
+    wheel_entries,
+    wrap_root,
+)
 from tools.npm import fetch_package
 
 
@@ -38,6 +47,39 @@ def test_roots_name_each_package_once_and_come_for_both_cpus() -> None:
         assert len(set(root.packages)) == len(root.packages)
         assert root.tests
     assert len({root.place for root in roots}) == len(roots)
+
+
+def test_a_program_with_a_root_of_its_own_is_the_hosts() -> None:
+    programs = {root.program: root for root in root_entries() if root.program}
+    assert programs["gdb-multiarch"].arch == HOST_CPU
+    assert "gdb-multiarch" in programs["gdb-multiarch"].packages
+
+
+def test_such_a_program_is_started_with_its_own_libraries(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A root whose loader shows what it is asked to load."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    root = next(root for root in root_entries() if root.program == "gdb-multiarch")
+    loader = root.place / LOADERS[root.arch]
+    library = root.place / "usr" / "lib" / "libsome.so.1"
+    for file in (loader, library):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text('#!/bin/sh\necho "$PYTHONHOME"; printf "%s\\n" "$@"\n')
+        file.chmod(0o755)
+    wrap_root(root)
+    wrapper = tmp_path / "diorama" / "bin" / "gdb-multiarch"
+    said = subprocess.run([wrapper, "-nx", "a b"], capture_output=True, text=True, check=True)
+    place = root.place
+    assert said.stdout.splitlines() == [
+        f"{place}/usr",
+        "--library-path",
+        f"{place}/usr/lib",
+        f"{place}/usr/bin/gdb-multiarch",
+        f"--data-directory={place}/usr/share/gdb",
+        "-nx",
+        "a b",
+    ]
 
 
 def test_npm_packages_are_pinned_and_come_for_both_cpus() -> None:

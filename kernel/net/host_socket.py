@@ -15,6 +15,7 @@ from kernel.abi.errors import (
     BY_NUMBER,
     EAGAIN,
     EALREADY,
+    ECONNREFUSED,
     EINPROGRESS,
     EINVAL,
     EPIPE,
@@ -42,10 +43,10 @@ from kernel.abi.sockets import (
     SOL_SOCKET,
 )
 from kernel.fs.hosterrors import from_host
-from kernel.net.address import Endpoint, family_of, pack_inet, parse_inet
+from kernel.net.address import NOWHERE4, Endpoint, family_of, pack_inet, parse_inet
 from kernel.net.message import Incoming, Outgoing
 from kernel.net.options import set_socket_option
-from kernel.net.socketfile import SocketFile
+from kernel.net.socketfile import SHUT_SEND, SocketFile
 
 if TYPE_CHECKING:
     from kernel.mm.buffer import Buffer
@@ -79,9 +80,9 @@ def guest_address(domain: int, address: object) -> bytes:
 
 
 class HostSocket(SocketFile):
-    """A socket of the host.  ``connecting``: a connect(2) is under way."""
+    """A socket of the host.  ``connecting``: a connect(2) to ``target`` is under way."""
 
-    __slots__ = ("connecting", "host", "is_listening")
+    __slots__ = ("connecting", "host", "is_listening", "target")
 
     def __init__(
         self, net: Network, caller: Caller, domain: int, type_: int, protocol: int,
@@ -97,7 +98,25 @@ class HostSocket(SocketFile):
         super().__init__(net, caller, domain, type_, host.proto)
         self.host = host
         self.connecting = False
+        self.target = b""
         self.is_listening = False
+
+    @property
+    def is_stream(self) -> bool:
+        """TCP, and not UDP."""
+        return self.type == SOCK_STREAM
+
+    def endpoints(self) -> tuple[Endpoint, Endpoint]:
+        """Our address and the partner's; port 0 where there is none."""
+        try:
+            remote = self.endpoint_of(self.peer_name())
+        except KernelError:
+            remote = NOWHERE4
+        return self.endpoint_of(self.name()), remote
+
+    def endpoint_of(self, address: bytes) -> Endpoint:
+        """A sockaddr of ours as a value."""
+        return parse_inet(self.domain, address)
 
     @property
     def listening(self) -> bool:
@@ -112,6 +131,8 @@ class HostSocket(SocketFile):
     def _error(self, error: OSError, flags: int = 0) -> KernelError:
         """EPIPE of a stream comes with the guest's SIGPIPE."""
         found = from_host(error)
+        if found.name == "ECONNRESET" and self.is_stream:
+            self.net.traffic.host_reset(self)
         if found.name == "EPIPE" and self.type == SOCK_STREAM and not flags & MSG_NOSIGNAL:
             return EPIPE(found.reason, signal=SIGPIPE)
         return found
@@ -156,7 +177,9 @@ class HostSocket(SocketFile):
             return None
         except OSError as error:
             raise from_host(error) from None
-        return HostSocket(self.net, task, self.domain, self.type, self.protocol, host)
+        made = HostSocket(self.net, task, self.domain, self.type, self.protocol, host)
+        self.net.traffic.host_joined(made, ours=False)
+        return made
 
     def _accept_later(self, task: Task) -> Blocking[SocketFile]:
         deadline = self.receive_deadline()
@@ -175,11 +198,20 @@ class HostSocket(SocketFile):
         error = self.host.connect_ex(host_address(self.domain, address))
         if error == EINPROGRESS.errno:
             self.connecting = True
+            self.target = address
             if nonblock:
                 raise EINPROGRESS("the handshake goes on")
             return self._connect_later()
+        return self._connected(error, address)
+
+    def _connected(self, error: int, address: bytes) -> int:
+        """The outcome of a connect(2), also for those who watch."""
+        if error == ECONNREFUSED.errno and self.is_stream:
+            self.net.traffic.host_refused(self, address)
         if error:
             raise BY_NUMBER[error]("connect")
+        if self.is_stream:
+            self.net.traffic.host_joined(self, ours=True)
         return 0
 
     def _connect_again(self, nonblock: bool) -> int | Blocking[int]:
@@ -202,17 +234,18 @@ class HostSocket(SocketFile):
     def _outcome(self) -> int:
         self.connecting = False
         error = self.host.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if error:
-            raise BY_NUMBER[error]("connect")
-        return 0
+        return self._connected(error, self.target)
 
     def shutdown(self, how: int) -> None:
         try:
             self.host.shutdown(how - 1)
         except OSError as error:
             raise from_host(error) from None
+        if how & SHUT_SEND:
+            self.net.traffic.host_ended(self)
 
     def close_socket(self) -> None:
+        self.net.traffic.host_gone(self)
         self.net.poller.forget(self.host.fileno())
         self.host.close()
 
@@ -254,6 +287,7 @@ class HostSocket(SocketFile):
             return None
         except OSError as error:
             raise self._error(error, message.flags) from None
+        self.net.traffic.host_sent(self, views, count, message.address)
         buf.advance(count)
         return count
 
@@ -296,6 +330,8 @@ class HostSocket(SocketFile):
             message.address = guest_address(self.domain, address)
         if message.flags & MSG_PEEK:
             return count
+        if views or not self.is_stream:
+            self.net.traffic.host_received(self, views, count, message.address)
         buf.advance(count)
         return count
 

@@ -11,6 +11,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from kernel.net.ports import PortTable
+from kernel.net.traffic import Traffic, WatchedTraffic, WireObserver
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,21 +33,6 @@ LOOPBACK: Final = "loopback"
 NONE: Final = "none"
 HOST: Final = "host"
 MODES: Final = (LOOPBACK, NONE, HOST)
-
-
-class Traffic:
-    """What went through lo: /proc/net/dev."""
-
-    __slots__ = ("bytes", "packets")
-
-    def __init__(self) -> None:
-        self.bytes = 0
-        self.packets = 0
-
-    def count(self, size: int) -> None:
-        """One packet; it is sent and received at once."""
-        self.bytes += size
-        self.packets += 1
 
 
 class Network:
@@ -71,11 +57,17 @@ class Network:
         self.tcp: PortTable[TcpSocket] = PortTable(self.random, self.clock)
         self.udp: PortTable[UdpSocket] = PortTable(self.random, self.clock)
         self.netlink: dict[int, SocketFile] = {}
-        self.traffic = Traffic()
+        self.traffic: Traffic = Traffic()
         self.make_host_socket: HostSocketMaker | None = None
         self.falling: deque[Ancillary] = deque()
         self.dropping = False
         self.files_in_flight = 0
+
+    def watch(self, observer: WireObserver) -> None:
+        """From now on ``observer`` sees every packet there would be."""
+        traffic = self.traffic
+        seen = traffic.observers if isinstance(traffic, WatchedTraffic) else ()
+        self.traffic = WatchedTraffic(traffic, (*seen, observer))
 
     @property
     def has_loopback(self) -> bool:

@@ -179,10 +179,12 @@ class TcpSocket(TcpLooks, InetNames, ConnectionSocket):
         self.fin_sent = self.fin_received = self.fin_first = False
         listener = self._listener(target)
         if listener is None:
+            self.net.traffic.refused(self)
             self._refused(ECONNREFUSED.errno)
         elif not listener.accept_full:
             self.join(task, listener)
         else:
+            self.net.traffic.knocked(self)
             self.state = TCP_SYN_SENT
             listener.knocking[self] = None
             self.waits_at = listener
@@ -225,7 +227,7 @@ class TcpSocket(TcpLooks, InetNames, ConnectionSocket):
         self.peer, other.peer = other, self
         self.state = other.state = TCP_ESTABLISHED
         listener.accepting.append(other)
-        self.net.traffic.count(0)
+        self.net.traffic.joined(self)
         listener.queue.wake()
         self.queue.wake()
 
@@ -313,8 +315,9 @@ class TcpSocket(TcpLooks, InetNames, ConnectionSocket):
     def deliver(self, data: bytes, ancillary: Ancillary | None) -> None:
         peer = self.peer
         assert peer is not None
-        self.net.traffic.count(len(data))
+        self.net.traffic.segment(self, data, not peer.closed)
         if peer.closed:
+            self.net.traffic.reset(peer)
             self.reset()
             return
         peer.incoming.append(data)
@@ -359,6 +362,8 @@ class TcpSocket(TcpLooks, InetNames, ConnectionSocket):
 
     def _reset_peer(self) -> None:
         if self.peer is not None and not self.peer.closed:
+            if self.peer.state != TCP_CLOSE:
+                self.net.traffic.reset(self)
             self.peer.reset()
 
     def shutdown(self, how: int) -> None:
@@ -383,6 +388,7 @@ class TcpSocket(TcpLooks, InetNames, ConnectionSocket):
         peer = self.peer
         if self.fin_sent or peer is None:
             return
+        self.net.traffic.ended(self)
         self.fin_sent = True
         self.fin_first = not self.fin_received
         self.shut |= SHUT_SEND
@@ -428,6 +434,7 @@ class TcpSocket(TcpLooks, InetNames, ConnectionSocket):
 
     def _close_listener(self) -> None:
         for waiting in list(self.knocking):
+            self.net.traffic.refused(waiting)
             waiting._refused(ECONNREFUSED.errno)
         while self.accepting:
             embryo = cast("TcpSocket", self.accepting.popleft())

@@ -167,8 +167,8 @@ class UdpSocket(InetNames, SocketFile):
 
     def _route(self, data: bytes, target: Endpoint, marks: Marks) -> None:
         source = Endpoint(self.source_for(target), self.local.port)
-        self.net.traffic.count(len(data))
         receiver = self._receiver(source, target)
+        self.net.traffic.datagram(source, target, marks, data, receiver is not None)
         if receiver is None:
             if self.remote is not None:
                 self.error = ECONNREFUSED.errno

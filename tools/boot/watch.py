@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from kernel.task.task import Task
     from syscalls.table import SyscallTable
     from tools.config import RunConfig
+    from tools.pcap.capture import Capture
     from tools.stats.plot import Plot
     from tools.stats.watching import RunCounts
     from tools.tracer.setup import Tracing
@@ -31,10 +32,13 @@ class Watchers:
         self._options = config.trace
         self._tracing: Tracing | None = None
         self._begun = False
+        self._capture: Capture | None = None
         if config.trace is not None:
             self._attach(config.trace)
         if config.stats is not None:
             self._count(config.stats)
+        if config.pcap is not None:
+            self._listen(config.pcap)
 
     def _count(self, options: StatsOptions) -> None:
         """Statistics, and the samples for their picture."""
@@ -50,6 +54,15 @@ class Watchers:
         self._machine.attach(self._counts)
         if self._plot is not None:
             self._machine.attach(self._plot.samples)
+
+    def _listen(self, path: str) -> None:
+        """Capture what sockets say."""
+        from kernel.net.network import network_of  # only runs with a capture need it
+        from tools.pcap.capture import Capture
+
+        system = self._machine.system
+        self._capture = Capture(path, system.clock)
+        network_of(system).watch(self._capture)
 
     def toggle_trace(self) -> None:
         """SIGUSR1 to diorama: tracing on or off; calls in progress are taken up as resumed."""
@@ -85,8 +98,12 @@ class Watchers:
         try:
             self._detach()
         finally:
-            if self._stats is not None:
-                self._finish_stats(self._stats)
+            try:
+                if self._stats is not None:
+                    self._finish_stats(self._stats)
+            finally:
+                if self._capture is not None:
+                    self._capture.close()
 
     def _finish_stats(self, options: StatsOptions) -> None:
         from tools.stats.formats import render  # only runs with statistics need it

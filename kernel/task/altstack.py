@@ -33,13 +33,14 @@ def altstack_flags(task: Task, sp: int) -> int:
 def set_altstack(task: Task, sp: int, new: AltStack) -> None:
     """Change it: not while the caller runs on it, and not to one that is too small."""
     if on_altstack(task, sp):
-        raise EPERM("the caller is running on the alternate stack")
+        raise EPERM("the caller runs on the alternate stack: %#x lies in it", sp)
     mode = new.flags & ~SS_AUTODISARM
     if mode not in (0, SS_DISABLE, SS_ONSTACK):
-        raise EINVAL("stack flags %#x", new.flags)
+        raise EINVAL("flags %#x are none of SS_DISABLE, SS_ONSTACK, SS_AUTODISARM", new.flags)
     if mode == SS_DISABLE:
         task.altstack = AltStack(0, new.flags, 0)
         return
     if new.size < MINSIGSTKSZ[task.kernel.arch.name]:
-        raise ENOMEM("a stack below MINSIGSTKSZ")
+        least = MINSIGSTKSZ[task.kernel.arch.name]
+        raise ENOMEM("a stack of %d bytes is below MINSIGSTKSZ, %d", new.size, least)
     task.altstack = new

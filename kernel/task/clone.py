@@ -66,7 +66,7 @@ def clone(task: Task, request: Request) -> int | Blocking[int]:
     """Make a child or a thread; its number.  A vfork sleeps until the child executes or ends."""
     form_of(request.flags)
     if request.exit_signal > NSIG:
-        raise EINVAL("no such exit signal")
+        raise EINVAL("there is no signal %d to send at the end", request.exit_signal)
     if pending_signal(task):
         raise ERESTARTNOINTR("a signal comes first")  # so a child never starts with its parent's
     _check_limit(task)
@@ -93,7 +93,10 @@ def _check_limit(task: Task) -> None:
     if task.kernel.user_processes.get(user, 0) < task.limits.soft(RLIMIT_NPROC) or user == 0:
         return
     if not task.cred.capable(CAP_SYS_RESOURCE) and not task.cred.capable(CAP_SYS_ADMIN):
-        raise EAGAIN("user %s has RLIMIT_NPROC processes", user)
+        raise EAGAIN(
+            "uid %d has %d processes, RLIMIT_NPROC is %d, and there is no CAP_SYS_RESOURCE",
+            user, task.kernel.user_processes.get(user, 0), task.limits.soft(RLIMIT_NPROC),
+        )  # fmt: skip
 
 
 def _make(parent: Task, request: Request) -> Task:

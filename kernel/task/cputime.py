@@ -37,12 +37,12 @@ def read_cpu_clock(task: Task, clock: CpuClock) -> int:
 def _thread(task: Task, tid: int) -> Task:
     thread = task if not tid else task.kernel.tasks.get(tid)
     if thread is None or thread.group is not task.group:
-        raise EINVAL("no thread %s in this process", tid)
+        raise EINVAL("there is no thread %d in this process", tid)
     return thread
 
 
 def _process(task: Task, pid: int) -> ThreadGroup:
     group = task.group if not pid else task.kernel.groups.get(pid)
     if group is None:
-        raise EINVAL("no process %s", pid)
+        raise EINVAL("there is no process %d", pid)
     return group

@@ -74,7 +74,10 @@ def setuid(cred: Credentials, uid: int) -> Credentials:
     if cred.capable(CAP_SETUID):
         return _with_users(cred, uid, uid, uid)
     if uid not in (cred.ruid, cred.suid):
-        raise EPERM("neither the real nor the saved user is %s", uid)
+        raise EPERM(
+            "the real uid is %d, the saved %d, neither is %d; there is no CAP_SETUID",
+            cred.ruid, cred.suid, uid,
+        )  # fmt: skip
     return _with_users(cred, cred.ruid, uid, cred.suid)
 
 
@@ -82,9 +85,15 @@ def setreuid(cred: Credentials, ruid: int, euid: int) -> Credentials:
     """See setreuid(2)."""
     if not cred.capable(CAP_SETUID):
         if ruid not in (NO_ID, cred.ruid, cred.euid):
-            raise EPERM("the real user may only become the real or effective one")
+            raise EPERM(
+                "the real uid may only become %d or %d, not %d; there is no CAP_SETUID",
+                cred.ruid, cred.euid, ruid,
+            )  # fmt: skip
         if euid not in (NO_ID, cred.ruid, cred.euid, cred.suid):
-            raise EPERM("the effective user may only become one of the three")
+            raise EPERM(
+                "the effective uid may only become %d, %d or %d, not %d; there is no CAP_SETUID",
+                cred.ruid, cred.euid, cred.suid, euid,
+            )  # fmt: skip
     new_ruid = cred.ruid if ruid == NO_ID else ruid
     new_euid = cred.euid if euid == NO_ID else euid
     saved = cred.suid
@@ -97,7 +106,10 @@ def setresuid(cred: Credentials, ruid: int, euid: int, suid: int) -> Credentials
     """See setresuid(2)."""
     allowed = (NO_ID, cred.ruid, cred.euid, cred.suid)
     if not cred.capable(CAP_SETUID) and not all(uid in allowed for uid in (ruid, euid, suid)):
-        raise EPERM("users may only become one of the three")
+        raise EPERM(
+            "the uids may only become %d, %d or %d; there is no CAP_SETUID",
+            cred.ruid, cred.euid, cred.suid,
+        )  # fmt: skip
     return _with_users(
         cred,
         cred.ruid if ruid == NO_ID else ruid,
@@ -133,7 +145,10 @@ def setgid(cred: Credentials, gid: int) -> Credentials:
     if cred.capable(CAP_SETGID):
         return _with_gids(cred, gid, gid, gid)
     if gid not in (cred.rgid, cred.sgid):
-        raise EPERM("neither the real nor the saved group is %s", gid)
+        raise EPERM(
+            "the real gid is %d, the saved %d, neither is %d; there is no CAP_SETGID",
+            cred.rgid, cred.sgid, gid,
+        )  # fmt: skip
     return _with_gids(cred, cred.rgid, gid, cred.sgid)
 
 
@@ -141,9 +156,15 @@ def setregid(cred: Credentials, rgid: int, egid: int) -> Credentials:
     """See setregid(2)."""
     if not cred.capable(CAP_SETGID):
         if rgid not in (NO_ID, cred.rgid, cred.egid):
-            raise EPERM("the real group may only become the real or effective one")
+            raise EPERM(
+                "the real gid may only become %d or %d, not %d; there is no CAP_SETGID",
+                cred.rgid, cred.egid, rgid,
+            )  # fmt: skip
         if egid not in (NO_ID, cred.rgid, cred.egid, cred.sgid):
-            raise EPERM("the effective group may only become one of the three")
+            raise EPERM(
+                "the effective gid may only become %d, %d or %d, not %d; there is no CAP_SETGID",
+                cred.rgid, cred.egid, cred.sgid, egid,
+            )  # fmt: skip
     new_rgid = cred.rgid if rgid == NO_ID else rgid
     new_egid = cred.egid if egid == NO_ID else egid
     saved = cred.sgid
@@ -156,7 +177,10 @@ def setresgid(cred: Credentials, rgid: int, egid: int, sgid: int) -> Credentials
     """See setresgid(2)."""
     allowed = (NO_ID, cred.rgid, cred.egid, cred.sgid)
     if not cred.capable(CAP_SETGID) and not all(gid in allowed for gid in (rgid, egid, sgid)):
-        raise EPERM("groups may only become one of the three")
+        raise EPERM(
+            "the gids may only become %d, %d or %d; there is no CAP_SETGID",
+            cred.rgid, cred.egid, cred.sgid,
+        )  # fmt: skip
     return _with_gids(
         cred,
         cred.rgid if rgid == NO_ID else rgid,

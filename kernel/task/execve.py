@@ -86,7 +86,7 @@ def execute(task: Task, target: Target, argv: int, envp: int) -> int | Blocking[
     It sleeps if the process has other threads: they have to end first.
     """
     if not target.path and not target.flags & AT_EMPTY_PATH:
-        raise ENOENT("empty path")
+        raise ENOENT("the path is empty, and AT_EMPTY_PATH is not set")
     _check_process_limit(task)
     file = _open(task, target)
     try:
@@ -117,7 +117,10 @@ def _check_process_limit(task: Task) -> None:
     if user == 0 or task.cred.capable(CAP_SYS_RESOURCE) or task.cred.capable(CAP_SYS_ADMIN):
         return
     if task.nproc_exceeded and task.kernel.user_processes.get(user, 0) > limit:
-        raise EAGAIN("RLIMIT_NPROC processes of this user")
+        raise EAGAIN(
+            "uid %d has %d processes, over RLIMIT_NPROC, %d",
+            user, task.kernel.user_processes.get(user, 0), limit,
+        )  # fmt: skip
     task.nproc_exceeded = False
 
 
@@ -127,7 +130,7 @@ def _open(task: Task, target: Target) -> OpenFile:
         follow |= EMPTY
     place = walk(task, target.dirfd, target.path, follow)
     if target.flags & AT_SYMLINK_NOFOLLOW and place.dentry.inode.mode & S_IFMT == S_IFLNK:
-        raise ELOOP("a symbolic link and AT_SYMLINK_NOFOLLOW")
+        raise ELOOP("%s is a symbolic link (AT_SYMLINK_NOFOLLOW)", place)
     return open_place(task, place)
 
 
@@ -150,7 +153,11 @@ def _strings(task: Task, address: int, room: int) -> tuple[bytes, ...]:
         return ()  # Linux takes NULL as an empty array
     strings = task.mem.string_array(address, max(room, 0))
     if any(len(string) >= MAX_STRING for string in strings):
-        raise E2BIG("a string of more than 128 KiB")
+        raise E2BIG(
+            "a string of %d bytes, and at most %d are allowed",
+            max(map(len, strings)),
+            MAX_STRING - 1,
+        )
     return tuple(strings)
 
 
@@ -189,7 +196,7 @@ def _load(program: Program, target: Target) -> Image:
         if _vanishes(program, target):
             raise ENOENT("the script's descriptor is closed before the interpreter can open it")
         _switch_to_interpreter(program, found)
-    raise ELOOP("more than five interpreters of interpreters")
+    raise ELOOP("%s: more than five interpreters of interpreters", target.path)
 
 
 def _ask_formats(program: Program) -> Image | Interpreter:

@@ -79,11 +79,11 @@ class FutexTable:
     def key(self, task: Task, address: int, private: bool) -> Key:
         """What the word at ``address`` is.  EINVAL: not aligned; EFAULT: nothing is there."""
         if address & 3:
-            raise EINVAL("a futex is aligned to 4 bytes")
+            raise EINVAL("a futex is aligned to 4 bytes, and %#x is not", address)
         space = task.mm
         assert space is not None
         if address >= USER_TOP:
-            raise EFAULT("not an address of the user half")
+            raise EFAULT("%#x is no address of the user half", address)
         if private:
             return space.root, address
         task.mem.read_u32(address)  # faults the page in
@@ -116,7 +116,7 @@ class FutexTable:
     def wake_key(self, key: Key, count: int, bitset: int = MATCH_ANY) -> int:
         """As ``wake``; 1 if the count is 0, as in Linux.  EINVAL: they wait for a PI lock."""
         if key in self.locks:
-            raise EINVAL("a lock with priority inheritance is not woken by hand")
+            raise EINVAL("the word is a lock with priority inheritance, which is not woken by hand")
         bucket = self.buckets.get(key)
         if bucket is None or not bucket.waiters:
             return 0
@@ -142,8 +142,9 @@ class FutexTable:
         ``restart``: the arguments for restart_syscall(2), for a timeout that was relative.
         """
         key = self.key(task, address, private)
-        if task.mem.read_u32(address) != expected:
-            raise EAGAIN("the word has another value")
+        word = task.mem.read_u32(address)
+        if word != expected:
+            raise EAGAIN("the word at %#x is %d, not %d", address, word, expected)
         bucket = self.bucket(key, address)
         if task.policy.priority:
             bucket.ranked = True
@@ -167,10 +168,10 @@ def _sleep(
         woken = yield Sleep((bucket,), deadline, False, bitset)
     except Interrupted:
         if restart is not None:
-            raise ERESTART_RESTARTBLOCK(("futex", restart, deadline)) from None
-        raise ERESTARTSYS from None
+            raise ERESTART_RESTARTBLOCK(("futex", restart, deadline), "a signal came") from None
+        raise ERESTARTSYS("a signal came") from None
     if not woken:
-        raise ETIMEDOUT("nobody woke the futex in time")
+        raise ETIMEDOUT("nobody woke the word at %#x in time", bucket.address)
     return 0
 
 

@@ -29,12 +29,14 @@ def requeue(task: Task, words: Pair, wake: int, move: int, expected: int | None)
     Returns how many it were.  EAGAIN: the first word is no longer ``expected``.
     """
     if wake < 0 or move < 0:
-        raise EINVAL("a negative count")
+        raise EINVAL("the counts are %d and %d", wake, move)
     futexes = task.kernel.futexes
     first = futexes.key(task, words.first, words.private)
     second = futexes.key(task, words.second, words.private)
-    if expected is not None and task.mem.read_u32(words.first) != expected:
-        raise EAGAIN("the word has another value")
+    if expected is not None:
+        word = task.mem.read_u32(words.first)
+        if word != expected:
+            raise EAGAIN("the word at %#x is %d, not %d", words.first, word, expected)
     if second in futexes.locks:
         raise EINVAL("a lock with priority inheritance takes no ordinary sleepers")
     woken = futexes.wake_key(first, wake) if wake else 0

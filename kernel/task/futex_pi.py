@@ -72,7 +72,7 @@ def lock_pi(
     if _take(task, task, key, address):
         return 0
     if not wait:
-        raise EAGAIN("somebody has the lock")
+        raise EAGAIN("task %d has the lock", task.mem.read_u32(address) & FUTEX_TID_MASK)
     lock = _contend(task, task, key, address)
     sleeping = _wait(task, lock, address, deadline)
     return sleeping if key[0] >= 0 else holding_frame(task, key, sleeping)
@@ -83,11 +83,11 @@ def _take(caller: Task, task: Task, key: Key, address: int) -> bool:
     word = caller.mem.read_u32(address)
     owner = word & FUTEX_TID_MASK
     if owner == task.tid:
-        raise EDEADLK("the caller has the lock")
+        raise EDEADLK("task %d has the lock already", task.tid)
     lock = caller.kernel.futexes.locks.get(key)
     if lock is not None:
         if owner != lock.owner.tid:
-            raise EINVAL("the word does not name the owner")
+            raise EINVAL("the word names task %d, and task %d has the lock", owner, lock.owner.tid)
         return False
     if owner:
         return False
@@ -104,13 +104,13 @@ def _contend(caller: Task, task: Task, key: Key, address: int) -> PiLock:
         return lock
     bucket = futexes.buckets.get(key)
     if bucket is not None and bucket.waiters:
-        raise EINVAL("ordinary sleepers wait for the word")
+        raise EINVAL("%d ordinary sleepers wait for the word at %#x", len(bucket.waiters), address)
     word = caller.mem.read_u32(address)
     owner = caller.kernel.tasks.get(word & FUTEX_TID_MASK)
     if owner is None or owner.dead:
-        raise ESRCH("the owner does not exist")
+        raise ESRCH("the word names task %d, which does not exist", word & FUTEX_TID_MASK)
     if owner.context is None:
-        raise EPERM("the owner is a task of the kernel")
+        raise EPERM("the word names task %d, which is the kernel's", owner.tid)
     _check_circle(task, owner)
     caller.mem.write_u32(address, word | FUTEX_WAITERS)
     futexes.locks[key] = lock = PiLock(key, address, owner)
@@ -123,7 +123,7 @@ def _check_circle(task: Task, owner: Task) -> None:
         if owner.pi_blocked is None:
             return
         owner = owner.pi_blocked.owner
-    raise EDEADLK("the owner waits for the task")
+    raise EDEADLK("the owner of the lock waits, in the end, for task %d", task.tid)
 
 
 def _join(task: Task, lock: PiLock, address: int) -> None:
@@ -154,7 +154,7 @@ def _wait(task: Task, lock: PiLock, address: int, deadline: int | None) -> Block
         if waits:
             _leave(task, lock)
     if waits:
-        raise ETIMEDOUT("nobody gave the lock away in time")
+        raise ETIMEDOUT("task %d did not give the lock away in time", lock.owner.tid)
     return 0
 
 
@@ -180,14 +180,14 @@ def unlock_pi(task: Task, address: int, private: bool) -> int:
     futexes = task.kernel.futexes
     word = task.mem.read_u32(address)
     if word & FUTEX_TID_MASK != task.tid:
-        raise EPERM("somebody else has the lock")
+        raise EPERM("task %d has the lock, not task %d", word & FUTEX_TID_MASK, task.tid)
     key = futexes.key(task, address, private)
     lock = futexes.locks.get(key)
     if lock is None:
         task.mem.write_u32(address, 0)
         return 0
     if lock.owner is not task:
-        raise EINVAL("the word does not name the owner")
+        raise EINVAL("task %d has the lock, which the word does not say", lock.owner.tid)
     new = lock.best()
     assert new is not None  # a lock in the table has waiters
     task.mem.write_u32(address, FUTEX_WAITERS | new.tid)
@@ -225,8 +225,9 @@ def release_pi_locks(task: Task) -> None:
 def wait_requeue(task: Task, words: Pair, expected: int, deadline: int | None) -> Blocking[int]:
     """FUTEX_WAIT_REQUEUE_PI: sleep on a word until requeued to the lock, and until it is ours."""
     key, lock_key = _two_keys(task, words)
-    if task.mem.read_u32(words.first) != expected:
-        raise EAGAIN("the word has another value")
+    word = task.mem.read_u32(words.first)
+    if word != expected:
+        raise EAGAIN("the word at %#x is %d, not %d", words.first, word, expected)
     bucket = task.kernel.futexes.bucket(key, words.first)
     return _wait_requeue(task, bucket, (lock_key, words.second), deadline)
 
@@ -236,7 +237,7 @@ def _two_keys(task: Task, words: Pair) -> tuple[Key, Key]:
     key = futexes.key(task, words.first, words.private)
     lock_key = futexes.key(task, words.second, words.private)
     if key == lock_key:
-        raise EINVAL("a word and its lock are two")
+        raise EINVAL("the word and its lock are both at %#x", words.first)
     return key, lock_key
 
 
@@ -264,12 +265,13 @@ def _wait_requeue(
 def requeue_pi(task: Task, words: Pair, wake: int, move: int, expected: int) -> int:
     """FUTEX_CMP_REQUEUE_PI: give the lock to one sleeper, let the others wait for it."""
     if wake != 1:
-        raise EINVAL("one is woken, no more and no fewer")
+        raise EINVAL("%d are to be woken; it must be 1", wake)
     if move < 0:
-        raise EINVAL("a negative count")
+        raise EINVAL("%d are to be moved", move)
     key, lock_key = _two_keys(task, words)
-    if task.mem.read_u32(words.first) != expected:
-        raise EAGAIN("the word has another value")
+    word = task.mem.read_u32(words.first)
+    if word != expected:
+        raise EAGAIN("the word at %#x is %d, not %d", words.first, word, expected)
     bucket = task.kernel.futexes.buckets.get(key)
     chosen = bucket.in_order()[: wake + move] if bucket is not None else []
     for waiter in chosen:

@@ -66,8 +66,9 @@ def wait_for_any(task: Task, words: list[Word], deadline: int | None) -> Blockin
     futexes = task.kernel.futexes
     keys = [futexes.key(task, word.address, word.private) for word in words]
     for word in words:
-        if task.mem.read_u32(word.address) != word.expected:
-            raise EAGAIN("a word has another value")
+        found = task.mem.read_u32(word.address)
+        if found != word.expected:
+            raise EAGAIN("the word at %#x is %d, not %d", word.address, found, word.expected)
     return _sleep(futexes, list(zip(keys, words, strict=True)), deadline)
 
 

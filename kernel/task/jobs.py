@@ -77,16 +77,16 @@ def set_process_group(task: Task, pid: int, pgid: int) -> None:
     pid = pid or task.tgid
     pgid = pgid or pid
     if pgid < 0:
-        raise EINVAL("negative process group")
+        raise EINVAL("there is no process group %d", pgid)
     target = task.kernel.groups.get(pid)
     if target is None or (target is not task.group and target.parent is not task.group):
-        raise ESRCH("%s is neither the caller nor a child of it", pid)
+        raise ESRCH("process %d is neither the caller nor a child of it", pid)
     if target.session is not task.group.session:
-        raise EPERM("the child is in another session")
+        raise EPERM("process %d is in another session", pid)
     if target is not task.group and target.did_exec:
-        raise EACCES("the child has executed another program")
+        raise EACCES("process %d has executed another program since fork", pid)
     if target.session.leader is target:
-        raise EPERM("a session leader stays in its group")
+        raise EPERM("process %d leads its session and stays in its group", pid)
     _move(task.kernel, target, pgid)
 
 
@@ -94,11 +94,11 @@ def _move(kernel: System, target: ThreadGroup, pgid: int) -> None:
     session = target.session
     pgrp = kernel.pgrps.get(pgid)
     if pgrp is None and pgid != target.pid:
-        raise EPERM("there is no process group %s", pgid)
+        raise EPERM("there is no process group %d", pgid)
     if pgrp is None:
         pgrp = _new_group(kernel, pgid, session)
     elif pgrp.session is not session:
-        raise EPERM("the process group is in another session")
+        raise EPERM("process group %d is in another session", pgid)
     if pgrp is not target.pgrp:
         leave_group(kernel, target)
         join_group(target, pgrp)
@@ -109,7 +109,7 @@ def create_session(task: Task) -> int:
     group = task.group
     kernel = task.kernel
     if group.pid in kernel.pgrps or group.pid in kernel.sessions:
-        raise EPERM("the caller leads a process group already")
+        raise EPERM("process %d leads a process group already", group.pid)
     pgrp = new_session(kernel, group.pid)
     leave_group(kernel, group)
     join_group(group, pgrp)
@@ -170,10 +170,10 @@ def acquire_terminal(task: Task, tty: Terminal, steal: bool = False) -> None:
     if session.leader is task.group and tty.session is session:
         return
     if session.leader is not task.group or session.terminal is not None:
-        raise EPERM("only a session leader without a terminal can get one")
+        raise EPERM("process %d leads no session, or it has a terminal", task.tgid)
     if tty.session is not None:
         if not steal or not task.cred.capable(CAP_SYS_ADMIN):
-            raise EPERM("the terminal belongs to another session")
+            raise EPERM("the terminal belongs to session %d", tty.session.sid)
         _release_terminal(tty)
     tty.session = session
     tty.foreground = task.group.pgrp
@@ -199,7 +199,7 @@ def give_up_terminal(task: Task) -> None:
     """TIOCNOTTY.  A session leader takes the terminal away from its whole session."""
     tty = terminal_of(task)
     if tty is None:
-        raise ENOTTY("no controlling terminal")
+        raise ENOTTY("the session of process %d has no terminal", task.tgid)
     if task.group.session.leader is task.group:
         _end_terminal(tty)
     else:
@@ -242,29 +242,29 @@ def session_leader_exits(group: ThreadGroup) -> None:
 def foreground_group(task: Task, tty: Terminal) -> int:
     """TIOCGPGRP: the foreground group's number, 0 if it is gone."""
     if terminal_of(task) is not tty:
-        raise ENOTTY("not the caller's controlling terminal")
+        raise ENOTTY("it is not the controlling terminal of process %d", task.tgid)
     return tty.foreground.pgid if tty.foreground is not None else 0
 
 
 def set_foreground_group(task: Task, tty: Terminal, pgid: int) -> None:
     """TIOCSPGRP.  A background job that tries gets SIGTTOU."""
     if terminal_of(task) is not tty:
-        raise ENOTTY("not the caller's controlling terminal")
+        raise ENOTTY("it is not the controlling terminal of process %d", task.tgid)
     check_background(task, tty, SIGTTOU)
     if pgid < 0:
-        raise EINVAL("negative process group")
+        raise EINVAL("there is no process group %d", pgid)
     pgrp = task.kernel.pgrps.get(pgid)
     if pgrp is None:
-        raise ESRCH("there is no process group %s", pgid)
+        raise ESRCH("there is no process group %d", pgid)
     if pgrp.session is not task.group.session:
-        raise EPERM("the process group is in another session")
+        raise EPERM("process group %d is in another session", pgid)
     tty.foreground = pgrp
 
 
 def session_of_terminal(task: Task, tty: Terminal) -> int:
     """TIOCGSID."""
     if terminal_of(task) is not tty or tty.session is None:
-        raise ENOTTY("not the caller's controlling terminal")
+        raise ENOTTY("it is not the controlling terminal of process %d", task.tgid)
     return tty.session.sid
 
 
@@ -279,10 +279,10 @@ def check_background(task: Task, tty: Terminal, signo: int) -> None:
     ignored = task.actions.get(signo).handler == SIG_IGN or task.blocked >> (signo - 1) & 1
     if ignored:
         if signo == SIGTTIN:
-            raise EIO("a background read with SIGTTIN ignored or blocked")
+            raise EIO("a background process reads, and it ignores or blocks SIGTTIN")
         return
     if is_orphaned(pgrp):
-        raise EIO("an orphaned background job")
+        raise EIO("process group %d is in the background and orphaned", pgrp.pgid)
     signal_group(pgrp, signo)
     task.work = True
-    raise ERESTARTSYS("a background job")
+    raise ERESTARTSYS("process group %d is in the background", pgrp.pgid)

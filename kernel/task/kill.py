@@ -36,9 +36,12 @@ def may_signal(task: Task, group: ThreadGroup, signo: int) -> bool:
 def check_permission(task: Task, group: ThreadGroup, signo: int) -> None:
     """EINVAL for no signal number (0 is a question only); EPERM unless ``may_signal``."""
     if not 0 <= signo <= NSIG:
-        raise EINVAL("there is no signal %s", signo)
+        raise EINVAL("there is no signal %d", signo)
     if not may_signal(task, group, signo):
-        raise EPERM("process %s belongs to somebody else", group.pid)
+        raise EPERM(
+            "process %d has real uid %d, saved uid %d; uid %d may not signal it without CAP_KILL",
+            group.pid, group.leader.cred.ruid, group.leader.cred.suid, task.cred.euid,
+        )  # fmt: skip
 
 
 def _send_to_many(task: Task, groups: Iterable[ThreadGroup], signo: int) -> tuple[int, int]:
@@ -60,7 +63,7 @@ def kill_group_members(task: Task, pgrp: ProcessGroup, signo: int) -> None:
     """kill(2) with 0 or -pgid: an error only if nobody got it."""
     sent, _ = _send_to_many(task, list(pgrp.members.values()), signo)
     if not sent:
-        raise EPERM("none of the group may be signalled")
+        raise EPERM("uid %d may signal none of process group %d", task.cred.euid, pgrp.pgid)
 
 
 def kill_all_processes(task: Task, signo: int) -> None:
@@ -68,5 +71,5 @@ def kill_all_processes(task: Task, signo: int) -> None:
     groups = task.kernel.groups
     others = [groups[pid] for pid in sorted(groups) if pid not in (1, task.tgid)]
     if not others:
-        raise ESRCH("nobody else is there")
+        raise ESRCH("there is no other process than 1 and %d", task.tgid)
     _send_to_many(task, others, signo)

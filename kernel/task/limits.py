@@ -20,18 +20,25 @@ def check_may_limit(task: Task, target: Task) -> None:
     groups = mine.rgid == other.rgid == other.egid == other.sgid
     same = users and groups
     if target.group is not task.group and not same and not mine.capable(CAP_SYS_RESOURCE):
-        raise EPERM("the process belongs to somebody else")
+        raise EPERM(
+            "process %d belongs to uid %d; uid %d has no CAP_SYS_RESOURCE",
+            target.tgid, other.ruid, mine.ruid,
+        )  # fmt: skip
 
 
 def set_limit(task: Task, target: Task, resource: int, soft: int, hard: int) -> None:
     """Soft at most hard (EINVAL); raising hard needs CAP_SYS_RESOURCE (EPERM)."""
     if soft > hard:
-        raise EINVAL("the soft limit is above the hard one")
+        raise EINVAL("the soft limit %d is above the hard one, %d", soft, hard)
     if resource == RLIMIT_NOFILE and hard > NR_OPEN:
-        raise EPERM("no more than %s descriptors", NR_OPEN)
+        raise EPERM("%d is above fs.nr_open, %d", hard, NR_OPEN)
     values = target.limits.values
     if hard > values[resource][1] and not task.cred.capable(CAP_SYS_RESOURCE):
-        raise EPERM("a hard limit may only be lowered")
+        raise EPERM(
+            "the hard limit is %d; raising it to %d needs CAP_SYS_RESOURCE",
+            values[resource][1],
+            hard,
+        )
     values[resource] = (soft, hard)
     target.group.cpu_warnings = 0
 
@@ -47,7 +54,7 @@ def _meant(task: Task, which: int, who: int) -> list[Task]:
         members = pgrp.members.values() if pgrp is not None else ()
         return [member for group in members for member in group.tasks.values()]
     if which != PRIO_USER:
-        raise EINVAL("which %s", which)
+        raise EINVAL("which is %d, none of PRIO_PROCESS, _PGRP, _USER", which)
     user = who or task.cred.ruid
     every = (kernel.tasks[tid] for tid in sorted(kernel.tasks))
     return [other for other in every if other.cred.ruid == user and not other.dead]
@@ -57,7 +64,7 @@ def get_priority(task: Task, which: int, who: int) -> int:
     """The lowest nice value, that is the highest priority, of those meant."""
     meant = _meant(task, which, who)
     if not meant:
-        raise ESRCH("nobody is meant")
+        raise ESRCH("which %d, who %d means no process", which, who)
     return min(other.policy.nice for other in meant)
 
 
@@ -65,7 +72,7 @@ def set_priority(task: Task, which: int, who: int, nice: int) -> None:
     """Give all of them the nice value, clamped; an error of one does not spare the others."""
     meant = _meant(task, which, who)
     if not meant:
-        raise ESRCH("nobody is meant")
+        raise ESRCH("which %d, who %d means no process", which, who)
     problem: EPERM | EACCES | None = None
     for other in meant:
         try:
@@ -81,9 +88,16 @@ def renice(task: Task, other: Task, nice: int) -> None:
     nice = max(-20, min(19, nice))
     mine = task.cred
     if mine.euid not in (other.cred.ruid, other.cred.euid) and not mine.capable(CAP_SYS_NICE):
-        raise EPERM("the process belongs to somebody else")
+        raise EPERM(
+            "process %d belongs to uid %d; uid %d has no CAP_SYS_NICE",
+            other.tgid, other.cred.ruid, mine.euid,
+        )  # fmt: skip
     if nice < other.policy.nice and not mine.capable(CAP_SYS_NICE):
         lowest = 20 - other.limits.soft(RLIMIT_NICE)
         if nice < lowest:
-            raise EACCES("RLIMIT_NICE allows no such priority")
+            raise EACCES(
+                "nice %d is below %d, which RLIMIT_NICE allows; there is no CAP_SYS_NICE",
+                nice,
+                lowest,
+            )
     other.policy = other.policy.with_nice(nice)

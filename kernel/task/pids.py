@@ -26,12 +26,12 @@ class Pids:
     def allocate(self) -> int:
         """The next free number, counted once."""
         if len(self._names) >= self.maximum - 1:
-            raise EAGAIN("all process numbers are in use")
+            raise EAGAIN("all process numbers below %d are in use (pid_max)", self.maximum)
         pid = self._last + 1
         while pid in self._names or pid >= self.maximum:
             pid = pid + 1 if pid < self.maximum else RESERVED
             if pid == self._last:
-                raise EAGAIN("all process numbers are in use")
+                raise EAGAIN("all process numbers below %d are in use (pid_max)", self.maximum)
         self._last = pid
         self._names[pid] = 1
         return pid

@@ -214,7 +214,10 @@ def create_timer(
     """See timer_create(2).  Without ``event``: SIGALRM with the timer's number."""
     group = task.group
     if len(group.posix_timers) >= task.limits.soft(RLIMIT_SIGPENDING):
-        raise EAGAIN("each timer keeps a signal of RLIMIT_SIGPENDING")
+        raise EAGAIN(
+            "%d timers keep a signal each, and RLIMIT_SIGPENDING is %d",
+            len(group.posix_timers), task.limits.soft(RLIMIT_SIGPENDING),
+        )  # fmt: skip
     number = group.next_timer
     group.next_timer += 1
     if event is None:
@@ -227,7 +230,7 @@ def find_timer(group: ThreadGroup, number: int) -> PosixTimer:
     """EINVAL if there is none of that number."""
     timer = group.posix_timers.get(number)
     if timer is None:
-        raise EINVAL("there is no timer %s", number)
+        raise EINVAL("there is no timer %d", number)
     return timer
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from kernel.abi.errors import EACCES, EIO, ETXTBSY
-from kernel.abi.files import AT_FDCWD, MAY_EXEC, O_RDONLY, S_IFDIR, S_IFMT, S_IFREG
+from kernel.abi.files import AT_FDCWD, MAY_EXEC, O_RDONLY, S_IFMT, S_IFREG
 from kernel.mm.buffer import KernelBuffer
 from kernel.vfs.permissions import check
 from kernel.vfs.walk import FOLLOW, walk
@@ -90,13 +90,12 @@ def open_place(task: Task, place: Path) -> OpenFile:
     inode = place.dentry.inode
     inode.refresh()
     if inode.mode & S_IFMT != S_IFREG:
-        kind = "is a directory" if inode.mode & S_IFMT == S_IFDIR else "not a regular file"
-        raise EACCES(kind)
+        raise EACCES("%s is %s, which is not executed", place, inode.kind)
     if place.mount.flags & MS_NOEXEC:
-        raise EACCES("the file system is mounted noexec")
-    check(task.cred, inode, MAY_EXEC)
+        raise EACCES("%s is on a mount that is noexec: %s", place, place.mount)
+    check(task.cred, inode, MAY_EXEC, place)
     if inode.writers > 0:
-        raise ETXTBSY("open for writing")
+        raise ETXTBSY("%s is open for writing %d times", place, inode.writers)
     file = inode.open(task, place, O_RDONLY)
     if isinstance(file, Generator):
         raise EIO("opening a regular file has to wait")

@@ -23,7 +23,12 @@ def check_may_schedule(task: Task, target: Task) -> None:
     """The same user, or CAP_SYS_NICE."""
     mine, other = task.cred, target.cred
     if mine.euid not in (other.ruid, other.euid) and not mine.capable(CAP_SYS_NICE):
-        raise EPERM("the task belongs to somebody else")
+        raise EPERM(
+            "task %d belongs to uid %d; uid %d has no CAP_SYS_NICE",
+            target.tid,
+            other.ruid,
+            mine.euid,
+        )
 
 
 def set_policy(task: Task, target: Task, policy: int, priority: int) -> None:
@@ -31,9 +36,9 @@ def set_policy(task: Task, target: Task, policy: int, priority: int) -> None:
     reset = bool(policy & SCHED_RESET_ON_FORK)
     policy &= ~SCHED_RESET_ON_FORK
     if policy not in RT_POLICIES and policy not in NORMAL_POLICIES:
-        raise EINVAL("policy %s", policy)
+        raise EINVAL("there is no policy %d here", policy)
     if not 0 <= priority <= 99 or (priority != 0) != (policy in RT_POLICIES):
-        raise EINVAL("priority %s is none of the policy's", priority)
+        raise EINVAL("policy %d has no priority %d", policy, priority)
     check_may_schedule(task, target)
     if not task.cred.capable(CAP_SYS_NICE):
         _check_unprivileged(target, policy, priority, reset)
@@ -53,8 +58,10 @@ def _check_unprivileged(target: Task, policy: int, priority: int, reset: bool) -
     if policy in RT_POLICIES and (
         (policy != old.policy and not limit) or (priority > old.priority and priority > limit)
     ):
-        raise EPERM("RLIMIT_RTPRIO allows no such priority")
+        raise EPERM(
+            "priority %d is over RLIMIT_RTPRIO, %d, and there is no CAP_SYS_NICE", priority, limit
+        )
     if old.policy == SCHED_IDLE and policy != SCHED_IDLE:
         raise EPERM("leaving SCHED_IDLE needs CAP_SYS_NICE")
     if old.reset_on_fork and not reset:
-        raise EPERM("SCHED_RESET_ON_FORK stays")
+        raise EPERM("SCHED_RESET_ON_FORK stays without CAP_SYS_NICE")

@@ -119,7 +119,10 @@ def _make_pending(task: Task, pending: PendingSet, info: SigInfo) -> None:
     if from_kernel or task.kernel.user_signals.get(user, 0) < limit:
         pending.add(info, user)
     elif info.signo >= SIGRTMIN and info.code != SI_USER:
-        raise EAGAIN("RLIMIT_SIGPENDING signals are queued")
+        raise EAGAIN(
+            "uid %d has %d signals queued, RLIMIT_SIGPENDING is %d",
+            user, task.kernel.user_signals.get(user, 0), limit,
+        )  # fmt: skip
     else:
         pending.add_bit(info.signo)
 

@@ -94,7 +94,7 @@ def _interrupt(task: Task, generator: Blocking[Any]) -> int | None:
     except StopIteration as stop:
         return _finished(task, stop)
     except Interrupted:
-        return failed(task, ERESTARTSYS())
+        return failed(task, ERESTARTSYS("a signal came"))
     except KernelError as error:
         return failed(task, error)
     raise RuntimeError(f"{generator} slept again after it was interrupted")

@@ -105,8 +105,20 @@ def _search(parent: ThreadGroup, choice: Choice) -> Report | None:
         if report is not None:
             return report
     if not found:
-        raise ECHILD("no such child")
+        raise ECHILD(*_nobody(parent, choice))
     return None
+
+
+def _nobody(parent: ThreadGroup, choice: Choice) -> tuple[str, *tuple[object, ...]]:
+    """Why there is nobody to wait for, as a reason."""
+    pid, children = parent.pid, parent.children
+    if not children:
+        return "process %d has no children", pid
+    if choice.kind == P_PID and choice.number not in children:
+        return "process %d is no child of process %d", choice.number, pid
+    if choice.kind == P_PGID and all(c.pgrp.pgid != choice.number for c in children.values()):
+        return "no child of process %d is in process group %d", pid, choice.number
+    return "%d children of process %d are not of the kind asked for (__WCLONE)", len(children), pid
 
 
 def _report(parent: ThreadGroup, child: ThreadGroup, options: int) -> Report | None:

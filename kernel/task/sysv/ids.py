@@ -49,12 +49,18 @@ class IpcObject:
         elif _in_group(cred, self.cgid) or _in_group(cred, self.gid):
             granted >>= 3
         if asked & ~granted and not cred.capable(CAP_IPC_OWNER):
-            raise EACCES("mode %o of IPC object %s", self.mode, self.ident)
+            raise EACCES(
+                "IPC object %d belongs to uid %d, gid %d, mode %04o; uid %d, gid %d asks for %03o",
+                self.ident, self.uid, self.gid, self.mode, cred.euid, cred.egid, asked,
+            )  # fmt: skip
 
     def check_owner(self, task: Task) -> None:
         """EPERM unless the caller may change or remove it."""
         if task.cred.euid not in (self.uid, self.cuid) and not task.cred.capable(CAP_SYS_ADMIN):
-            raise EPERM("IPC object %s belongs to somebody else", self.ident)
+            raise EPERM(
+                "IPC object %d belongs to uid %d, made by uid %d; this is uid %d",
+                self.ident, self.uid, self.cuid, task.cred.euid,
+            )  # fmt: skip
 
     def pack_perm(self, extra_mode: int = 0) -> bytes:
         """``struct ipc64_perm``."""
@@ -117,17 +123,17 @@ class IdTable(Generic[Kind]):
             found = self._keys.get(key)
             if found is not None:
                 if flags & IPC_CREAT and flags & IPC_EXCL:
-                    raise EEXIST("key %#x is in use", key)
+                    raise EEXIST("key %#x has object %d already (IPC_EXCL)", key, found.ident)
                 fits(found)
                 found.check(task, flags & 0o777)
                 return found.ident
             if not flags & IPC_CREAT:
-                raise ENOENT("key %#x has no object", key)
+                raise ENOENT("key %#x has no object, and IPC_CREAT is not set", key)
         return self._add(make, key)
 
     def _add(self, make: Callable[[], Kind], key: int) -> int:
         if len(self._places) >= self.most:
-            raise ENOSPC("%s objects", self.most)
+            raise ENOSPC("there are %d objects, the most that can be", self.most)
         made = make()
         # Places go round, as idr_alloc_cyclic does, so that one is not used again at once.
         limit = min(max(len(self._places) * 3 // 2, LEAST_ROUND), PLACES)
@@ -147,14 +153,14 @@ class IdTable(Generic[Kind]):
         """EINVAL: there is no such object any more, or there never was."""
         found = self._places.get(ident % PLACES) if ident >= 0 else None
         if found is None or found.ident != ident:
-            raise EINVAL("no IPC object %s", ident)
+            raise EINVAL("there is no IPC object %d", ident)
         return found
 
     def at_place(self, place: int) -> Kind:
         """For the STAT commands that walk the table."""
         found = self._places.get(place % PLACES) if place >= 0 else None
         if found is None:
-            raise EINVAL("nothing at place %s", place)
+            raise EINVAL("there is no IPC object at place %d", place)
         return found
 
     def hide(self, item: Kind) -> None:

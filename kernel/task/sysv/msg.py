@@ -88,7 +88,10 @@ def send(task: Task, ident: int, message: Message, flags: int) -> int | Blocking
     if queue.has_room(len(message.text)):
         return _put(task, queue, message)
     if flags & IPC_NOWAIT:
-        raise EAGAIN("the queue is full")
+        raise EAGAIN(
+            "%d bytes do not fit: queue %d has %d messages of %d bytes, at most %d (IPC_NOWAIT)",
+            len(message.text), ident, len(queue.messages), queue.size, queue.limit,
+        )  # fmt: skip
     return _send_later(task, queue, message)
 
 
@@ -104,9 +107,9 @@ def _sleep(queue: MessageQueue) -> Blocking[None]:
     try:
         yield Sleep((queue.waiting,))
     except Interrupted:
-        raise EINTR("waiting on a message queue") from None
+        raise EINTR("a signal came") from None
     if queue.removed:
-        raise EIDRM("the queue was removed")
+        raise EIDRM("message queue %d was removed while the call waited", queue.ident)
 
 
 def _put(task: Task, queue: MessageQueue, message: Message) -> int:
@@ -131,7 +134,10 @@ def receive(
     if place is not None:
         return _take(task, queue, place, room, flags)
     if flags & IPC_NOWAIT:
-        raise ENOMSG("no message of that type")
+        raise ENOMSG(
+            "none of the %d messages in queue %d is of type %d (IPC_NOWAIT)",
+            len(queue.messages), ident, kind,
+        )  # fmt: skip
     return _receive_later(task, queue, room, kind, flags)
 
 
@@ -147,7 +153,7 @@ def _receive_later(
 def _take(task: Task, queue: MessageQueue, place: int, room: int, flags: int) -> Message:
     message = queue.messages[place]
     if len(message.text) > room and not flags & MSG_NOERROR:
-        raise E2BIG("the message has %s bytes", len(message.text))
+        raise E2BIG("the message has %d bytes, the buffer %d", len(message.text), room)
     del queue.messages[place]
     queue.size -= len(message.text)
     queue.last_receiver = task.tgid

@@ -75,7 +75,7 @@ class SemaphoreSet(IpcObject):
     def set_value(self, task: Task, number: int, value: int) -> None:
         """SETVAL: what anybody had to undo of it is forgotten."""
         if not 0 <= value <= SEMVMX:
-            raise ERANGE("a semaphore of %s", value)
+            raise ERANGE("%d is no value of a semaphore, which are 0 to %d", value, SEMVMX)
         self._set(task, number, value)
         self.ctime = seconds(task)
         self.changed()
@@ -83,7 +83,7 @@ class SemaphoreSet(IpcObject):
     def set_values(self, task: Task, values: tuple[int, ...]) -> None:
         """SETALL."""
         if any(value > SEMVMX for value in values):
-            raise ERANGE("a semaphore above SEMVMX")
+            raise ERANGE("%d is above SEMVMX, %d", max(values), SEMVMX)
         for number, value in enumerate(values):
             self._set(task, number, value)
         self.ctime = seconds(task)
@@ -115,15 +115,24 @@ def operate(
     """semop(2), semtimedop(2)."""
     semaphores = task.kernel.ipc.semaphores.find(ident)
     if any(operation.number >= len(semaphores.values) for operation in operations):
-        raise EFBIG("the set has %s semaphores", len(semaphores.values))
+        raise EFBIG("set %d has semaphores 0 to %d", ident, len(semaphores.values) - 1)
     alters = any(operation.change for operation in operations)
     semaphores.check(task, WRITE if alters else READ)
     blocker = _try(task, semaphores, operations)
     if blocker is None:
         return 0
     if blocker.flags & IPC_NOWAIT:
-        raise EAGAIN("the semaphore does not allow it now")
+        raise EAGAIN(*_refused(semaphores, blocker))
     return _operate_later(task, semaphores, operations, blocker, deadline)
+
+
+def _refused(semaphores: SemaphoreSet, operation: Operation) -> tuple[str, int, int, int, int]:
+    """A reason: which semaphore does not allow an operation now."""
+    number = operation.number
+    return (
+        "semaphore %d is %d, set by process %d, and does not allow %+d (IPC_NOWAIT)",
+        number, semaphores.values[number], semaphores.pids[number], operation.change,
+    )  # fmt: skip
 
 
 def _operate_later(
@@ -136,14 +145,14 @@ def _operate_later(
         while waiting is not None:
             semaphores.blocked[task] = waiting
             if not (yield Sleep((semaphores.waiting,), deadline)):
-                raise EAGAIN("the time is over")
+                raise EAGAIN("the time to wait is over")
             if semaphores.removed:
-                raise EIDRM("the set was removed")
+                raise EIDRM("semaphore set %d was removed while the call waited", semaphores.ident)
             waiting = _try(task, semaphores, operations)
             if waiting is not None and waiting.flags & IPC_NOWAIT:
-                raise EAGAIN("the semaphore does not allow it now")
+                raise EAGAIN(*_refused(semaphores, waiting))
     except Interrupted:
-        raise EINTR("waiting for a semaphore") from None
+        raise EINTR("a signal came") from None
     finally:
         semaphores.blocked.pop(task, None)
     return 0
@@ -161,7 +170,7 @@ def _try(
         if value < 0 or (not change and value):
             return operation
         if value > SEMVMX:
-            raise ERANGE("a semaphore above SEMVMX")
+            raise ERANGE("semaphore %d would be %d, above SEMVMX, %d", number, value, SEMVMX)
         if flags & SEM_UNDO and adjustments is not None:
             adjustments[number] -= change
             if not -SEMAEM - 1 <= adjustments[number] <= SEMAEM:

@@ -30,6 +30,7 @@ from kernel.abi.memory import (
     PROT_WRITE,
 )
 from kernel.cred import CAP_IPC_LOCK, RLIMIT_MEMLOCK
+from kernel.mm.around import Mapped
 from kernel.mm.physical import PAGE_MASK, PAGE_SHIFT, PAGE_SIZE
 from kernel.mm.shared import SharedAnonymous
 from kernel.task.sysv.ids import IpcObject, seconds
@@ -128,15 +129,15 @@ def get_segment(task: Task, key: int, size: int, flags: int) -> int:
 
     def fits(found: Segment) -> None:
         if size > found.size:
-            raise EINVAL("the segment has %s bytes", found.size)
+            raise EINVAL("segment %d has %d bytes, fewer than %d", found.ident, found.size, size)
 
     def make() -> Segment:
         if not 0 < size <= SHMMAX:
-            raise EINVAL("a segment of %s bytes", size)
+            raise EINVAL("a segment cannot have %d bytes", size)
         if flags & SHM_HUGETLB:
             raise EINVAL("there are no huge pages")
         if size >> PAGE_SHIFT > task.kernel.frames.physical.frame_count:
-            raise ENOSPC("more than the memory of the machine")
+            raise ENOSPC("%d bytes are more than the memory of the machine (--memory)", size)
         return Segment(task, key, size, flags)
 
     return task.kernel.ipc.segments.get(task, key, flags, fits, make)
@@ -148,7 +149,7 @@ def attach(task: Task, ident: int, address: int, flags: int) -> int:
     if address:
         if address & PAGE_MASK:
             if not flags & SHM_RND:
-                raise EINVAL("the address is not a multiple of SHMLBA")
+                raise EINVAL("%#x is not a multiple of SHMLBA, and SHM_RND is not set", address)
             address &= ~PAGE_MASK
             if not address and flags & SHM_REMAP:
                 raise EINVAL("SHM_REMAP at address 0")
@@ -170,7 +171,10 @@ def _map(task: Task, segment: Segment, address: int, rights: int, fixed: int) ->
     assert task.mm is not None
     length = segment.pages << PAGE_SHIFT
     if fixed == MAP_FIXED_NOREPLACE and not task.mm.is_free(address, address + length):
-        raise EINVAL("something is mapped there already")
+        raise EINVAL(
+            "%s is mapped there already (SHM_REMAP is not set)",
+            Mapped(task.mm, address, address + length),
+        )
     return task.mm.mmap(
         address, length, rights, MAP_SHARED | fixed, segment.memory, 0, segment,
         writable=bool(rights & PROT_WRITE),
@@ -182,7 +186,7 @@ def detach(task: Task, address: int) -> None:
     space = task.mm
     assert space is not None
     if address & PAGE_MASK:
-        raise EINVAL("not a multiple of SHMLBA")
+        raise EINVAL("%#x is not a multiple of SHMLBA", address)
     segment: Segment | None = None
     for area in list(space.vmas):
         if not isinstance(area.file, Segment) or area.start - area.offset != address:
@@ -192,7 +196,7 @@ def detach(task: Task, address: int) -> None:
         if area.file is segment:
             space.munmap(area.start, area.end - area.start)
     if segment is None:
-        raise EINVAL("no segment is attached there")
+        raise EINVAL("no segment is attached at %#x", address)
     segment.last = task.tgid
 
 
@@ -203,12 +207,17 @@ def lock_segment(task: Task, segment: Segment, on: bool) -> None:
     """
     if not task.cred.capable(CAP_IPC_LOCK):
         if task.cred.euid not in (segment.uid, segment.cuid):
-            raise EPERM("the segment belongs to somebody else")
+            raise EPERM(
+                "segment %d belongs to uid %d, this is uid %d",
+                segment.ident,
+                segment.uid,
+                task.cred.euid,
+            )
         limit = task.limits.soft(RLIMIT_MEMLOCK)
         if on and not limit:
-            raise EPERM("RLIMIT_MEMLOCK is 0")
+            raise EPERM("RLIMIT_MEMLOCK is 0, and there is no CAP_IPC_LOCK")
         if on and segment.size > limit:
-            raise ENOMEM("more than RLIMIT_MEMLOCK")
+            raise ENOMEM("%d bytes are over RLIMIT_MEMLOCK, %d", segment.size, limit)
     segment.locked = on
 
 

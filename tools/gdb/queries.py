@@ -8,6 +8,7 @@ from kernel.machine.debugger import ALL as EVERYTHING
 from tools.gdb import words
 from tools.gdb.packets import PACKET_SIZE
 from tools.gdb.signals import from_gdb
+from tools.gdb.stops import trap
 from tools.gdb.threads import report
 
 if TYPE_CHECKING:
@@ -50,8 +51,14 @@ def extended(stub: Stub, _: bytes) -> bytes:
 
 
 def why(stub: Stub, _: bytes) -> bytes:
-    """``?``: why does the world stand still?"""
-    return stub.reply
+    """``?``: why does the world stand still?
+
+    The first stop comes before gdb has said what it understands: its reply is made here.
+    """
+    task = stub.thread
+    if task is None:
+        return b"W00"
+    return stub.reply or trap(stub, task)
 
 
 def attached(stub: Stub, packet: bytes) -> bytes:

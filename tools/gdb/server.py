@@ -210,9 +210,9 @@ class GdbServer:
             stub.stop = None
             return
         self._asked = False
-        stub.reply = reply
         if stub.going:
             stub.going = False
+            stub.reply = reply
             connection.send(reply)
         self._stand(stub, connection)
         stub.resume()

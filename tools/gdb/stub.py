@@ -33,7 +33,8 @@ class Stub:
     """The state of a conversation.
 
     ``attached``: the processes gdb debugs, each with whether they ran before gdb came.
-    ``stop``: why the world stands still; None while it runs.  ``reply``: what ``?`` answers.
+    ``stop``: why the world stands still; None while it runs.  ``reply``: the last
+    stop reply sent.
     ``going``: gdb has said how to go on, and awaits a stop reply.  ``extended``: it stays when
     nothing is left to debug.  ``features``: what it said it understands (qSupported).
     ``stepping``: by tid, the range of addresses a thread steps through (empty: one instruction).
@@ -54,7 +55,7 @@ class Stub:
         self.features: frozenset[bytes] = frozenset()
         self.extended = False
         self.stop: Stop | None = None
-        self.reply = b"W00"
+        self.reply = b""
         self.going = False
         self.interrupting = False
         self.selected: Task | None = None

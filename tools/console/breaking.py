@@ -101,7 +101,7 @@ def _break_at(console: DebugConsole, where: str, condition: str | None) -> None:
 
 def _add(console: DebugConsole, point: Point) -> None:
     console.points.add(point)
-    console.say(f"{point.kind.capitalize()} {point.number}: {point.text}")
+    console.say(f"{point.title} {point.number}: {point.text}")
 
 
 @command("catch EVENT [SIGNALS] [if PREDICATE]", "stopping", complete=complete.events)

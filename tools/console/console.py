@@ -14,13 +14,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from kernel.abi.errors import KernelError
+from kernel.abi.errors import EINTR, KernelError
 from kernel.machine.debugger import ALL, Debugger, DebuggerBusy, Stop
 from tools.console import stops
 from tools.console.command import RESUME, CommandError, Outcome, find
 from tools.console.points import Points, call_values
 from tools.console.symbols import Symbols
-from tools.errors import DioramaError
+from tools.errors import EXIT_USAGE, DioramaError
 from tools.predicates import CallValues, PredicateError
 
 if TYPE_CHECKING:
@@ -144,7 +144,9 @@ class DebugConsole:
         if stop.reason == "enter":
             self._entered[stop.task.tid] = call
         call.result = stop.result
-        self.say(stops.returning(call) if stop.result is not None else stops.entering(call))
+        self.say(
+            f"now {stops.returning(call) if call.result is not None else stops.entering(call)}"
+        )
 
     def detach(self) -> None:
         """Let the program go; nothing stops it any more."""
@@ -176,13 +178,12 @@ class DebugConsole:
         """The points that were met, and where the world stands."""
         self.lines.pending_output(self.session)
         for point in met:
-            self.say(f"{point.kind.capitalize()} {point.number}: {point.text}")
             if point.failure:
-                self.complain(f"its predicate failed: {point.failure}")
+                self.complain(f"the predicate of {point.number} failed: {point.failure}")
         text = stops.stop_text(stop, call, self.symbols)
         if stop.reason == "pause":
-            text = f"interrupted: {self.where(stop.task)}"
-        self.say(text)
+            text = f"Interrupted, {self.where(stop.task)}"
+        self.say("".join(f"{point.title} {point.number}, " for point in met) + text)
 
     def _call(self, stop: Stop) -> Call | None:
         """The system call of a stop; what was printed at its entry is kept for its return."""
@@ -269,7 +270,7 @@ class DebugConsole:
         try:
             line = self.lines.read(self)
             if line is None:
-                self._leave(0)
+                self._leave(EXIT_USAGE if self.place().reason == DEADLOCK else 0)
                 return RESUME
             return self.obey(line)
         except KeyboardInterrupt:
@@ -304,7 +305,9 @@ class DebugConsole:
         self.say("diorama: " + " ".join(text.split()))
 
     def _leave(self, status: int) -> None:
-        """End the program and the session with it."""
+        """End the program and the session with it; a call it was about to make is not made."""
+        if self.stop is not None and self.stop.reason == "enter":
+            self.stop.result = -EINTR.errno
         self.detach()
         self.session.end(status)
 

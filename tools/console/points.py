@@ -46,7 +46,8 @@ class Point:
     failure: str = field(default="", init=False)
     passes: int = field(default=0, init=False)
 
-    kind = "breakpoint"
+    title = "Point"
+    kind = "point"
 
     def meant(self, stop: Stop) -> bool:
         """Is the stop at this point, whatever the predicate says?"""
@@ -74,11 +75,6 @@ class Point:
         return True
 
     @property
-    def where(self) -> str:
-        """For ``info breaks``."""
-        return self.text
-
-    @property
     def live(self) -> bool:
         """Can it still be met?"""
         return True
@@ -90,6 +86,7 @@ class CallPoint(Point):
 
     numbers: frozenset[int] = frozenset()
 
+    title = "Breakpoint"
     kind = "call"
 
     def meant(self, stop: Stop) -> bool:
@@ -107,6 +104,7 @@ class AddressPoint(Point):
 
     point: Breakpoint | None = None
 
+    title = "Breakpoint"
     kind = "address"
 
     def meant(self, stop: Stop) -> bool:
@@ -125,6 +123,7 @@ class WatchPoint(Point):
 
     point: Watchpoint | None = None
 
+    title = "Watchpoint"
     kind = "watch"
 
     def meant(self, stop: Stop) -> bool:
@@ -144,6 +143,7 @@ class EventPoint(Point):
     event: str = ""
     signals: frozenset[int] | None = None
 
+    title = "Catchpoint"
     kind = "catch"
 
     def meant(self, stop: Stop) -> bool:

@@ -36,7 +36,9 @@ def stop_text(stop: Stop, call: Call | None, symbols: Symbols) -> str:
 
 def _what(stop: Stop, call: Call | None, symbols: Symbols) -> str:
     if call is not None:
-        return entering(call) if stop.reason == "enter" else returning(call)
+        if stop.reason == "enter":
+            return f"enters {entering(call)}"
+        return f"returns from {returning(call)}"
     if stop.reason in ("signal", "fault"):
         return _signal(stop, symbols)
     if stop.reason in ("fork", "vfork", "clone") and stop.other is not None:
@@ -78,15 +80,15 @@ def call_of(stop: Stop, table: SyscallTable) -> Call:
 def entering(call: Call) -> str:
     """``openat(AT_FDCWD, "/etc/passwd", O_RDONLY)``; what the kernel will write is left out."""
     late = call.notes.endswith(", ") or (not call.notes and call.values)
-    return f"enters {call.name}({call.notes}{'...' if late else ''})"
+    return f"{call.name}({call.notes}{'...' if late else ''})"
 
 
 def returning(call: Call) -> str:
     """The whole line: ``read(3, "root"..., 1024) = 1024``."""
     entry, call.notes = call.notes, ""
     if call.result is None:
-        return f"returns from {call.name}({entry})"
-    text = f"returns from {call.name}({entry}{exit_text(call)}) = {result_text(call)}"
+        return f"{call.name}({entry})"
+    text = f"{call.name}({entry}{exit_text(call)}) = {result_text(call)}"
     call.notes = entry
     return text
 

@@ -57,16 +57,18 @@ def parse_inet(family: int, raw: bytes, *, unspec: bool = False) -> Endpoint:
     """
     if family == AF_INET:
         if len(raw) < SOCKADDR_IN.size:
-            raise EINVAL("%s bytes are no sockaddr_in", len(raw))
+            raise EINVAL(
+                "the address has %d bytes, a sockaddr_in has %d", len(raw), SOCKADDR_IN.size
+            )
         found, port, ip = SOCKADDR_IN.unpack_from(raw)
         if found != AF_INET and not (unspec and found == AF_UNSPEC and ip == ANY4):
-            raise EAFNOSUPPORT("family %s on an AF_INET socket", found)
+            raise EAFNOSUPPORT("the address is of family %d, the socket AF_INET (2)", found)
         return Endpoint(ip, int.from_bytes(port, "big"))
     if len(raw) < SOCKADDR_IN6_LEAST:
-        raise EINVAL("%s bytes are no sockaddr_in6", len(raw))
+        raise EINVAL("the address has %d bytes, a sockaddr_in6 has %d", len(raw), SOCKADDR_IN6.size)
     found, port, _, ip, _ = SOCKADDR_IN6.unpack_from(raw.ljust(SOCKADDR_IN6.size, b"\0"))
     if found != AF_INET6:
-        raise EAFNOSUPPORT("family %s on an AF_INET6 socket", found)
+        raise EAFNOSUPPORT("the address is of family %d, the socket AF_INET6 (10)", found)
     return Endpoint(unmapped(ip), int.from_bytes(port, "big"))
 
 
@@ -89,9 +91,11 @@ def pack_inet(family: int, endpoint: Endpoint) -> bytes:
 def parse_unix(raw: bytes) -> bytes:
     """The name in a sockaddr_un; b'' where there is none (autobind)."""
     if len(raw) < _FAMILY or len(raw) > _FAMILY + UNIX_PATH_MAX:
-        raise EINVAL("%s bytes are no sockaddr_un", len(raw))
+        raise EINVAL(
+            "the address has %d bytes, a sockaddr_un 2 to %d", len(raw), _FAMILY + UNIX_PATH_MAX
+        )
     if family_of(raw) != AF_UNIX:
-        raise EINVAL("not AF_UNIX")
+        raise EINVAL("the address is of family %d, the socket AF_UNIX (1)", family_of(raw))
     name = raw[_FAMILY:]
     return name if name[:1] == b"\0" else name.split(b"\0", 1)[0]
 

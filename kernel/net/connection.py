@@ -73,7 +73,7 @@ class ConnectionSocket(SocketFile):
 
     def receive_urgent(self, buf: Buffer, message: Incoming) -> int:
         """MSG_OOB."""
-        raise EOPNOTSUPP("MSG_OOB")
+        raise EOPNOTSUPP("%s has no out-of-band data (MSG_OOB)", self)
 
     def readable_now(self, want: int) -> int:
         """How many bytes a read may take at once; out-of-band bytes are borders."""
@@ -99,11 +99,11 @@ class ConnectionSocket(SocketFile):
 
     def accept(self, task: Task, nonblock: bool) -> SocketFile | Blocking[SocketFile]:
         if self.state != TCP_LISTEN:
-            raise EINVAL("not listening")
+            raise EINVAL("%s does not listen", self)
         if self.accepting:
             return self._accept_now(task)
         if self.flags & O_NONBLOCK:
-            raise EAGAIN("no connection waits")
+            raise EAGAIN("no connection waits to be accepted")
         return self._accept_later(task, self.receive_deadline())
 
     def _accept_now(self, task: Task) -> SocketFile:
@@ -115,7 +115,7 @@ class ConnectionSocket(SocketFile):
     def _accept_later(self, task: Task, deadline: int | None) -> Blocking[SocketFile]:
         while not self.accepting:
             if self.state != TCP_LISTEN:
-                raise EINVAL("not listening any more")
+                raise EINVAL("%s does not listen any more", self)
             yield from self.sleep(deadline, exclusive=True)
         return self._accept_now(task)
 
@@ -134,7 +134,7 @@ class ConnectionSocket(SocketFile):
             if not self.waits(message.flags):
                 self.no_room = True
                 if room <= 0:
-                    raise EAGAIN("the other end's queue is full")
+                    raise EAGAIN("the queue of the other end is full")
                 return self._put(buf, room, ancillary)
         except KernelError:
             if ancillary is not None:
@@ -238,7 +238,7 @@ class ConnectionSocket(SocketFile):
         if not self.waits(flags):
             if done:
                 return done
-            raise EAGAIN("nothing to read")
+            raise EAGAIN("nothing has come")
         return self._receive_later(buf, message, done, target)
 
     def _receive_later(

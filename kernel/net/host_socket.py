@@ -167,7 +167,7 @@ class HostSocket(SocketFile):
         if made is not None:
             return made
         if self.flags & O_NONBLOCK:
-            raise EAGAIN("no connection waits")
+            raise EAGAIN("no connection waits to be accepted")
         return self._accept_later(task)
 
     def _accept_now(self, task: Task) -> SocketFile | None:
@@ -228,7 +228,7 @@ class HostSocket(SocketFile):
         try:
             yield from self._wait(select.POLLOUT, deadline)
         except EAGAIN:
-            raise EINPROGRESS("SO_SNDTIMEO is over") from None
+            raise EINPROGRESS("the handshake goes on, and SO_SNDTIMEO is over") from None
         return self._outcome()
 
     def _outcome(self) -> int:
@@ -269,7 +269,7 @@ class HostSocket(SocketFile):
             return done
         if not self.waits(message.flags):
             if done is None:
-                raise EAGAIN("the host takes no more")
+                raise EAGAIN("the host takes no more now")
             return done
         return self._send_later(buf, message, done or 0)
 

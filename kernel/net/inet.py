@@ -110,6 +110,11 @@ class InetNames:
     bound_ip: bytes
     ip_options: dict[tuple[int, int], int]
 
+    def __str__(self) -> str:
+        """For people: 'socket:[12] 127.0.0.1:80 -> 127.0.0.1:4000'."""
+        far = f" -> {self.remote}" if self.remote is not None else ""
+        return f"socket:[{self.inode.ino}] {self.local}{far}"
+
     def begin(self) -> None:
         """No addresses yet."""
         self.local = NOWHERE4 if self.domain == AF_INET else NOWHERE6
@@ -130,13 +135,16 @@ class InetNames:
         """bind(2)'s address, checked.  EADDRNOTAVAIL, EACCES, EINVAL."""
         wanted = parse_inet(self.domain, raw, unspec=True)
         if self.local.port or self.chosen:
-            raise EINVAL("it has an address already")
+            raise EINVAL("%s has an address already", self)
         if len(wanted.ip) == 4 and self.domain == AF_INET6 and self.v6only:
-            raise EINVAL("an IPv4 address with IPV6_V6ONLY")
+            raise EINVAL("%s is an IPv4 address, and IPV6_V6ONLY is set", wanted)
         if not wanted.any and not self._mine(wanted.ip):
-            raise EADDRNOTAVAIL("%s is not an address of this machine", wanted)
+            raise EADDRNOTAVAIL("%s is no address of this machine, which has loopback ones", wanted)
         if 0 < wanted.port < PORT_FIRST_FREE and not task.cred.capable(CAP_NET_BIND_SERVICE):
-            raise EACCES("ports below 1024 need CAP_NET_BIND_SERVICE")
+            raise EACCES(
+                "port %d is below %d: uid %d needs CAP_NET_BIND_SERVICE",
+                wanted.port, PORT_FIRST_FREE, task.cred.euid,
+            )  # fmt: skip
         return wanted
 
     def keep(self, wanted: Endpoint) -> None:
@@ -154,15 +162,16 @@ class InetNames:
         target = parse_inet(self.domain, raw)
         ip = target.ip
         if self.domain == AF_INET6 and len(ip) == 4 and self.v6only:
-            raise ENETUNREACH("an IPv4 address with IPV6_V6ONLY")
+            raise ENETUNREACH("%s is an IPv4 address, and IPV6_V6ONLY is set", target)
         if target.any:
             ip = LOOPBACK4 if len(ip) == 4 else LOOPBACK6
             if ip == LOOPBACK6 and self.local.ip != ANY6 and len(self.local.ip) == 4:
                 ip = LOOPBACK4
         if self.local.ip not in (ANY4, ANY6) and len(self.local.ip) != len(ip):
-            raise EINVAL("bound to the other family") if len(ip) == 4 else ENETUNREACH("bound")
+            kind = EINVAL if len(ip) == 4 else ENETUNREACH
+            raise kind("%s is bound to the other family than %s", self, target)
         if not self.net.has_loopback or not is_loopback(ip):
-            raise ENETUNREACH("no route to %s", Endpoint(ip, target.port))
+            raise ENETUNREACH("there is no route to %s: --network is %s", target, self.net.mode)
         return Endpoint(ip, target.port)
 
     def source_for(self, target: Endpoint) -> bytes:
@@ -182,7 +191,7 @@ class InetNames:
     def peer_name(self) -> bytes:
         """getpeername(2)."""
         if self.remote is None:
-            raise ENOTCONN("not connected")
+            raise ENOTCONN("%s is not connected", self)
         return self.shown(self.remote)
 
     # -- options ---------------------------------------------------------------------------------
@@ -200,18 +209,18 @@ class InetNames:
     def set_ip_option(self, task: Task, level: int, name: int, value: bytes) -> None:
         """Options of ip(7) and ipv6(7).  ENOPROTOOPT."""
         if level == SOL_IPV6 and self.domain != AF_INET6:
-            raise ENOPROTOOPT("an AF_INET socket")
+            raise ENOPROTOOPT("option %d is IPv6's, the socket AF_INET", name)
         if level == SOL_IPV6 and name == IPV6_V6ONLY:
             self._set_v6only(value)
             return
         if name in ((IP_ADD_MEMBERSHIP, IP_DROP_MEMBERSHIP) if level == SOL_IP else
                     (IPV6_ADD_MEMBERSHIP, IPV6_DROP_MEMBERSHIP)):  # fmt: skip
             if len(value) < (8 if level == SOL_IP else 20):
-                raise EINVAL("no struct ip_mreq")
-            raise ENODEV("lo does no multicast")
+                raise EINVAL("%d bytes are no struct ip_mreq", len(value))
+            raise ENODEV("lo, the only interface, does no multicast")
         table = _IP if level == SOL_IP else _IPV6
         if name not in table:
-            raise ENOPROTOOPT("option %s", name)
+            raise ENOPROTOOPT("level %d has no option %d here", level, name)
         given = _small_number(value) if level == SOL_IP else number(value)
         default, least, most = table[name]
         if given == -1 and most == 255:
@@ -223,28 +232,28 @@ class InetNames:
         elif name == IP_TOS and level == SOL_IP:
             given &= 0xFF
         if not least <= given <= most:
-            raise EINVAL("%s is not in %s..%s", given, least, most)
+            raise EINVAL("option %d is %d, not in %d to %d", name, given, least, most)
         self.ip_options[level, name] = given
 
     def _set_v6only(self, value: bytes) -> None:
         given = number(value)
         if self.local.port:
-            raise EINVAL("bound already")
+            raise EINVAL("IPV6_V6ONLY is set before bind, and %s is bound", self)
         self.v6only = int(bool(given))
 
     def get_ip_option(self, level: int, name: int, size: int) -> bytes:
         """Read them back.  A one-byte buffer gets one byte from ip(7)'s."""
         if level == SOL_IPV6:
             if self.domain != AF_INET6:
-                raise EOPNOTSUPP("an AF_INET socket")
+                raise EOPNOTSUPP("option %d is IPv6's, the socket AF_INET", name)
             if name == IPV6_V6ONLY:
                 return as_int(self.v6only)
         if (level, name) in ((SOL_IP, IP_MTU), (SOL_IPV6, IPV6_MTU)):
             if self.remote is None:
-                raise ENOTCONN("the MTU of no path")
+                raise ENOTCONN("%s is not connected, so its path has no MTU", self)
             return as_int(LOOPBACK_MTU)
         if name not in (_IP if level == SOL_IP else _IPV6):
-            raise ENOPROTOOPT("option %s", name)
+            raise ENOPROTOOPT("level %d has no option %d here", level, name)
         found = self._number(name, level)
         if level == SOL_IP and 0 < size < 4:
             return bytes((found & 0xFF,))
@@ -256,7 +265,7 @@ def _small_number(value: bytes) -> int:
     if len(value) >= 4:
         return number(value)
     if not value:
-        raise EINVAL("an option without a value")
+        raise EINVAL("the option has no value")
     return value[0]
 
 

@@ -60,12 +60,12 @@ def interface_ioctl(task: Task, net: Network, cmd: int, arg: int) -> int | None:
     if cmd == SIOCGIFNAME:
         return _name(task, arg)
     if cmd == SIOCSIFFLAGS:
-        raise EPERM("the interface of this machine is fixed")
+        raise EPERM("lo, the interface of this machine, is fixed")
     if cmd not in _FIELDS:
         return None
     name = task.mem.read(arg, _IFREQ)[:_NAME].split(b"\0", 1)[0]
     if name.split(b":", 1)[0] != NAME:
-        raise ENODEV("no interface %r", name)
+        raise ENODEV("there is no interface %r, only lo", name)
     task.mem.write(arg + _NAME, _field(net, cmd))
     return 0
 
@@ -115,6 +115,6 @@ def _list(task: Task, net: Network, arg: int) -> int:
 def _name(task: Task, arg: int) -> int:
     index = task.mem.read_s32(arg + _NAME)
     if index != INDEX:
-        raise ENODEV("no interface %s", index)
+        raise ENODEV("there is no interface %d, only 1 (lo)", index)
     task.mem.write(arg, NAME.ljust(_NAME, b"\0"))
     return 0

@@ -97,7 +97,9 @@ class NetlinkSocket(SocketFile):
             raise EINVAL("no sockaddr_nl")
         family, port, groups = SOCKADDR_NL.unpack_from(address)
         if family != AF_NETLINK or (self.port and port != self.port):
-            raise EINVAL("another family, or bound already")
+            raise EINVAL(
+                "the address is of family %d, or the socket has port %d", family, self.port
+            )
         if not self.port:
             self._take_port(task, port)
         self.groups = groups
@@ -105,7 +107,7 @@ class NetlinkSocket(SocketFile):
     def _take_port(self, task: Task, wanted: int) -> None:
         ports = self.net.netlink
         if wanted and wanted in ports:
-            raise EADDRINUSE("port %s", wanted)
+            raise EADDRINUSE("netlink port %d is taken", wanted)
         port = wanted or task.tgid
         while port in ports:
             port = 0x80000000 + self.net.random.below(0x7FFFFFFF)
@@ -118,7 +120,7 @@ class NetlinkSocket(SocketFile):
         if len(address) < SOCKADDR_NL.size or family_of(address) != AF_NETLINK:
             raise EINVAL("no sockaddr_nl")
         if SOCKADDR_NL.unpack_from(address)[1]:
-            raise ECONNREFUSED("only the kernel is there")
+            raise ECONNREFUSED("on netlink only the kernel, port 0, can be talked to")
         if not self.port:
             self._take_port(task, 0)
         return 0
@@ -136,11 +138,14 @@ class NetlinkSocket(SocketFile):
             if len(message.address) < SOCKADDR_NL.size or family_of(message.address) != AF_NETLINK:
                 raise EINVAL("no sockaddr_nl")
             if SOCKADDR_NL.unpack_from(message.address)[1]:
-                raise ECONNREFUSED("only the kernel is there")
+                raise ECONNREFUSED("on netlink only the kernel, port 0, can be talked to")
         if not self.port:
             self._take_port(task, 0)
         if buf.remaining > self.options.sndbuf - _HEAD:
-            raise EMSGSIZE("%s bytes in one message", buf.remaining)
+            raise EMSGSIZE(
+                "a message of %d bytes does not fit into SO_SNDBUF, %d",
+                buf.remaining, self.options.sndbuf,
+            )  # fmt: skip
         data = buf.take(buf.remaining)
         self._answer_all(task, data)
         return len(data)
@@ -218,7 +223,7 @@ class NetlinkSocket(SocketFile):
         if len(self.incoming):
             return take_packet(self, self.incoming, buf, message)[0]
         if not self.waits(message.flags):
-            raise EAGAIN("no answer waits")
+            raise EAGAIN("no answer of the kernel waits")
         return self._receive_later(buf, message)
 
     def _receive_later(self, buf: Buffer, message: Incoming) -> Blocking[int]:
@@ -242,7 +247,7 @@ class NetlinkSocket(SocketFile):
         if level != SOL_NETLINK:
             super().set_option(task, level, name, value)
         elif name not in _OPTION_DEFAULTS:
-            raise ENOPROTOOPT("option %s", name)
+            raise ENOPROTOOPT("level %d has no option %d here", level, name)
         else:  # groups never say anything: nothing changes on this network
             self.netlink_options[name] = number(value)
 
@@ -250,7 +255,7 @@ class NetlinkSocket(SocketFile):
         if level != SOL_NETLINK:
             return super().get_option(task, level, name, size)
         if name not in _OPTION_DEFAULTS:
-            raise ENOPROTOOPT("option %s", name)
+            raise ENOPROTOOPT("level %d has no option %d here", level, name)
         return as_int(int(bool(self.netlink_options.get(name, 0))))
 
 

@@ -118,7 +118,7 @@ _STAMPS: Final = {
 def number(value: bytes) -> int:
     """An option that is an int; EINVAL if there are fewer bytes."""
     if len(value) < _INT:
-        raise EINVAL("an option of %s bytes", len(value))
+        raise EINVAL("the option has %d bytes, fewer than %d", len(value), _INT)
     return int.from_bytes(value[:_INT], "little", signed=True)
 
 
@@ -143,14 +143,14 @@ def set_socket_option(task: Task, socket: SocketFile, name: int, value: bytes) -
         return
     setter = _SETTERS.get(name)
     if setter is None:
-        raise ENOPROTOOPT("option %s", name)
+        raise ENOPROTOOPT("SOL_SOCKET has no option %d here", name)
     setter(task, socket, given, value)
 
 
 def _set_device(task: Task, socket: SocketFile, value: bytes) -> None:
     name = value[:15].split(b"\0", 1)[0]
     if name not in (b"", b"lo"):
-        raise ENODEV("no interface %r", name)
+        raise ENODEV("there is no interface %r, only lo", name)
     socket.options.device = name
 
 
@@ -166,7 +166,7 @@ def _rcvbuf(task: Task, socket: SocketFile, given: int, value: bytes) -> None:
 def _forced(field: str, least: int) -> Callable[[Task, SocketFile, int, bytes], None]:
     def force(task: Task, socket: SocketFile, given: int, value: bytes) -> None:
         if not task.cred.capable(CAP_NET_ADMIN):
-            raise EPERM("needs CAP_NET_ADMIN")
+            raise EPERM("forcing a buffer's size needs CAP_NET_ADMIN")
         setattr(socket.options, field, max(max(given, 0) * 2, least))
         socket.queue.wake()
 
@@ -175,7 +175,7 @@ def _forced(field: str, least: int) -> Callable[[Task, SocketFile, int, bytes], 
 
 def _linger(task: Task, socket: SocketFile, given: int, value: bytes) -> None:
     if len(value) < LINGER.size:
-        raise EINVAL("no struct linger")
+        raise EINVAL("%d bytes are no struct linger", len(value))
     on, seconds = LINGER.unpack_from(value)
     socket.options.linger = max(seconds, 0) if on else -1
     socket.options.linger_time = seconds if on else socket.options.linger_time
@@ -184,10 +184,10 @@ def _linger(task: Task, socket: SocketFile, given: int, value: bytes) -> None:
 def _timeout(field: str) -> Callable[[Task, SocketFile, int, bytes], None]:
     def set_timeout(task: Task, socket: SocketFile, given: int, value: bytes) -> None:
         if len(value) < TIMEVAL.size:
-            raise EINVAL("no struct timeval")
+            raise EINVAL("%d bytes are no struct timeval", len(value))
         seconds, micros = TIMEVAL.unpack_from(value)
         if not 0 <= micros < 1_000_000:
-            raise EDOM("microseconds")
+            raise EDOM("the time has %d microseconds, not 0 to 999999", micros)
         # a negative time is over at once; 1 ns is the shortest one can wait
         ns = 1 if seconds < 0 else seconds * _SECOND + micros * 1000
         setattr(socket.options, field, ns)
@@ -201,7 +201,9 @@ def _rcvlowat(task: Task, socket: SocketFile, given: int, value: bytes) -> None:
 
 def _priority(task: Task, socket: SocketFile, given: int, value: bytes) -> None:
     if not 0 <= given <= _HIGHEST_PRIORITY and not task.cred.capable(CAP_NET_ADMIN):
-        raise EPERM("that priority needs CAP_NET_ADMIN")
+        raise EPERM(
+            "priority %d is not in 0 to %d, which needs CAP_NET_ADMIN", given, _HIGHEST_PRIORITY
+        )
     socket.options.priority = given
 
 
@@ -252,7 +254,7 @@ def get_socket_option(task: Task, socket: SocketFile, name: int, size: int) -> b
         return as_int(int(options.timestamp == _STAMPS[name]))
     getter = _GETTERS.get(name)
     if getter is None:
-        raise ENOPROTOOPT("option %s", name)
+        raise ENOPROTOOPT("SOL_SOCKET has no option %d here", name)
     return getter(socket, size)
 
 
@@ -267,14 +269,14 @@ def _get_linger(socket: SocketFile, size: int) -> bytes:
 
 def _get_cookie(socket: SocketFile, size: int) -> bytes:
     if size < 8:
-        raise EINVAL("a cookie has eight bytes")
+        raise EINVAL("a cookie has 8 bytes, the buffer %d", size)
     return socket.inode.ino.to_bytes(8, "little")
 
 
 def _get_peer(socket: SocketFile, size: int) -> bytes:
     name = socket.peer_name()
     if len(name) < size:
-        raise EINVAL("more room than the name has")
+        raise EINVAL("the name has %d bytes, the buffer %d", len(name), size)
     return name
 
 
@@ -288,9 +290,10 @@ def _get_peercred(socket: SocketFile, size: int) -> bytes:
 def _get_peer_groups(socket: SocketFile, size: int) -> bytes:
     groups = socket.peer_groups
     if groups is None:
-        raise ENOTCONN("no partner") if socket.domain != AF_UNIX else ENOPROTOOPT("no partner")
+        kind = ENOTCONN if socket.domain != AF_UNIX else ENOPROTOOPT
+        raise kind("%s has no partner whose groups were known", socket)
     if size < 4 * len(groups):
-        raise ERANGE("%s groups", len(groups))
+        raise ERANGE("the partner has %d groups, the buffer room for %d", len(groups), size // 4)
     return b"".join(group.to_bytes(4, "little") for group in groups)
 
 
@@ -299,7 +302,7 @@ def _get_device(socket: SocketFile, size: int) -> bytes:
     if not name:
         return b""
     if size < 16:
-        raise EINVAL("no room for a name")
+        raise EINVAL("a name has up to 16 bytes, the buffer %d", size)
     return name + b"\0"
 
 

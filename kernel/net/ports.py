@@ -66,15 +66,16 @@ class PortTable(Generic[B]):
     def claim(self, socket: B, endpoint: Endpoint) -> None:
         """bind(2): take the port, or any free one for port 0.  EADDRINUSE."""
         if endpoint.port:
-            if self._conflict(socket, endpoint):
-                raise EADDRINUSE("%s is taken", endpoint)
+            other = self._conflict(socket, endpoint)
+            if other is not None:
+                raise EADDRINUSE("%s is taken by %s", endpoint, other)
             self._enter(socket, endpoint)
             return
         for port in self._candidates():
             if port not in self.by_port and port not in self.waiting_ports:
                 self._enter(socket, Endpoint(endpoint.ip, port))
                 return
-        raise EADDRINUSE("no free port")
+        raise EADDRINUSE("no port is free")
 
     def claim_for(self, socket: B, ip: bytes, remote: Endpoint) -> None:
         """connect(2): any port with which the connection is unique.  EADDRNOTAVAIL."""
@@ -82,7 +83,7 @@ class PortTable(Generic[B]):
             if port not in self.by_port and (Endpoint(ip, port), remote) not in self.waiting:
                 self._enter(socket, Endpoint(ip, port))
                 return
-        raise EADDRNOTAVAIL("no free port")
+        raise EADDRNOTAVAIL("no port is free")
 
     def join(self, socket: B, endpoint: Endpoint) -> None:
         """An accepted connection shares its listener's port."""
@@ -90,8 +91,9 @@ class PortTable(Generic[B]):
 
     def check(self, socket: B) -> None:
         """listen(2): the port again, by the stricter rules.  EADDRINUSE."""
-        if self._conflict(socket, socket.local):
-            raise EADDRINUSE("%s is taken", socket.local)
+        other = self._conflict(socket, socket.local)
+        if other is not None:
+            raise EADDRINUSE("%s is taken by %s", socket.local, other)
 
     def release(self, socket: B) -> None:
         """The socket closes."""
@@ -115,15 +117,20 @@ class PortTable(Generic[B]):
             return [start, *range(first, last + 1)]
         return [*range(start, last + 1), *range(first, start)]
 
-    def _conflict(self, socket: B, endpoint: Endpoint) -> bool:
+    def _conflict(self, socket: B, endpoint: Endpoint) -> object:
+        """What has the port already, for the reason of the error; None if it can be had."""
         self.expire()
         if endpoint.port in self.waiting_ports and not self._reusable(socket, endpoint.port):
-            return True
-        return any(
-            other is not socket
-            and _overlap(endpoint.ip, socket.v6only, other.local.ip, other.v6only)
-            and not _share(socket, other)
-            for other in self.by_port.get(endpoint.port, ())
+            return "a closed connection in TIME_WAIT (SO_REUSEADDR is not set)"
+        return next(
+            (
+                other
+                for other in self.by_port.get(endpoint.port, ())
+                if other is not socket
+                and _overlap(endpoint.ip, socket.v6only, other.local.ip, other.v6only)
+                and not _share(socket, other)
+            ),
+            None,
         )
 
     def _reusable(self, socket: B, port: int) -> bool:

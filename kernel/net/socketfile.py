@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Final, cast
 from kernel.abi.errors import (
     BY_NUMBER,
     EAGAIN,
+    ECONNREFUSED,
+    ECONNRESET,
     EINTR,
     EINVAL,
     ENOPROTOOPT,
@@ -27,6 +29,7 @@ from kernel.abi.errors import (
     EPIPE,
     ERESTARTSYS,
     ESPIPE,
+    ETIMEDOUT,
 )
 from kernel.abi.files import O_NONBLOCK, O_RDWR, S_IFSOCK, SIGPIPE, SOCKFS_MAGIC
 from kernel.abi.sockets import AF_INET, AF_INET6, AF_NETLINK, MSG_DONTWAIT, MSG_NOSIGNAL, SOL_SOCKET
@@ -88,6 +91,10 @@ class SocketFile(OpenFile):
         self.peer_cred: Ucred | None = None
         self.peer_groups: tuple[int, ...] | None = None
 
+    def __str__(self) -> str:
+        """For people: 'socket:[12]', and its addresses where the family has some."""
+        return f"socket:[{self.inode.ino}]"
+
     # -- what a family does ----------------------------------------------------------------------
 
     @property
@@ -97,43 +104,43 @@ class SocketFile(OpenFile):
 
     def bind(self, task: Task, address: bytes) -> None:
         """Take a name.  See bind(2)."""
-        raise EOPNOTSUPP("bind")
+        raise EOPNOTSUPP("%s (family %d, type %d) has no bind", self, self.domain, self.type)
 
     def listen(self, task: Task, backlog: int) -> None:
         """Take connections from now on.  See listen(2)."""
-        raise EOPNOTSUPP("listen")
+        raise EOPNOTSUPP("%s (family %d, type %d) has no listen", self, self.domain, self.type)
 
     def accept(self, task: Task, nonblock: bool) -> SocketFile | Blocking[SocketFile]:
         """The next connection, a new socket.  See accept(2)."""
-        raise EOPNOTSUPP("accept")
+        raise EOPNOTSUPP("%s (family %d, type %d) has no accept", self, self.domain, self.type)
 
     def connect(self, task: Task, address: bytes, nonblock: bool) -> int | Blocking[int]:
         """Find a partner; 0.  See connect(2)."""
-        raise EOPNOTSUPP("connect")
+        raise EOPNOTSUPP("%s (family %d, type %d) has no connect", self, self.domain, self.type)
 
     def pair(self, task: Task, other: SocketFile) -> None:
         """Become partners.  See socketpair(2)."""
-        raise EOPNOTSUPP("socketpair")
+        raise EOPNOTSUPP("%s (family %d, type %d) has no socketpair", self, self.domain, self.type)
 
     def send(self, task: Task, buf: Buffer, message: Outgoing) -> int | Blocking[int]:
         """Send what is in ``buf``.  See send(2)."""
-        raise EOPNOTSUPP("send")
+        raise EOPNOTSUPP("%s (family %d, type %d) has no send", self, self.domain, self.type)
 
     def receive(self, task: Task, buf: Buffer, message: Incoming) -> int | Blocking[int]:
         """Receive into ``buf``.  See recv(2)."""
-        raise EOPNOTSUPP("receive")
+        raise EOPNOTSUPP("%s (family %d, type %d) has no receive", self, self.domain, self.type)
 
     def shutdown(self, how: int) -> None:
         """``how`` is SHUT_RECEIVE, SHUT_SEND or both.  See shutdown(2)."""
-        raise EOPNOTSUPP("shutdown")
+        raise EOPNOTSUPP("%s (family %d, type %d) has no shutdown", self, self.domain, self.type)
 
     def name(self) -> bytes:
         """The sockaddr of this end.  See getsockname(2)."""
-        raise EOPNOTSUPP("getsockname")
+        raise EOPNOTSUPP("%s (family %d, type %d) has no getsockname", self, self.domain, self.type)
 
     def peer_name(self) -> bytes:
         """The sockaddr of the other end.  See getpeername(2)."""
-        raise ENOTCONN("no partner")
+        raise ENOTCONN("%s has no partner", self)
 
     def accepted_from(self) -> bytes:
         """What accept(2) tells of the partner; empty if it is gone already."""
@@ -143,7 +150,7 @@ class SocketFile(OpenFile):
         """See getsockopt(2); levels above SOL_SOCKET are the family's."""
         if level == SOL_SOCKET:
             return get_socket_option(task, self, name, size)
-        raise EOPNOTSUPP("level %s", level)
+        raise EOPNOTSUPP("%s has no options of level %d", self, level)
 
     def set_option(self, task: Task, level: int, name: int, value: bytes) -> None:
         """See setsockopt(2)."""
@@ -151,14 +158,14 @@ class SocketFile(OpenFile):
             set_socket_option(task, self, name, value)
             return
         if self.domain in (AF_INET, AF_INET6, AF_NETLINK):
-            raise ENOPROTOOPT("level %s", level)
-        raise EOPNOTSUPP("level %s", level)
+            raise ENOPROTOOPT("%s has no options of level %d", self, level)
+        raise EOPNOTSUPP("%s has no options of level %d", self, level)
 
     # -- as an open file -------------------------------------------------------------------------
 
     def read(self, caller: Caller, buf: Buffer, pos: int | None) -> int | Blocking[int]:
         if pos is not None:
-            raise ESPIPE("a socket has no position")
+            raise ESPIPE("%s is a socket, which has no position", self)
         if not buf.remaining:
             return 0  # readv(2) of nothing does not look at the socket
         message = Incoming()
@@ -170,14 +177,14 @@ class SocketFile(OpenFile):
 
     def write(self, caller: Caller, buf: Buffer, pos: int | None) -> int | Blocking[int]:
         if pos is not None:
-            raise ESPIPE("a socket has no position")
+            raise ESPIPE("%s is a socket, which has no position", self)
         return self.send(cast("Task", caller), buf, _PLAIN)
 
     def ioctl(self, caller: Caller, cmd: int, arg: int) -> int | Blocking[int]:
         """Requests about interfaces work on every socket.  See netdevice(7)."""
         done = interface_ioctl(cast("Task", caller), self.net, cmd, arg)
         if done is None:
-            raise ENOTTY("ioctl %#x", cmd)
+            raise ENOTTY("%s does not know request %#x", self, cmd)
         return done
 
     def release(self) -> None:
@@ -215,8 +222,8 @@ class SocketFile(OpenFile):
     def raise_error(self) -> None:
         """Report the pending error, if there is one."""
         if self.error:
-            error = BY_NUMBER[self.take_error()]
-            raise error("pending on the socket")
+            number = self.take_error()
+            raise BY_NUMBER[number](_PENDING.get(number, "an error was pending on %s"), self)
 
     def waits(self, flags: int) -> bool:
         """May a call with these MSG_* flags sleep?"""
@@ -240,16 +247,23 @@ class SocketFile(OpenFile):
             woken = yield Sleep((queue or self.queue,), deadline, exclusive)
         except Interrupted:
             if deadline is not None:
-                raise EINTR("interrupted, with a timeout set") from None
-            raise ERESTARTSYS("waiting on a socket") from None
+                raise EINTR("a signal came, and a timeout is set") from None
+            raise ERESTARTSYS("a signal came") from None
         if not woken:
-            raise EAGAIN("the timeout of the socket")
+            raise EAGAIN("the timeout of %s is over (SO_RCVTIMEO, SO_SNDTIMEO)", self)
 
     def broken_pipe(self, flags: int, why: str) -> EPIPE:
-        """EPIPE, with SIGPIPE unless MSG_NOSIGNAL asks for none."""
-        return EPIPE(why, signal=0 if flags & MSG_NOSIGNAL else SIGPIPE)
+        """EPIPE, with SIGPIPE unless MSG_NOSIGNAL asks for none.  ``why``: a format of the name."""
+        return EPIPE(why, self, signal=0 if flags & MSG_NOSIGNAL else SIGPIPE)
 
 
+_PENDING: Final = {
+    ECONNREFUSED.errno: "nobody listens where %s leads",
+    ECONNRESET.errno: "the other end of %s was closed before it had read all",
+    EPIPE.errno: "the other end of %s is closed",
+    ETIMEDOUT.errno: "the listener had no room in time where %s leads",
+}
+"""What left an error on a socket, to be told by its next call."""
 _PLAIN: Final = Outgoing()
 """What write(2) asks for."""
 
@@ -263,5 +277,5 @@ def _read_later(receiving: Blocking[int], message: Incoming) -> Blocking[int]:
 def check_shutdown(how: int) -> int:
     """SHUT_RD, SHUT_WR, SHUT_RDWR as bits; EINVAL."""
     if not 0 <= how <= 2:
-        raise EINVAL("how %s", how)
+        raise EINVAL("how is %d, none of SHUT_RD, SHUT_WR, SHUT_RDWR", how)
     return how + 1

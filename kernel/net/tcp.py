@@ -111,14 +111,14 @@ class TcpSocket(TcpLooks, InetNames, ConnectionSocket):
 
     def bind(self, task: Task, address: bytes) -> None:
         if self.state != TCP_CLOSE:
-            raise EINVAL("connected or listening")
+            raise EINVAL("%s is connected or listens", self)
         endpoint = self.address_to_bind(task, address)
         self.net.tcp.claim(self, endpoint)
         self.keep(endpoint)
 
     def listen(self, task: Task, backlog: int) -> None:
         if self.state not in (TCP_CLOSE, TCP_LISTEN) or self.connecting:
-            raise EINVAL("connected")
+            raise EINVAL("%s is connected and cannot listen", self)
         self.set_backlog(backlog)
         if self.state == TCP_LISTEN:
             return
@@ -143,19 +143,21 @@ class TcpSocket(TcpLooks, InetNames, ConnectionSocket):
 
     def connect(self, task: Task, address: bytes, nonblock: bool) -> int | Blocking[int]:
         if len(address) < 2:
-            raise EINVAL("no family")
+            raise EINVAL("the address has %d bytes and no family", len(address))
         if family_of(address) == AF_UNSPEC:
             return self._disconnect()
         nonblock = bool(self.flags & O_NONBLOCK)
         if self.connecting:
             return self._connect_again(nonblock)
         if self.state != TCP_CLOSE or self.closed:
-            raise EISCONN("connected or listening")
+            raise EISCONN("%s is connected or listens", self)
         if family_of(address) not in (AF_INET, AF_INET6):
-            raise EAFNOSUPPORT("not an Internet address")
+            raise EAFNOSUPPORT(
+                "the address is of family %d, no Internet address", family_of(address)
+            )
         self._begin(task, self.destination(address))
         if nonblock:
-            raise EINPROGRESS("the handshake goes on")
+            raise EINPROGRESS("the handshake with %s goes on", self.remote)
         return self._connect_again(False)
 
     def start(self, task: Task, target: Endpoint) -> bool:
@@ -167,7 +169,7 @@ class TcpSocket(TcpLooks, InetNames, ConnectionSocket):
     def _begin(self, task: Task, target: Endpoint) -> None:
         """Send the SYN, so to speak; the outcome is there at once unless the listener is full."""
         if is_multicast(target.ip):
-            raise ECONNREFUSED("multicast")
+            raise ECONNREFUSED("%s is a multicast address, where nobody listens", target)
         ip = self.source_for(target)
         if not self.local.port:
             self.net.tcp.claim_for(self, ip, target)
@@ -235,7 +237,7 @@ class TcpSocket(TcpLooks, InetNames, ConnectionSocket):
         """What has become of the connect that began."""
         if self.state == TCP_SYN_SENT:
             if nonblock:
-                raise EALREADY("the handshake goes on")
+                raise EALREADY("the handshake with %s goes on", self.remote)
             return self._connect_later(self.send_deadline())
         return self._outcome()
 
@@ -253,7 +255,7 @@ class TcpSocket(TcpLooks, InetNames, ConnectionSocket):
             try:
                 yield from self.sleep(deadline)
             except EAGAIN:
-                raise EINPROGRESS("SO_SNDTIMEO is over") from None
+                raise EINPROGRESS("the handshake goes on, and SO_SNDTIMEO is over") from None
         return self._outcome()
 
     def _unclaim(self) -> None:
@@ -280,10 +282,10 @@ class TcpSocket(TcpLooks, InetNames, ConnectionSocket):
 
     def send(self, task: Task, buf: Buffer, message: Outgoing) -> int | Blocking[int]:
         if message.flags & MSG_FASTOPEN:
-            raise EOPNOTSUPP("TCP Fast Open")
+            raise EOPNOTSUPP("TCP Fast Open (MSG_FASTOPEN) does not exist here")
         if self.state == TCP_SYN_SENT:
             if not self.waits(message.flags):
-                raise EAGAIN("not connected yet")
+                raise EAGAIN("the handshake with %s goes on", self.remote)
             return self._send_connected(task, buf, message)
         result = super().send(task, buf, message)
         if message.flags & MSG_OOB and isinstance(result, int) and result and self.peer:
@@ -310,7 +312,7 @@ class TcpSocket(TcpLooks, InetNames, ConnectionSocket):
             error = self.take_error()
             if error and error != EPIPE.errno:
                 raise BY_NUMBER[error]("pending on the socket")
-            raise self.broken_pipe(message.flags, "the connection is over")
+            raise self.broken_pipe(message.flags, "the connection of %s is over")
 
     def deliver(self, data: bytes, ancillary: Ancillary | None) -> None:
         peer = self.peer
@@ -331,7 +333,7 @@ class TcpSocket(TcpLooks, InetNames, ConnectionSocket):
 
     def check_receive(self) -> None:
         if self.state == TCP_LISTEN:
-            raise ENOTCONN("listening")
+            raise ENOTCONN("%s listens and receives nothing", self)
 
     def _ended(self, done: int) -> bool:
         if self.incoming.size and not done:
@@ -344,7 +346,7 @@ class TcpSocket(TcpLooks, InetNames, ConnectionSocket):
             return True
         if self.state == TCP_CLOSE:
             if not done:
-                raise ENOTCONN("not connected")
+                raise ENOTCONN("%s is not connected", self)
             return True
         return False
 
@@ -379,7 +381,7 @@ class TcpSocket(TcpLooks, InetNames, ConnectionSocket):
         over = self.state == TCP_CLOSE
         self.shut |= how
         if over:
-            raise ENOTCONN("not connected")
+            raise ENOTCONN("%s is not connected", self)
         if how & SHUT_SEND:
             self._send_fin()
         self.queue.wake()
@@ -472,10 +474,10 @@ class TcpSocket(TcpLooks, InetNames, ConnectionSocket):
     def accepted_from(self) -> bytes:
         """The partner's address, unless a reset came before accept(2)."""
         if self.state == TCP_CLOSE or self.remote is None:
-            raise ECONNABORTED("reset while it waited")
+            raise ECONNABORTED("the connection was reset while it waited to be accepted")
         return self.shown(self.remote)
 
     def peer_name(self) -> bytes:
         if self.state in (TCP_CLOSE, TCP_SYN_SENT, TCP_LISTEN):
-            raise ENOTCONN("not connected")
+            raise ENOTCONN("%s is not connected", self)
         return super().peer_name()

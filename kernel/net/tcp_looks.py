@@ -79,7 +79,7 @@ class TcpLooks(ConnectionSocket):
     def ioctl(self, caller: Caller, cmd: int, arg: int) -> int | Blocking[int]:
         if cmd in (SIOCINQ, SIOCOUTQ):
             if self.state == TCP_LISTEN:
-                raise EINVAL("listening")
+                raise EINVAL("%s listens", self)
             caller.mem.write_u32(arg, self._bytes_before_urgent() if cmd == SIOCINQ else 0)
             return 0
         if cmd == SIOCATMARK:
@@ -128,10 +128,10 @@ class TcpLooks(ConnectionSocket):
         urgent = self.urgent
         if self.options.oobinline or urgent is None or urgent[1] is None:
             if self.state == TCP_CLOSE and not self.shut:
-                raise ENOTCONN("not connected")
-            raise EINVAL("no out-of-band byte")
+                raise ENOTCONN("%s is not connected", self)
+            raise EINVAL("%s has no out-of-band byte", self)
         if self.state == TCP_CLOSE and not self.incoming.size:
-            raise EAGAIN("not there yet")
+            raise EAGAIN("the out-of-band byte has not come yet")
         message.found |= MSG_OOB
         if not buf.remaining:
             return 0

@@ -55,19 +55,19 @@ def set_tcp_option(socket: TcpSocket, name: int, value: bytes) -> None:
     if name == TCP_CONGESTION:
         wanted = value[:15].split(b"\0", 1)[0]
         if not value:
-            raise EINVAL("no name")
+            raise EINVAL("the name of the congestion control is empty")
         if wanted not in CONGESTION_CONTROLS:
-            raise ENOENT("no congestion control %r", wanted)
+            raise ENOENT("there is no congestion control %r", wanted)
         socket.congestion = wanted
         return
     given = number(value)
     if name not in _NUMBERS:
-        raise ENOPROTOOPT("option %s", name)
+        raise ENOPROTOOPT("TCP has no option %d here", name)
     _, least, most = _NUMBERS[name]
     if name in _SWITCHES:
         given = int(bool(given))
     if not least <= given <= most:
-        raise EINVAL("%s is not in %s..%s", given, least, most)
+        raise EINVAL("option %d is %d, not in %d to %d", name, given, least, most)
     socket.tcp_options[name] = given
 
 
@@ -81,7 +81,7 @@ def get_tcp_option(socket: TcpSocket, name: int) -> bytes:
         connected = socket.state == TCP_ESTABLISHED
         return as_int(LOOPBACK_SEGMENT if connected else UNCONNECTED_SEGMENT)
     if name not in _NUMBERS:
-        raise ENOPROTOOPT("option %s", name)
+        raise ENOPROTOOPT("TCP has no option %d here", name)
     return as_int(socket.tcp_options.get(name, _NUMBERS[name][0]))
 
 

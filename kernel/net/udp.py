@@ -102,7 +102,7 @@ class UdpSocket(InetNames, SocketFile):
 
     def connect(self, task: Task, address: bytes, nonblock: bool) -> int:
         if len(address) < 2:
-            raise EINVAL("no family")
+            raise EINVAL("the address has %d bytes and no family", len(address))
         if family_of(address) == AF_UNSPEC:
             return self._disconnect()
         target = self.destination(address)
@@ -126,17 +126,17 @@ class UdpSocket(InetNames, SocketFile):
     def send(self, task: Task, buf: Buffer, message: Outgoing) -> int:
         count = buf.remaining
         if count > 0xFFFF:
-            raise EMSGSIZE("%s bytes in a datagram", count)
+            raise EMSGSIZE("a datagram has at most %d bytes, not %d", MOST, count)
         if message.flags & MSG_OOB:
-            raise EOPNOTSUPP("MSG_OOB on datagrams")
+            raise EOPNOTSUPP("datagrams have no out-of-band data (MSG_OOB)")
         target = self._target(message)
         level = SOL_IP if len(target.ip) == 4 else SOL_IPV6
         marks = chosen_marks(message.controls, self.marks(level), level)
         self.raise_error()
         if self.shut & SHUT_SEND:
-            raise self.broken_pipe(message.flags, "shut down")
+            raise self.broken_pipe(message.flags, "%s is shut down for sending")
         if count > (MOST if len(target.ip) == 4 else MOST6):
-            raise EMSGSIZE("%s bytes in a datagram", count)
+            raise EMSGSIZE("a datagram to %s has at most %d bytes, not %d", target, MOST, count)
         if not self.local.port:
             self.net.udp.claim(self, Endpoint(self.local.ip, 0))
         data = buf.take(count)
@@ -152,18 +152,18 @@ class UdpSocket(InetNames, SocketFile):
                 self._check_broadcast(raw)
                 raise
             if not target.port:
-                raise EINVAL("port 0")
+                raise EINVAL("the destination has port 0")
             self._check_broadcast(raw)
             return target
         if self.remote is None:
-            raise EDESTADDRREQ("no address and not connected")
+            raise EDESTADDRREQ("no address is given, and %s is not connected", self)
         return self.remote
 
     def _check_broadcast(self, raw: bytes) -> None:
         """127.255.255.255 is lo's broadcast address."""
         if self.domain == AF_INET and raw[4:8] == b"\x7f\xff\xff\xff":
             if not self.options.broadcast:
-                raise EACCES("broadcast needs SO_BROADCAST")
+                raise EACCES("a broadcast needs SO_BROADCAST")
 
     def _route(self, data: bytes, target: Endpoint, marks: Marks) -> None:
         source = Endpoint(self.source_for(target), self.local.port)
@@ -204,14 +204,14 @@ class UdpSocket(InetNames, SocketFile):
         if message.flags & MSG_ERRQUEUE:
             raise EAGAIN("the error queue is empty")
         if message.flags & MSG_OOB:
-            raise EOPNOTSUPP("MSG_OOB on datagrams")
+            raise EOPNOTSUPP("datagrams have no out-of-band data (MSG_OOB)")
         if len(self.incoming):
             return self._take(buf, message)
         self.raise_error()
         if self.shut & SHUT_RECEIVE:
             return 0
         if not self.waits(message.flags):
-            raise EAGAIN("no datagram")
+            raise EAGAIN("no datagram has come")
         return self._receive_later(buf, message)
 
     def _receive_later(self, buf: Buffer, message: Incoming) -> Blocking[int]:
@@ -252,7 +252,7 @@ class UdpSocket(InetNames, SocketFile):
 
     def shutdown(self, how: int) -> None:
         if self.remote is None:
-            raise ENOTCONN("not connected")
+            raise ENOTCONN("%s is not connected", self)
         self.shut |= how
         self.queue.wake()
 
@@ -288,7 +288,7 @@ class UdpSocket(InetNames, SocketFile):
             self.set_ip_option(task, level, name, value)
         elif level == SOL_UDP:
             if name != UDP_CORK or number(value):
-                raise ENOPROTOOPT("option %s", name)
+                raise ENOPROTOOPT("UDP has no option %d here", name)
         else:
             super().set_option(task, level, name, value)
 
@@ -297,6 +297,6 @@ class UdpSocket(InetNames, SocketFile):
             return self.get_ip_option(level, name, size)
         if level == SOL_UDP:
             if name != UDP_CORK:
-                raise ENOPROTOOPT("option %s", name)
+                raise ENOPROTOOPT("UDP has no option %d here", name)
             return as_int(0)
         return super().get_option(task, level, name, size)

@@ -85,7 +85,7 @@ class UnixDatagram(UnixNames, SocketFile):
             self.auto_name()
         other = self._find(task, address)
         if not other.accepts(self):
-            raise EPERM("it is connected to another")
+            raise EPERM("%s is connected to another socket", other)
         self._set_peer(other)
         return 0
 
@@ -118,7 +118,7 @@ class UnixDatagram(UnixNames, SocketFile):
 
     def peer_name(self) -> bytes:
         if self.peer is None:
-            raise ENOTCONN("not connected")
+            raise ENOTCONN("%s is not connected", self)
         return self.peer.shown_name()
 
     # -- data ------------------------------------------------------------------------------------
@@ -132,37 +132,39 @@ class UnixDatagram(UnixNames, SocketFile):
         other = self._target(task, message)
         count = buf.remaining
         if count > self.options.sndbuf - _HEAD:
-            raise EMSGSIZE("%s bytes in one message", count)
+            raise EMSGSIZE(
+                "a message of %d bytes does not fit into SO_SNDBUF, %d", count, self.options.sndbuf
+            )
         if self.options.passcred and not self.bound:
             self.auto_name()
         self._check(other)
         if self._fits(other, count):
             return self._deliver(task, other, buf, message)
         if not self.waits(message.flags):
-            raise EAGAIN("the receiver's queue is full")
+            raise EAGAIN("the queue of %s is full", other)
         return message.hold_files(self._send_later(task, other, buf, message))
 
     def _target(self, task: Task, message: Outgoing) -> UnixDatagram:
         if message.flags & MSG_OOB:
-            raise EOPNOTSUPP("MSG_OOB on datagrams")
+            raise EOPNOTSUPP("datagrams have no out-of-band data (MSG_OOB)")
         if message.address is not None:
             return self._find(task, message.address)
         if self.peer is None:
-            raise ENOTCONN("no address and not connected")
+            raise ENOTCONN("no address is given, and %s is not connected", self)
         return self.peer
 
     def _check(self, other: UnixDatagram) -> None:
         self.raise_error()
         if self.shut & SHUT_SEND:
-            raise EPIPE("shut down")
+            raise EPIPE("%s is shut down for sending", self)
         if other.closed:
             if self.peer is other:
                 self.peer = None
-            raise ECONNREFUSED("the receiver is gone")
+            raise ECONNREFUSED("%s, the receiver, is closed", other)
         if not other.accepts(self):
-            raise EPERM("it is connected to another")
+            raise EPERM("%s is connected to another socket", other)
         if other.shut & SHUT_RECEIVE:
-            raise EPIPE("the receiver does not read any more")
+            raise EPIPE("%s is shut down for receiving", other)
 
     def _fits(self, other: UnixDatagram, count: int) -> bool:
         if self.unread and self.unread + count > self.options.sndbuf:
@@ -191,14 +193,14 @@ class UnixDatagram(UnixNames, SocketFile):
 
     def receive(self, task: Task, buf: Buffer, message: Incoming) -> int | Blocking[int]:
         if message.flags & MSG_OOB:
-            raise EOPNOTSUPP("MSG_OOB on datagrams")
+            raise EOPNOTSUPP("datagrams have no out-of-band data (MSG_OOB)")
         if len(self.incoming):
             return self._take(buf, message)
         self.raise_error()
         if self.shut & SHUT_RECEIVE:
             return 0
         if not self.waits(message.flags):
-            raise EAGAIN("no message")
+            raise EAGAIN("no message has come")
         return self._receive_later(buf, message)
 
     def _receive_later(self, buf: Buffer, message: Incoming) -> Blocking[int]:

@@ -46,6 +46,12 @@ class UnixNames:
     net: Network
     type: int
 
+    def __str__(self) -> str:
+        """For people: 'socket:[12] /run/server', 'socket:[12] @abstract'."""
+        assert isinstance(self, SocketFile)
+        shown = self.bound.decode("utf-8", "backslashreplace").replace("\0", "@", 1)
+        return f"socket:[{self.inode.ino}]{' ' if shown else ''}{shown}"
+
     def take_name(self, task: Task, address: bytes) -> None:
         """bind(2).  EADDRINUSE, EINVAL for a second name; an empty name asks for any."""
         name = parse_unix(address)
@@ -55,16 +61,20 @@ class UnixNames:
                 self.auto_name()
             return
         if self.bound:
-            raise EINVAL("it has a name already")
+            raise EINVAL("%s has a name already", self)
         if name[0] == 0:
             if (name, self.type) in self.net.abstract:
-                raise EADDRINUSE("that abstract name is taken")
+                raise EADDRINUSE(
+                    "the abstract name %r belongs to %s",
+                    name[1:],
+                    self.net.abstract[name, self.type],
+                )
             self.net.abstract[name, self.type] = self
         else:
             try:
                 path = mknod_at(task, AT_FDCWD, name, S_IFSOCK | 0o777, 0)
             except EEXIST:
-                raise EADDRINUSE("the file exists") from None
+                raise EADDRINUSE("%s exists", name) from None
             self.place = path.dentry.inode
             self.net.places[self.place] = self
         self.bound = name
@@ -96,7 +106,7 @@ def find(task: Task, net: Network, address: bytes, type_: int) -> SocketFile:
     """The socket of a name, which the caller may write to.  ECONNREFUSED, EPROTOTYPE."""
     name = parse_unix(address)
     if not name:
-        raise EINVAL("an empty name")
+        raise EINVAL("the name is empty")
     if name[0] == 0:
         found = net.abstract.get((name, type_))
     else:
@@ -104,12 +114,12 @@ def find(task: Task, net: Network, address: bytes, type_: int) -> SocketFile:
         check_access(task.cred, path, MAY_WRITE)
         inode = path.dentry.inode
         if inode.mode & S_IFMT != S_IFSOCK:
-            raise ECONNREFUSED("not a socket")
+            raise ECONNREFUSED("%s is %s, not a socket", path, inode.kind)
         found = net.places.get(inode)
     if found is None:
-        raise ECONNREFUSED("nobody has that name")
+        raise ECONNREFUSED("no socket has the name %r", name)
     if found.type != type_:
-        raise EPROTOTYPE("a socket of another type")
+        raise EPROTOTYPE("%s is of type %d, this one of type %d", found, found.type, type_)
     return found
 
 

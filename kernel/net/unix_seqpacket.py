@@ -57,20 +57,22 @@ class UnixSeqpacket(UnixStream):
         self._check(message)
         count = buf.remaining
         if count > self.options.sndbuf - _HEAD:
-            raise EMSGSIZE("%s bytes in one message", count)
+            raise EMSGSIZE(
+                "a message of %d bytes does not fit into SO_SNDBUF, %d", count, self.options.sndbuf
+            )
         if self._fits(count):
             return self._deliver(task, buf, message)
         if not self.waits(message.flags):
-            raise EAGAIN("the receiver's queue is full")
+            raise EAGAIN("the queue of the other end is full")
         return message.hold_files(self._send_later(task, buf, message))
 
     def _check(self, message: Outgoing) -> None:
         if self.state != TCP_ESTABLISHED:
-            raise ENOTCONN("not connected")
+            raise ENOTCONN("%s is not connected", self)
         if message.flags & MSG_OOB:
-            raise EOPNOTSUPP("MSG_OOB on messages")
+            raise EOPNOTSUPP("messages have no out-of-band data (MSG_OOB)")
         if self.shut & SHUT_SEND or self._partner().shut & SHUT_RECEIVE:
-            raise EPIPE("the other end does not read any more")
+            raise EPIPE("%s or its other end is shut down or closed", self)
         self.raise_error()
 
     def _fits(self, count: int) -> bool:
@@ -93,15 +95,15 @@ class UnixSeqpacket(UnixStream):
 
     def receive(self, task: Task, buf: Buffer, message: Incoming) -> int | Blocking[int]:
         if self.state != TCP_ESTABLISHED:
-            raise ENOTCONN("not connected")
+            raise ENOTCONN("%s is not connected", self)
         if message.flags & MSG_OOB:
-            raise EOPNOTSUPP("MSG_OOB on messages")
+            raise EOPNOTSUPP("messages have no out-of-band data (MSG_OOB)")
         if len(self.packets):
             return self._take(buf, message)
         if self._over():
             return 0
         if not self.waits(message.flags):
-            raise EAGAIN("no message")
+            raise EAGAIN("no message has come")
         return self._take_later(buf, message)
 
     def _over(self) -> bool:

@@ -69,7 +69,7 @@ class UnixStream(UnixNames, ConnectionSocket):
 
     def listen(self, task: Task, backlog: int) -> None:
         if not self.bound or self.state not in (TCP_CLOSE, TCP_LISTEN):
-            raise EINVAL("no name, or connected")
+            raise EINVAL("%s has no name or is connected", self)
         longer = backlog > self.backlog
         self.set_backlog(backlog)
         self.state = TCP_LISTEN
@@ -86,20 +86,23 @@ class UnixStream(UnixNames, ConnectionSocket):
         if not listener.accept_full:
             return self._join(task, listener)
         if self.flags & O_NONBLOCK:
-            raise EAGAIN("the accept queue is full")
+            raise EAGAIN(
+                "%d connections wait to be accepted by %s, at most %d",
+                len(listener.accepting), listener, listener.backlog + 1,
+            )  # fmt: skip
         return self._connect_later(task, address, self.send_deadline())
 
     def _check_unconnected(self) -> None:
         if self.state == TCP_ESTABLISHED:
-            raise EISCONN("connected already")
+            raise EISCONN("%s is connected", self)
         if self.state != TCP_CLOSE:
-            raise EINVAL("listening")
+            raise EINVAL("%s listens", self)
 
     def _listener(self, task: Task, address: bytes) -> UnixStream:
         found = find(task, self.net, address, self.type)
         assert isinstance(found, UnixStream)
         if found.state != TCP_LISTEN or found.shut & SHUT_RECEIVE:
-            raise ECONNREFUSED("not listening")
+            raise ECONNREFUSED("%s does not listen", found)
         return found
 
     def _connect_later(self, task: Task, address: bytes, deadline: int | None) -> Blocking[int]:
@@ -146,11 +149,12 @@ class UnixStream(UnixNames, ConnectionSocket):
 
     def check_send(self, message: Outgoing) -> None:
         if message.address is not None:
-            raise EISCONN("connected") if self.state == TCP_ESTABLISHED else EOPNOTSUPP("address")
+            kind = EISCONN if self.state == TCP_ESTABLISHED else EOPNOTSUPP
+            raise kind("an address is given, and %s is a stream", self)
         if self.peer is None:
-            raise ENOTCONN("not connected")
+            raise ENOTCONN("%s is not connected", self)
         if self.shut & SHUT_SEND or self.peer.shut & SHUT_RECEIVE:
-            raise self.broken_pipe(message.flags, "the other end does not read any more")
+            raise self.broken_pipe(message.flags, "%s or its other end is shut down or closed")
         self.raise_error()
 
     def ancillary_of(self, task: Task, message: Outgoing) -> Ancillary | None:
@@ -165,7 +169,7 @@ class UnixStream(UnixNames, ConnectionSocket):
 
     def check_receive(self) -> None:
         if self.state != TCP_ESTABLISHED:
-            raise EINVAL("not connected")
+            raise EINVAL("%s is not connected", self)
 
     def shutdown(self, how: int) -> None:
         self.shut |= how
@@ -208,7 +212,7 @@ class UnixStream(UnixNames, ConnectionSocket):
 
     def peer_name(self) -> bytes:
         if self.peer is None:
-            raise ENOTCONN("not connected")
+            raise ENOTCONN("%s is not connected", self)
         return self.peer.shown_name()
 
     @property
@@ -237,7 +241,7 @@ class UnixStream(UnixNames, ConnectionSocket):
     def ioctl(self, caller: Caller, cmd: int, arg: int) -> int | Blocking[int]:
         if cmd == SIOCINQ:
             if self.state == TCP_LISTEN:
-                raise EINVAL("listening")
+                raise EINVAL("%s listens", self)
             caller.mem.write_u32(arg, self.incoming.size)
             return 0
         if cmd == SIOCOUTQ:

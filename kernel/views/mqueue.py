@@ -160,7 +160,7 @@ class MqueueInode(Inode):
             if there is not None and there.group is group:
                 self.notice = None
         elif there is not None:
-            raise EBUSY("somebody is to be notified already")
+            raise EBUSY("process %d is to be notified already", there.group.pid)
         else:
             self.notice = notice
 
@@ -245,15 +245,18 @@ def check_new_queue(task: Task, sb: MqueueSuperBlock, most: int, longest: int) -
     """EINVAL, ENOSPC, EMFILE: what limits the size and the number of queues."""
     privileged = task.cred.capable(CAP_SYS_RESOURCE)
     if not 0 < most <= (HARD_MSG_MAX if privileged else MSG_MAX):
-        raise EINVAL("a queue of %s messages", most)
+        raise EINVAL("a queue of %d messages; at most %d", most, MSG_MAX)
     if not 0 < longest <= (HARD_MSGSIZE_MAX if privileged else MSGSIZE_MAX):
-        raise EINVAL("messages of %s bytes", longest)
+        raise EINVAL("messages of %d bytes; at most %d", longest, MSGSIZE_MAX)
     if sb.queues >= QUEUES_MAX and not privileged:
-        raise ENOSPC("%s queues", QUEUES_MAX)
+        raise ENOSPC("there are %d queues, the most that can be", sb.queues)
     wanted = most * (longest + _OVERHEAD) + min(most, _NODES) * _NODE
     used = sb.bytes_used.get(task.cred.fsuid, 0)
     if used + wanted > task.limits.soft(RLIMIT_MSGQUEUE):
-        raise EMFILE("RLIMIT_MSGQUEUE bytes in queues")
+        raise EMFILE(
+            "%d bytes and %d of uid %d already are over RLIMIT_MSGQUEUE, %d",
+            wanted, used, task.cred.fsuid, task.limits.soft(RLIMIT_MSGQUEUE),
+        )  # fmt: skip
 
 
 # --- sending and receiving -----------------------------------------------------------------------
@@ -268,7 +271,7 @@ def send(task: Task, file: MqueueFile, text: bytes, priority: int, until: int | 
         queue.put(task, text, priority)
         return 0
     if file.flags & O_NONBLOCK:
-        raise EAGAIN("the queue is full")
+        raise EAGAIN("the queue has %d messages, its most (O_NONBLOCK)", queue.most)
     return _send_later(task, queue, text, priority, until)
 
 
@@ -289,7 +292,9 @@ def _sleep(task: Task, queue: MqueueInode, until: int | None) -> Blocking[None]:
         return
     left = until - clock.realtime()
     if left <= 0:
-        raise ETIMEDOUT("the queue stayed as it was")
+        raise ETIMEDOUT(
+            "the queue stayed %s in time", "full" if len(queue.messages) >= queue.most else "empty"
+        )
     yield Sleep((queue.queue, clock.was_set), clock.monotonic() + left)
 
 
@@ -301,7 +306,7 @@ def receive(
     if queue.messages:
         return queue.take()
     if file.flags & O_NONBLOCK:
-        raise EAGAIN("the queue is empty")
+        raise EAGAIN("the queue is empty (O_NONBLOCK)")
     return _receive_later(task, queue, until)
 
 

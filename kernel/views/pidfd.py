@@ -37,7 +37,7 @@ class PidFile(OpenFile):
     def living(self) -> ThreadGroup:
         """The process; ESRCH when it has been waited for."""
         if self.group.reaped:
-            raise ESRCH("process %s is gone", self.group.pid)
+            raise ESRCH("process %d has ended and was waited for", self.group.pid)
         return self.group
 
     def poll(self, caller: Caller, events: int) -> int:
@@ -68,5 +68,5 @@ def make_pidfd(task: Task, group: ThreadGroup | None, flags: int) -> PidFile:
 def as_pidfd(file: OpenFile) -> PidFile:
     """EBADF unless it is a pidfd."""
     if not isinstance(file, PidFile):
-        raise EBADF("the descriptor is no pidfd")
+        raise EBADF("%s is no pidfd", file.path)
     return file

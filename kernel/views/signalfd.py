@@ -88,7 +88,9 @@ class SignalFile(AnonymousFile):
     def read(self, caller: Caller, buf: Buffer, pos: int | None) -> int | Blocking[int]:
         task = cast("Task", caller)
         if buf.remaining < SIGNALFD_SIGINFO.size:
-            raise EINVAL("less than one signal is read at once")
+            raise EINVAL(
+                "%d bytes are less than one signal, %d", buf.remaining, SIGNALFD_SIGINFO.size
+            )
         done = self._take(task, buf)
         if done:
             return done
@@ -136,5 +138,5 @@ def make_signalfd(task: Task, mask: int, nonblock: bool) -> SignalFile:
 def as_signalfd(file: OpenFile) -> SignalFile:
     """EINVAL unless it is a signal descriptor."""
     if not isinstance(file, SignalFile):
-        raise EINVAL("not a signal descriptor")
+        raise EINVAL("%s is no signal descriptor", file.path)
     return file

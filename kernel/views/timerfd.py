@@ -104,7 +104,7 @@ class TimerFile(AnonymousFile):
 
     def read(self, caller: Caller, buf: Buffer, pos: int | None) -> int | Blocking[int]:
         if buf.remaining < _WORD:
-            raise EINVAL("eight bytes are read at once")
+            raise EINVAL("a timerfd is read by 8 bytes, the buffer has %d", buf.remaining)
         self.alarm.check()
         if self.ticks:
             return self._take(buf)
@@ -166,5 +166,5 @@ def make_timerfd(task: Task, clock_id: int, nonblock: bool) -> OpenFile:
 def as_timer(file: OpenFile) -> TimerFile:
     """EINVAL unless it is a timer."""
     if not isinstance(file, TimerFile):
-        raise EINVAL("not a timer descriptor")
+        raise EINVAL("%s is no timer descriptor", file.path)
     return file

@@ -11,9 +11,7 @@ from kernel.fs.inotify import InotifyFile
 from kernel.fs.pipe import PipeFile
 from kernel.machine.explain.who import everybody, holders, text, who
 from kernel.net.connection import ConnectionSocket
-from kernel.net.inet import InetNames
 from kernel.net.socketfile import SocketFile
-from kernel.net.unix_names import UnixNames
 from kernel.vfs.dentry import display_path
 from kernel.views.mqueue import MqueueFile
 from kernel.views.pidfd import PidFile
@@ -107,18 +105,7 @@ def owners(task: Task, file: OpenFile) -> str:
 
 def socket_name(file: SocketFile) -> str:
     """``socket:[13]`` with its addresses: ``127.0.0.1:80 -> 127.0.0.1:4000``, ``@name``."""
-    name = name_of(file)
-    if isinstance(file, InetNames):
-        shown = str(file.local)
-        return f"{name} {shown} -> {file.remote}" if file.remote else f"{name} {shown}"
-    if isinstance(file, UnixNames) and file.bound:
-        return f"{name} {unix_name(file.bound)}"
-    return name
-
-
-def unix_name(bound: bytes) -> str:
-    """A UNIX socket's name; an abstract one begins with ``@``, as /proc/net/unix has it."""
-    return text(b"@" + bound[1:] if bound[:1] == b"\0" else bound)
+    return str(file)
 
 
 def _partner(task: Task, file: SocketFile) -> str:

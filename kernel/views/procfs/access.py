@@ -33,4 +33,7 @@ def may_look(task: Task, target: Task) -> bool:
 def check_look(task: Task, target: Task) -> None:
     """EACCES unless ``may_look``."""
     if not may_look(task, target):
-        raise EACCES("process %s belongs to somebody else", target.tgid)
+        raise EACCES(
+            "process %d belongs to uid %d; uid %d may not look into it without CAP_SYS_PTRACE",
+            target.tgid, target.cred.ruid, task.cred.fsuid,
+        )  # fmt: skip

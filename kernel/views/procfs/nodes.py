@@ -79,7 +79,7 @@ class TextNode(Inode):
         if self.secret is not None:
             self.secret(cast("Task", caller))
         if flags & O_ACCMODE != O_RDONLY and self.store is None:
-            raise EACCES("nothing can be written here")
+            raise EACCES("%s cannot be written to", path)
         return TextFile(self, path, flags)
 
     def truncate(self, size: int) -> None:
@@ -102,7 +102,7 @@ class TextFile(ShowFile):
     def write(self, caller: Caller, buf: Buffer, pos: int | None) -> int:
         """One write is one value."""
         if self.node.store is None:
-            raise EINVAL("nothing can be written here")
+            raise EINVAL("%s cannot be written to", self.path)
         data = buf.take(min(buf.remaining, MAX_WRITE))
         self.node.store(cast("Task", caller), data)
         if pos is None:

@@ -49,7 +49,7 @@ def _text(
 
 def _existing(task: Task) -> Task:
     if task.state == DEAD or task.kernel.tasks.get(task.tid) is not task:
-        raise ESRCH("the process is gone")
+        raise ESRCH("process %d is gone", task.tid)
     return task
 
 
@@ -141,7 +141,7 @@ class TaskDirectory(NamesGiven):
     def entries(self, caller: Caller) -> list[DirEntry]:
         """All names, in a fixed order."""
         if self.task.kernel.tasks.get(self.task.tid) is not self.task:
-            raise ENOENT("the process is gone")
+            raise ENOENT("process %d is gone", self.task.tid)
         return [entry_of(name, self._child(name)) for name in self._factories]
 
     def open(self, caller: Caller, path: Path, flags: int) -> OpenFile:

@@ -67,14 +67,14 @@ def exe(sb: SuperBlock, task: Task) -> Inode:
 
 def _living(task: Task) -> Task:
     if task.dead:
-        raise ENOENT("the process has ended")
+        raise ENOENT("process %d has ended", task.tgid)
     return task
 
 
 def _program(task: Task) -> Path:
     mm = task.mm
     if mm is None or mm.exe is None:
-        raise ENOENT("it has no program file")
+        raise ENOENT("process %d has no program file", task.tgid)
     return cast("OpenFile", mm.exe).path
 
 

@@ -95,7 +95,7 @@ class MemNode(Inode):
         """The address space is chosen now; after an exec the file still means the old one."""
         check_look(cast("Task", caller), self.task)
         if self.task.mm is None:
-            raise ESRCH("it has no memory any more")
+            raise ESRCH("process %d has no memory any more", self.task.tgid)
         return MemFile(self, path, flags, self.task.mm)
 
 
@@ -118,9 +118,9 @@ class MemFile(OpenFile):
         if whence == SEEK_CUR:
             offset += self.pos
         elif whence != SEEK_SET:
-            raise EINVAL("whence %s", whence)
+            raise EINVAL("whence is %d: only SEEK_SET and SEEK_CUR are known", whence)
         if not 0 <= offset < 1 << 63:
-            raise EOVERFLOW("not an address of user memory")
+            raise EOVERFLOW("%#x is no address of user memory", offset)
         self.pos = offset
         return offset
 

@@ -62,7 +62,7 @@ def loginuid(reader: Task, task: Task) -> bytes:
 def set_comm(writer: Task, task: Task, data: bytes) -> None:
     """Only the process itself may rename its tasks."""
     if writer.group is not task.group:
-        raise EINVAL("only the process itself may")
+        raise EINVAL("only process %d itself may change its name", task.tgid)
     task.comm = data.partition(b"\0")[0].rstrip(b"\n")[:COMM_SIZE]
 
 
@@ -281,10 +281,10 @@ def set_oom_score_adj(writer: Task, task: Task, data: bytes) -> None:
     """-1000..1000; to go below the present value needs CAP_SYS_RESOURCE."""
     text = data.strip(b"\0\n \t")
     if not text.removeprefix(b"-").isdigit() or len(text) > 20:
-        raise EINVAL("not a number")
+        raise EINVAL("%r is no number", text)
     value = int(text)
     if not -1000 <= value <= 1000:
-        raise EINVAL("not in -1000..1000")
+        raise EINVAL("%d is not in -1000 to 1000", value)
     if value < task.group.oom_score_adj and not writer.cred.capable(CAP_SYS_RESOURCE):
         raise EACCES("lowering it needs CAP_SYS_RESOURCE")
     task.group.oom_score_adj = value

@@ -60,7 +60,7 @@ def _name(task: Task, data: bytes) -> str:
         raise EPERM("renaming the machine needs CAP_SYS_ADMIN")
     name = data.partition(b"\n")[0].partition(b"\0")[0]
     if len(name) > UTS_LENGTH:
-        raise EINVAL("name too long")
+        raise EINVAL("the name has %d bytes, at most %d are allowed", len(name), UTS_LENGTH)
     return name.decode("utf-8", "surrogateescape")
 
 

@@ -29,16 +29,15 @@ class Symbols:
         return f"{address:#x} {frame.symbol}" + (f"+{frame.offset:#x}" if frame.offset else "")
 
     def address(self, task: Task, name: str) -> int | None:
-        """Where a function is."""
+        """Where a function or variable is."""
         for area, image in self._images(task):
-            for function in image.functions:
-                if function.name == name:
-                    return function.address + _bias(area, image)
+            if name in image.addresses:
+                return image.addresses[name] + _bias(area, image)
         return None
 
     def names(self, task: Task) -> list[str]:
-        """Every function that is known, for completion."""
-        return sorted({f.name for _, image in self._images(task) for f in image.functions})
+        """Every function and variable that is known, for completion."""
+        return sorted({name for _, image in self._images(task) for name in image.addresses})
 
     def _images(self, task: Task) -> Iterator[tuple[Vma, Image]]:
         """The mapped ELF files, each with its first area."""

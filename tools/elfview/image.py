@@ -19,6 +19,7 @@ from tools.errors import DioramaError
 SHF_ALLOC = 2
 SHF_EXECINSTR = 4
 PF_X = 1
+_NAMED = ("STT_FUNC", "STT_GNU_IFUNC", "STT_OBJECT", "STT_NOTYPE")
 BROKEN = (
     ELFError,
     ConstructError,
@@ -138,6 +139,19 @@ class Image:
                         new = Function(address, symbol["st_size"], symbol.name)
                         found.setdefault(address, new)
         return [found[address] for address in sorted(found)]
+
+    @cached_property
+    def addresses(self) -> dict[str, int]:
+        """Where the named functions and variables are; of several of one name the first."""
+        found: dict[str, int] = {}
+        for section in self.sections:
+            if section["sh_type"] not in ("SHT_SYMTAB", "SHT_DYNSYM"):
+                continue
+            for symbol in section.iter_symbols():
+                kind = symbol["st_info"]["type"]
+                if symbol["st_value"] and symbol["st_shndx"] != "SHN_UNDEF" and kind in _NAMED:
+                    found.setdefault(symbol.name, symbol["st_value"])
+        return found
 
     @cached_property
     def symbol_names(self) -> frozenset[str]:

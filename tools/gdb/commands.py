@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from tools.gdb import files, memory, points, queries, resume, threads, transfer, words
+from tools.gdb import files, memory, points, queries, resume, threads, tls, transfer, words
 
 if TYPE_CHECKING:
     from tools.gdb.stub import Stub
@@ -85,7 +85,8 @@ NAMES: Final[dict[bytes, Handler]] = {
     b"qRcmd": queries.monitor,
     b"qSearch": memory.search,
     b"qSupported": queries.supported,
-    b"qSymbol": queries.symbols,
+    b"qGetTLSAddr": tls.address,
+    b"qSymbol": tls.symbol,
     b"qThreadExtraInfo": threads.extra,
     b"qXfer": transfer.answer,
     b"qfThreadInfo": threads.first,

@@ -99,11 +99,6 @@ def program_signals(stub: Stub, packet: bytes) -> bytes:
     return words.OK
 
 
-def symbols(_stub: Stub, _: bytes) -> bytes:
-    """``qSymbol``: there is nothing we would ask gdb to look up."""
-    return words.OK
-
-
 def thread_events(stub: Stub, packet: bytes) -> bytes:
     """``QThreadEvents:1``: report the start and end of threads."""
     stub.thread_events = packet.endswith(b":1")

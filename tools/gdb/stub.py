@@ -41,6 +41,7 @@ class Stub:
     ``held``: the threads that stand still, by tid.  ``passed``: signals gdb asked not to hear of;
     ``wanted``: those a process gets that gdb leaves (None: all); ``injected``: (tid, number) of
     those gdb sent.
+    ``module_number``: the address of a symbol that tls.py needs.
     ``catches``: the system calls to report, by pid.  ``watched``: the thread that stopped last,
     if that was for a watchpoint.
     """
@@ -67,6 +68,7 @@ class Stub:
         self.injected: dict[tuple[int, int], None] = {}
         self.catches: dict[int, Container[int]] = {}
         self.thread_events = False
+        self.module_number = 0
         self.watched: Task | None = None
         self.documents: dict[bytes, bytes] = {}
         self.acknowledge = True

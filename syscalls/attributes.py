@@ -98,9 +98,9 @@ def statx(
 ) -> Zero:  # fmt: skip
     """Attributes with a birth time and a mount id.  See statx(2)."""
     if mask & STATX__RESERVED or flags & ~_KNOWN_AT:
-        raise EINVAL("unknown flags")
+        raise EINVAL("flags %#x or mask %#x have unknown bits", flags, mask)
     if flags & AT_STATX_SYNC_TYPE == AT_STATX_SYNC_TYPE:
-        raise EINVAL("AT_STATX_FORCE_SYNC with AT_STATX_DONT_SYNC")
+        raise EINVAL("AT_STATX_FORCE_SYNC and AT_STATX_DONT_SYNC exclude each other")
     path = task.mem.read_path(pathname) if pathname or not flags & AT_EMPTY_PATH else b""
     if not path and flags & AT_EMPTY_PATH:
         place = start_of(task, dirfd)
@@ -180,5 +180,5 @@ def faccessat2(
 ) -> Zero:
     """faccessat with AT_EACCESS, AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH.  See faccessat(2)."""
     if mode & ~7 or flags & ~(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH):
-        raise EINVAL("mode or flags")
+        raise EINVAL("mode %#x or flags %#x have unknown bits", mode, flags)
     return _access(task, dirfd, task.mem.read_path(pathname), mode, flags)

@@ -45,10 +45,10 @@ def capget(task: Task, hdrp: CapHeaderPtr, datap: CapDataOutPtr) -> Zero:
     if not datap and not words:
         return 0  # the documented way to ask for the version
     if not words or pid < 0:
-        raise EINVAL("unknown version" if not words else "negative pid")
+        raise EINVAL("the version is not known, or process %d cannot be", pid)
     target = task.kernel.tasks.get(pid) if pid else task
     if target is None:
-        raise ESRCH("no task %s", pid)
+        raise ESRCH("there is no task %d", pid)
     if not datap:
         return 0
     cred = target.cred
@@ -64,9 +64,9 @@ def capset(task: Task, hdrp: CapHeaderPtr, datap: CapDataPtr) -> Zero:
     """Set the caller's own capabilities.  See capset(2)."""
     words, pid = _header(task, hdrp)
     if not words:
-        raise EINVAL("unknown version")
+        raise EINVAL("the version in the header is not known")
     if pid not in (0, task.tid):
-        raise EPERM("only one's own capabilities can be set")
+        raise EPERM("only one's own capabilities can be set, not those of task %d", pid)
     effective = permitted = inheritable = 0
     for word in range(words):
         low = task.mem.unpack(CAP_DATA, datap + word * CAP_DATA.size)
@@ -86,13 +86,15 @@ def _set(task: Task, effective: int, permitted: int, inheritable: int) -> None:
     """The rules of capabilities(7), "Programmatically adjusting capability sets"."""
     old = task.cred
     if not old.capable(CAP_SETPCAP) and inheritable & ~(old.inheritable | old.permitted):
-        raise EPERM("new inheritable capabilities must be permitted")
+        raise EPERM("inheritable %#x is not all permitted or inheritable already", inheritable)
     if inheritable & ~(old.inheritable | old.bounding):
-        raise EPERM("new inheritable capabilities must be in the bounding set")
+        raise EPERM(
+            "inheritable %#x is not all in the bounding set, %#x", inheritable, old.bounding
+        )
     if permitted & ~old.permitted:
-        raise EPERM("the permitted set can only shrink")
+        raise EPERM("the permitted set %#x can only shrink, not to %#x", old.permitted, permitted)
     if effective & ~permitted:
-        raise EPERM("effective capabilities must be permitted")
+        raise EPERM("effective %#x is not all permitted, %#x", effective, permitted)
     task.cred = old.changed(
         effective=effective,
         permitted=permitted,

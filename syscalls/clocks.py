@@ -77,7 +77,7 @@ def _read(task: Task, clock_id: int) -> int:
 
 def _check_timespec(seconds: int, nanoseconds: int) -> None:
     if seconds < 0 or not 0 <= nanoseconds < NSEC_PER_SEC:
-        raise EINVAL("no time: %s s %s ns", seconds, nanoseconds)
+        raise EINVAL("%d s %d ns is no time", seconds, nanoseconds)
 
 
 # --- reading -------------------------------------------------------------------------------------
@@ -140,7 +140,7 @@ def _set_time_of_day(task: Task, seconds: int, nanoseconds: int) -> None:
     """The order of checks is do_sys_settimeofday64's."""
     _check_timespec(seconds, nanoseconds)
     if not task.cred.capable(CAP_SYS_TIME):
-        raise EPERM("setting the time needs CAP_SYS_TIME")
+        raise EPERM("setting the time needs CAP_SYS_TIME, which uid %d has not", task.cred.euid)
     clock = task.kernel.clock
     now = seconds * NSEC_PER_SEC + nanoseconds
     if now > FOREVER or now < clock.monotonic():
@@ -166,7 +166,7 @@ def settimeofday(task: Task, tv: TimevalPtr, tz: TimezonePtr) -> Zero:
     """Set the time of day in microseconds.  See settimeofday(2)."""
     value = task.mem.unpack(TIMEVAL, tv) if tv else None
     if value is not None and not 0 <= value[1] <= USEC_PER_SEC:
-        raise EINVAL("%s microseconds", value[1])
+        raise EINVAL("the time has %d microseconds", value[1])
     if tz:
         task.mem.unpack(TIMEZONE, tz)
         if not task.cred.capable(CAP_SYS_TIME):

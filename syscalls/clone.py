@@ -54,7 +54,7 @@ def clone(
 ) -> NewPid | Blocking[NewPid]:
     """A child or a thread that shares or copies as the flags say.  See clone(2)."""
     if flags & CLONE_PIDFD and flags & (CLONE_PARENT_SETTID | CLONE_DETACHED):
-        raise EINVAL("the pidfd and the thread number would have the same place")
+        raise EINVAL("CLONE_PIDFD with CLONE_PARENT_SETTID: both would be stored in one place")
     request = clones.request_of(flags, stack, parent_tid, child_tid, tls)
     return _clone(task, request, parent_tid)
 
@@ -63,12 +63,12 @@ def clone(
 def clone3(task: Task, cl_args: CloneArgsPtr, size: Size) -> NewPid | Blocking[NewPid]:
     """As clone, with its arguments in a structure that can grow.  See clone(2)."""
     if size < CLONE_ARGS_SIZE_VER0:
-        raise EINVAL("smaller than the first version of struct clone_args")
+        raise EINVAL("struct clone_args has at least %d bytes, not %d", CLONE_ARGS_SIZE_VER0, size)
     if size > PAGE_SIZE:
-        raise E2BIG("more than a page")
+        raise E2BIG("struct clone_args of %d bytes is more than a page", size)
     data = task.mem.read(cl_args, size)
     if any(data[CLONE_ARGS.size :]):
-        raise E2BIG("members this kernel does not know")
+        raise E2BIG("members of struct clone_args past byte %d are not known here", CLONE_ARGS.size)
     known = data[: CLONE_ARGS.size].ljust(CLONE_ARGS.size, b"\0")
     values = CLONE_ARGS.unpack(known)
     return _clone(task, _request(*values), values[1])
@@ -97,11 +97,11 @@ def _request(
     if set_tid or set_tid_size:
         raise EINVAL("set_tid: numbers cannot be chosen here")
     if flags & (CSIGNAL | CLONE_DETACHED) or exit_signal & ~CSIGNAL:
-        raise EINVAL("flags or signal of the old clone")
+        raise EINVAL("flags %#x, exit signal %#x belong to the old clone", flags, exit_signal)
     if flags & CLONE_THREAD and exit_signal:
-        raise EINVAL("a thread has no exit signal")
+        raise EINVAL("a thread (CLONE_THREAD) has no exit signal, %d", exit_signal)
     if (stack == 0) != (stack_size == 0):
-        raise EINVAL("a stack has an address and a size")
+        raise EINVAL("a stack at %#x of %#x bytes: one of them is missing", stack, stack_size)
     if stack + stack_size > USER_TOP:
-        raise EINVAL("the stack lies outside the user half")
+        raise EINVAL("%#x bytes at %#x are not in the user half", stack_size, stack)
     return clones.Request(flags, exit_signal, stack + stack_size, parent_tid, child_tid, tls)

@@ -86,7 +86,7 @@ def futex(
         return task.kernel.futexes.wake(task, uaddr, _signed(val), private=private)
     operation = OPERATIONS.get(command)
     if operation is None:
-        raise ENOSYS("futex operation %s", command)
+        raise ENOSYS("there is no futex operation %d here", command)
     if op & FUTEX_CLOCK_REALTIME and command not in _WITH_CLOCK:
         raise ENOSYS("FUTEX_CLOCK_REALTIME is for absolute timeouts")
     if command in _WAITING:
@@ -115,7 +115,7 @@ def _deadline(task: Task, command: int, op: int, timeout: int) -> int:
     """On the monotonic clock.  FUTEX_WAIT's timeout is relative, the others' absolute."""
     seconds, ns = task.mem.unpack(TIMESPEC, timeout)
     if seconds < 0 or not 0 <= ns < NS:
-        raise EINVAL("no valid timeout")
+        raise EINVAL("%d s %d ns is no time to wait", seconds, ns)
     clock = task.kernel.clock
     time: int = seconds * NS + ns
     if command == FUTEX_WAIT:
@@ -213,13 +213,13 @@ def futex_waitv(
 ) -> Size | Blocking[Size]:
     """Sleep on several words; the index of the one that was woken.  See futex_waitv(2)."""
     if flags:
-        raise EINVAL("no flags are known")
+        raise EINVAL("flags are %#x and must be 0", flags)
     if not 1 <= nr_futexes <= WAITV_MAX or not waiters:
-        raise EINVAL("one to 128 words")
+        raise EINVAL("%d words; 1 to %d are waited for", nr_futexes, WAITV_MAX)
     deadline = None
     if timeout:
         if clockid not in _CLOCKS:
-            raise EINVAL("only CLOCK_MONOTONIC and CLOCK_REALTIME")
+            raise EINVAL("clock %d is neither CLOCK_MONOTONIC nor CLOCK_REALTIME", clockid)
         realtime = FUTEX_CLOCK_REALTIME if clockid == CLOCK_REALTIME else 0
         deadline = _deadline(task, FUTEX_WAIT_BITSET, realtime, timeout)
     data = task.mem.read(waiters, nr_futexes * _WAITV.size)
@@ -228,9 +228,9 @@ def futex_waitv(
 
 def _word(value: int, address: int, flags: int, reserved: int) -> Word:
     if flags & ~FUTEX_PRIVATE_FLAG != _SIZE_U32 or reserved:
-        raise EINVAL("words are 32 bits wide; nothing else is known")
+        raise EINVAL("flags %#x: words are 32 bits wide, and nothing else is known", flags)
     if value >> 32:
-        raise EINVAL("a value of more than 32 bits")
+        raise EINVAL("the value %#x has more than 32 bits", value)
     return Word(address, value, bool(flags & FUTEX_PRIVATE_FLAG))
 
 
@@ -247,7 +247,7 @@ def _go_on(task: Task, args: tuple[int, ...], deadline: int | None) -> Blocking[
 def set_robust_list(task: Task, head: RobustListPtr, length: Size) -> Zero:
     """Remember where the caller keeps its list of robust futexes.  See get_robust_list(2)."""
     if length != ROBUST_LIST_HEAD:
-        raise EINVAL("a robust list head has 24 bytes")
+        raise EINVAL("a robust list head has 24 bytes, not %d", length)
     task.robust_list = (head, length)
     return 0
 
@@ -257,11 +257,11 @@ def get_robust_list(task: Task, pid: PidT, head_ptr: AddrOutPtr, len_ptr: SizeOu
     """Where a task keeps its list of robust futexes.  See get_robust_list(2)."""
     target = task.kernel.tasks.get(pid) if pid else task
     if target is None:
-        raise ESRCH("there is no task %s", pid)
+        raise ESRCH("there is no task %d", pid)
     cred, other = task.cred, target.cred
     same = cred.ruid == other.ruid == other.euid == other.suid
     if target is not task and not same and not cred.capable(CAP_SYS_PTRACE):
-        raise EPERM("the task belongs to somebody else")
+        raise EPERM("task %d belongs to uid %d, this is uid %d", pid, other.ruid, cred.ruid)
     task.mem.write_u64(len_ptr, ROBUST_LIST_HEAD)
     task.mem.write_u64(head_ptr, target.robust_list[0])
     return 0

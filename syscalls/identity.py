@@ -145,11 +145,11 @@ def setfsgid(task: Task, fsgid: Gid) -> UidResult:
 def getgroups(task: Task, size: Count, groups: GroupsOutPtr) -> Size:
     """The supplementary groups; with size 0 only how many.  See getgroups(2)."""
     if size < 0:
-        raise EINVAL("a negative size")
+        raise EINVAL("the size is %d", size)
     mine = task.cred.groups
     if size:
         if size < len(mine):
-            raise EINVAL("there are %s groups", len(mine))
+            raise EINVAL("there are %d groups, the buffer has room for %d", len(mine), size)
         task.mem.write(groups, Struct(f"<{len(mine)}I").pack(*mine))
     return len(mine)
 
@@ -158,9 +158,9 @@ def getgroups(task: Task, size: Count, groups: GroupsOutPtr) -> Size:
 def setgroups(task: Task, size: Count, groups: GroupsPtr) -> Zero:
     """Replace the supplementary groups.  See setgroups(2)."""
     if not task.cred.capable(CAP_SETGID):
-        raise EPERM("supplementary groups need CAP_SETGID")
+        raise EPERM("setgroups needs CAP_SETGID, which uid %d has not", task.cred.euid)
     if not 0 <= size <= MAX_GROUPS:
-        raise EINVAL("at most %s groups", MAX_GROUPS)
+        raise EINVAL("%d groups, and at most %d are allowed", size, MAX_GROUPS)
     new = Struct(f"<{size}I").unpack(task.mem.read(groups, size * 4)) if size else ()
     task.cred = credentials.setgroups(task.cred, new)
     return 0

@@ -59,17 +59,17 @@ def inotify_init1(task: Task, flags: InotifyFlags) -> NewFd:
 def inotify_add_watch(task: Task, fd: Fd, pathname: PathPtr, mask: InotifyMask) -> int:
     """Watch a file or directory; the number of the watch.  See inotify_add_watch(2), ERRORS."""
     if not mask & _ANY:
-        raise EINVAL("no event")
+        raise EINVAL("mask %#x names no event", mask)
     file = task.fds.get(fd)
     if mask & IN_MASK_ADD and mask & IN_MASK_CREATE:
-        raise EINVAL("IN_MASK_ADD with IN_MASK_CREATE")
+        raise EINVAL("IN_MASK_ADD and IN_MASK_CREATE exclude each other")
     inotify = as_inotify(file)
     path = task.mem.read_path(pathname)
     place = walk(task, AT_FDCWD, path, 0 if mask & IN_DONT_FOLLOW else FOLLOW)
     inode = place.dentry.inode
     if mask & IN_ONLYDIR and inode.mode & S_IFMT != S_IFDIR:
-        raise ENOTDIR("IN_ONLYDIR")
-    check(task.cred, inode, MAY_READ)
+        raise ENOTDIR("%s is %s (IN_ONLYDIR)", place, inode.kind)
+    check(task.cred, inode, MAY_READ, place)
     return inotify.watch(inode, mask)
 
 

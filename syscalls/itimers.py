@@ -60,7 +60,7 @@ def _check_which(which: int) -> None:
 
 def _from_timeval(seconds: int, microseconds: int) -> int:
     if seconds < 0 or not 0 <= microseconds < USEC_PER_SEC:
-        raise EINVAL("no time: %s s %s us", seconds, microseconds)
+        raise EINVAL("%d s %d us is no time", seconds, microseconds)
     return seconds * NSEC_PER_SEC + microseconds * NSEC_PER_USEC
 
 

@@ -27,7 +27,7 @@ def _process(task: Task, pid: int) -> ThreadGroup:
         return task.group
     found = task.kernel.tasks.get(pid)
     if found is None:
-        raise ESRCH("there is no process %s", pid)
+        raise ESRCH("there is no process %d", pid)
     return found.group
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 def _limit(task: Task, resource: int) -> tuple[int, int]:
     if resource >= len(task.limits.values):
-        raise EINVAL("resource %s", resource)
+        raise EINVAL("there is no resource %d", resource)
     return task.limits.values[resource]
 
 
@@ -56,7 +56,7 @@ def prlimit64(
     new = task.mem.unpack(RLIMIT, new_rlim) if new_rlim else None
     target = task.kernel.tasks.get(pid) if pid else task
     if target is None:
-        raise ESRCH("there is no process %s", pid)
+        raise ESRCH("there is no process %d", pid)
     check_may_limit(task, target)
     old = _limit(target, resource)
     if new is not None:

@@ -88,9 +88,9 @@ def _read_header(task: Task, address: int) -> Header:
     if not name:
         name_length = 0
     if name_length > _LONG:
-        raise EINVAL("negative length of the name")
+        raise EINVAL("the length of the name is negative")
     if count > IOV_MAX:
-        raise EMSGSIZE("%s buffers", count)
+        raise EMSGSIZE("%d buffers, and at most %d are allowed", count, IOV_MAX)
     buffer = task.mem.buffer_iov(task.mem.read_iovec(iov, count))
     return Header(
         address, name, min(name_length, SOCKADDR_STORAGE), buffer, control, control_length
@@ -105,7 +105,9 @@ def _outgoing(task: Task, socket: SocketFile, header: Header, flags: int) -> Out
     if header.name and header.name_length:
         message.address = task.mem.read(header.name, header.name_length)
     if header.control_length > _LONG or header.control_length > MOST_CONTROL:
-        raise ENOBUFS("too many control bytes")
+        raise ENOBUFS(
+            "%d control bytes, and at most %d are allowed", header.control_length, MOST_CONTROL
+        )
     if header.control_length:
         data = task.mem.read(header.control, header.control_length)
         _read_controls(task, socket, message, data)
@@ -118,7 +120,11 @@ def _read_controls(task: Task, socket: SocketFile, message: Outgoing, data: byte
     while len(data) - at >= _HEADER:
         length, level, kind = CMSGHDR.unpack_from(data, at)
         if not _HEADER <= length <= len(data) - at:
-            raise EINVAL("a control message of impossible length")
+            raise EINVAL(
+                "a control message of %d bytes does not fit the %d there are",
+                length,
+                len(data) - at,
+            )
         body = data[at + _HEADER : at + length]
         if level == SOL_SOCKET:
             _read_control(task, socket, message, kind, body)
@@ -134,26 +140,30 @@ def _read_control(
         if socket.domain == AF_UNIX:
             message.files += _files(task, body)
             if len(message.files) > SCM_MAX_FD:
-                raise EINVAL("more than 253 files in a message")
+                raise EINVAL(
+                    "%d files in a message, and at most %d are allowed",
+                    len(message.files),
+                    SCM_MAX_FD,
+                )
     elif kind == SCM_CREDENTIALS:
         if len(body) != UCRED.size:
-            raise EINVAL("not a struct ucred")
+            raise EINVAL("%d bytes are no struct ucred", len(body))
         message.cred = _check_credentials(task, Ucred(*UCRED.unpack(body)))
     else:
-        raise EINVAL("control message %s", kind)
+        raise EINVAL("there is no control message %d", kind)
 
 
 def _files(task: Task, body: bytes) -> tuple[OpenFile, ...]:
     """The open files behind the descriptors of SCM_RIGHTS.  EBADF, EINVAL, ETOOMANYREFS."""
     count = len(body) // 4
     if count > SCM_MAX_FD:
-        raise EINVAL("%s files in a message", count)
+        raise EINVAL("%d files in a message, and at most %d are allowed", count, SCM_MAX_FD)
     _check_in_flight(task)
     numbers = [
         int.from_bytes(body[i : i + 4], "little", signed=True) for i in range(0, 4 * count, 4)
     ]
     if any(fd < 0 for fd in numbers):
-        raise EBADF("negative descriptor")
+        raise EBADF("descriptor %d is not open", min(numbers))
     return tuple(task.fds.get_any(fd) for fd in numbers)
 
 
@@ -163,23 +173,26 @@ def _check_in_flight(task: Task) -> None:
     cred = task.cred
     if in_flight > task.limits.soft(RLIMIT_NOFILE):
         if not (cred.capable(CAP_SYS_RESOURCE) or cred.capable(CAP_SYS_ADMIN)):
-            raise ETOOMANYREFS("%s sockets are in messages", in_flight)
+            raise ETOOMANYREFS(
+                "%d sockets are in messages, over RLIMIT_NOFILE, %d",
+                in_flight, task.limits.soft(RLIMIT_NOFILE),
+            )  # fmt: skip
 
 
 def _check_credentials(task: Task, given: Ucred) -> Ucred:
     """One may say who one is; more needs privilege.  EPERM, ESRCH; see unix(7)."""
     cred = task.cred
     if given.uid == 0xFFFFFFFF or given.gid == 0xFFFFFFFF:
-        raise EINVAL("no such user or group")
+        raise EINVAL("uid or gid -1 is nobody's")
     if given.pid != task.tgid:
         if not cred.capable(CAP_SYS_ADMIN):
-            raise EPERM("another's pid needs CAP_SYS_ADMIN")
+            raise EPERM("claiming to be process %d needs CAP_SYS_ADMIN", given.pid)
         if given.pid not in task.kernel.tasks:
-            raise ESRCH("no process %s", given.pid)
+            raise ESRCH("there is no process %d", given.pid)
     if given.uid not in (cred.ruid, cred.euid, cred.suid) and not cred.capable(CAP_SETUID):
-        raise EPERM("another's uid needs CAP_SETUID")
+        raise EPERM("claiming to be uid %d needs CAP_SETUID", given.uid)
     if given.gid not in (cred.rgid, cred.egid, cred.sgid) and not cred.capable(CAP_SETGID):
-        raise EPERM("another's gid needs CAP_SETGID")
+        raise EPERM("claiming to be gid %d needs CAP_SETGID", given.gid)
     return given
 
 
@@ -327,7 +340,7 @@ def recvmmsg(
     if timeout:
         seconds, nanoseconds = task.mem.unpack(TIMESPEC, timeout)
         if seconds < 0 or not 0 <= nanoseconds < _SECOND:
-            raise EINVAL("not a valid time")
+            raise EINVAL("%d s %d ns is no time to wait", seconds, nanoseconds)
         deadline = task.kernel.clock.monotonic() + seconds * _SECOND + nanoseconds
     socket = socket_of(task, sockfd)
     receiving = _receive_several(task, socket, msgvec, min(vlen, IOV_MAX), flags, deadline)

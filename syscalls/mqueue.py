@@ -81,11 +81,11 @@ def _name(task: Task, address: int) -> bytes:
     """One name, without the slash the C library takes away."""
     name = task.mem.read_path(address)
     if not name:
-        raise ENOENT("an empty name")
+        raise ENOENT("the name is empty")
     if b"/" in name or name in (b".", b".."):
-        raise EACCES("a name has no slash but the first")
+        raise EACCES("%r: a name has no slash but the first", name)
     if len(name) > NAME_MAX:
-        raise ENAMETOOLONG("name of %s bytes", len(name))
+        raise ENAMETOOLONG("the name has %d bytes, at most %d are allowed", len(name), NAME_MAX)
     return name
 
 
@@ -97,15 +97,15 @@ def mq_open(
     wanted = task.mem.unpack(MQ_ATTR, attr) if attr else None
     word = _name(task, name)
     if oflag & O_ACCMODE == O_ACCMODE:
-        raise EINVAL("access mode")
+        raise EINVAL("access mode 3 means nothing")
     mount, sb = _queues(task)
     found = sb.root.names.get(word)
     if found is None:
         if not oflag & O_CREAT:
-            raise ENOENT("there is no queue %r", word)
+            raise ENOENT("there is no message queue %r", word)
         found = _create(task, sb, word, mode & ~task.fs.umask, wanted)
     elif oflag & O_CREAT and oflag & O_EXCL:
-        raise EEXIST("queue %r exists", word)
+        raise EEXIST("message queue %r exists (O_EXCL)", word)
     else:
         check(task.cred, found, _WANTS[oflag & O_ACCMODE])
     path = hidden_path(mount, b"/" + word, found)
@@ -130,7 +130,7 @@ def mq_unlink(task: Task, name: MqNamePtr) -> Zero:
     _, sb = _queues(task)
     found = sb.root.names.get(word)
     if found is None:
-        raise ENOENT("there is no queue %r", word)
+        raise ENOENT("there is no message queue %r", word)
     check(task.cred, sb.root, MAY_WRITE | MAY_EXEC)
     check_sticky(task.cred, sb.root, found)
     sb.root.unlink(word, found)
@@ -145,7 +145,7 @@ def mq_unlink(task: Task, name: MqNamePtr) -> Zero:
 def _queue(task: Task, fd: int) -> MqueueFile:
     file = task.fds.get(fd)
     if not isinstance(file, MqueueFile):
-        raise EBADF("not a message queue")
+        raise EBADF("descriptor %d (%s) is no message queue", fd, file.path)
     return file
 
 
@@ -154,7 +154,7 @@ def _until(task: Task, address: int) -> int | None:
         return None
     seconds, nanoseconds = task.mem.unpack(TIMESPEC, address)
     if seconds < 0 or not 0 <= nanoseconds < NSEC_PER_SEC:
-        raise EINVAL("not a valid time")
+        raise EINVAL("%d s %d ns is no time", seconds, nanoseconds)
     return int(seconds * NSEC_PER_SEC + nanoseconds)
 
 
@@ -166,12 +166,12 @@ def mq_timedsend(
     """Add a message.  See mq_timedsend(3), ERRORS."""
     until = _until(task, abs_timeout)
     if msg_prio >= MQ_PRIO_MAX:
-        raise EINVAL("priority %s", msg_prio)
+        raise EINVAL("priority %d is not below %d", msg_prio, MQ_PRIO_MAX)
     file = _queue(task, mqdes)
     if not file.writable:
-        raise EBADF("not open for sending")
+        raise EBADF("descriptor %d is not open for sending", mqdes)
     if msg_len > file.messages.longest:
-        raise EMSGSIZE("messages have at most %s bytes", file.messages.longest)
+        raise EMSGSIZE("a message of %d bytes; at most %d", msg_len, file.messages.longest)
     return send(task, file, task.mem.read(msg_ptr, msg_len), msg_prio, until)
 
 
@@ -184,9 +184,11 @@ def mq_timedreceive(
     until = _until(task, abs_timeout)
     file = _queue(task, mqdes)
     if not file.readable:
-        raise EBADF("not open for receiving")
+        raise EBADF("descriptor %d is not open for receiving", mqdes)
     if msg_len < file.messages.longest:
-        raise EMSGSIZE("a message may have %s bytes", file.messages.longest)
+        raise EMSGSIZE(
+            "the buffer has %d bytes, a message may have %d", msg_len, file.messages.longest
+        )
     found = receive(task, file, until)
     if isinstance(found, tuple):
         return _store(task, msg_ptr, msg_prio, *found)
@@ -213,7 +215,7 @@ def mq_notify(task: Task, mqdes: Fd, sevp: SigeventPtr) -> Zero:
     if sevp:
         value, signo, notify, _ = task.mem.unpack(SIGEVENT, sevp)
         if notify not in (SIGEV_NONE, SIGEV_SIGNAL):
-            raise EINVAL("notification %s", notify)
+            raise EINVAL("notification %d is none of SIGEV_NONE, SIGEV_SIGNAL", notify)
         if notify == SIGEV_SIGNAL and not 0 <= signo <= NSIG:
             raise EINVAL("there is no signal %s", signo)
         notice = Notice(task.group, notify, signo, value)

@@ -77,7 +77,7 @@ def fchmodat2(task: Task, dirfd: DirFd, pathname: PathPtr, mode: FileMode, flags
         )
     place = _place(task, dirfd, pathname, flags)
     if place.dentry.inode.mode & S_IFMT == S_IFLNK:
-        raise EOPNOTSUPP("mode of a symbolic link")
+        raise EOPNOTSUPP("%s is a symbolic link, which has no mode of its own", place)
     change_mode(task, place, mode)
     return 0
 
@@ -133,7 +133,7 @@ def _read_timevals(task: Task, address: int) -> Times | None:
     raw = task.mem.read(address, 32)
     pair = [(s, us) for s, us in (TIMESPEC.unpack_from(raw, at) for at in (0, 16))]
     if any(not 0 <= us < 1_000_000 for _, us in pair):
-        raise EINVAL("microseconds")
+        raise EINVAL("a time has microseconds that are not 0 to 999999")
     return (pair[0][0], pair[0][1] * 1000), (pair[1][0], pair[1][1] * 1000)
 
 
@@ -181,7 +181,7 @@ def utimensat(
             return 0  # "success immediately, without even checking the file" (utimensat(2))
     if not pathname and dirfd != AT_FDCWD:
         if flags:
-            raise EINVAL("flags with a descriptor")
+            raise EINVAL("flags %#x with a descriptor and no path", flags)
         place = _of(task, dirfd)
     else:
         if flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH):

@@ -49,12 +49,12 @@ def pidfd_open(task: Task, pid: PidT, flags: PidfdFlags) -> NewFd:
     if flags & ~PIDFD_NONBLOCK:
         raise EINVAL("flags %#x: only the bits %#x are known", flags, PIDFD_NONBLOCK)
     if pid <= 0:
-        raise EINVAL("a process number is positive")
+        raise EINVAL("there is no process number %d", pid)
     group = task.kernel.groups.get(pid)
     if group is None:
         if pid in task.kernel.tasks:
-            raise EINVAL("%s is a thread, not the first of its process", pid)
-        raise ESRCH("there is no process %s", pid)
+            raise EINVAL("task %d is a thread, not the first of its process", pid)
+        raise ESRCH("there is no process %d", pid)
     file = make_pidfd(task, group, flags)
     return task.fds.install(file, True, 0, task.limits.soft(RLIMIT_NOFILE))
 
@@ -63,7 +63,7 @@ def pidfd_open(task: Task, pid: PidT, flags: PidfdFlags) -> NewFd:
 def pidfd_send_signal(task: Task, pidfd: Fd, sig: Signal, info: SiginfoPtr, flags: UInt) -> Zero:
     """kill(2) or rt_sigqueueinfo(2) by descriptor.  See pidfd_send_signal(2), ERRORS."""
     if flags:
-        raise EINVAL("flags %#x", flags)
+        raise EINVAL("flags are %#x and must be 0", flags)
     group = _process(task.fds.get(pidfd))
     if info:
         data = task.mem.read(info, SIGINFO_SIZE)
@@ -71,7 +71,7 @@ def pidfd_send_signal(task: Task, pidfd: Fd, sig: Signal, info: SiginfoPtr, flag
         if int.from_bytes(data[:4], "little", signed=True) != sig:
             raise EINVAL("si_signo is another signal")
         if group is not task.group and (said.code >= 0 or said.code == SI_TKILL):
-            raise EPERM("the code of a signal from the kernel")
+            raise EPERM("si_code %d is for the kernel only", said.code)
     else:
         said = SigInfo.user(sig, task.tgid, task.cred.ruid)
     check_permission(task, group, sig)
@@ -85,7 +85,7 @@ def _process(file: OpenFile) -> ThreadGroup:
     if isinstance(file.inode, TaskDirectory) and file.inode.process is not None:
         group = file.inode.process
         if group.reaped:
-            raise ESRCH("process %s is gone", group.pid)
+            raise ESRCH("process %d has ended and was waited for", group.pid)
         return group
     return as_pidfd(file).living()
 
@@ -94,16 +94,19 @@ def _process(file: OpenFile) -> ThreadGroup:
 def pidfd_getfd(task: Task, pidfd: Fd, targetfd: Fd, flags: UInt) -> NewFd:
     """A copy of another process's descriptor.  See pidfd_getfd(2), ERRORS."""
     if flags:
-        raise EINVAL("flags %#x", flags)
+        raise EINVAL("flags are %#x and must be 0", flags)
     group = as_pidfd(task.fds.get(pidfd)).living()
     if group.zombie:
-        raise ESRCH("process %s is dead", group.pid)
+        raise ESRCH("process %d has ended", group.pid)
     other = next(iter(group.tasks.values()))
     if not may_look(task, other):
-        raise EPERM("process %s belongs to somebody else", group.pid)
+        raise EPERM(
+            "process %d belongs to uid %d; uid %d needs CAP_SYS_PTRACE",
+            group.pid, other.cred.ruid, task.cred.fsuid,
+        )  # fmt: skip
     found = other.fds.files.get(targetfd)
     if found is None:
-        raise EBADF("process %s has no descriptor %s", group.pid, targetfd)
+        raise EBADF("process %d has no descriptor %d", group.pid, targetfd)
     return task.fds.install(found, True, 0, task.limits.soft(RLIMIT_NOFILE))
 
 
@@ -124,7 +127,7 @@ def signalfd4(task: Task, fd: Fd, mask: SigsetPtr, size: Size, flags: SignalfdFl
 
 def _signalfd(task: Task, fd: int, mask: int, size: int, flags: int) -> int:
     if size != SIGSET_SIZE:
-        raise EINVAL("size of the signal mask")
+        raise EINVAL("the signal mask has %d bytes, not %d", size, SIGSET_SIZE)
     wanted = task.mem.read_u64(mask) & ~KERNEL_ONLY
     if flags & ~(SFD_CLOEXEC | SFD_NONBLOCK):
         raise EINVAL("flags %#x: only the bits %#x are known", flags, SFD_CLOEXEC | SFD_NONBLOCK)

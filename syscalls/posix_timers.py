@@ -62,9 +62,9 @@ def _event(task: Task, address: int) -> Event:
     """EINVAL as good_sigevent()."""
     value, signo, notify, tid = task.mem.unpack(SIGEVENT, address)
     if notify not in (SIGEV_NONE, SIGEV_SIGNAL, SIGEV_THREAD, SIGEV_SIGNAL | SIGEV_THREAD_ID):
-        raise EINVAL("notification %s", notify)
+        raise EINVAL("notification %d is none of SIGEV_*", notify)
     if notify == SIGEV_THREAD_ID and tid not in task.group.tasks:
-        raise EINVAL("%s is no thread of this process", tid)
+        raise EINVAL("task %d is no thread of this process", tid)
     if notify != SIGEV_NONE and not 0 < signo <= NSIG:
         raise EINVAL("there is no signal %s", signo)
     return Event(notify, signo, value, tid)
@@ -93,7 +93,7 @@ def timer_settime(
 ) -> Zero:  # fmt: skip
     """Arm or disarm it.  See timer_settime(2), ERRORS."""
     if not new_value:
-        raise EINVAL("no value to set")
+        raise EINVAL("the pointer to the value is NULL")
     interval, value = read_itimerspec(task, new_value)
     timer = find_timer(task.group, timerid)
     old = timer.set(value, interval, bool(flags & TIMER_ABSTIME))

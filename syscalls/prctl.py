@@ -60,7 +60,7 @@ Option = Callable[["Task", int, int, int, int], int]
 
 def _set_pdeathsig(task: Task, signo: int, *_: int) -> int:
     if not 0 <= signo <= NSIG:
-        raise EINVAL("no such signal")
+        raise EINVAL("there is no signal %d", signo)
     task.parent_death_signal = signo
     return 0
 
@@ -76,7 +76,7 @@ def _get_dumpable(task: Task, *_: int) -> int:
 
 def _set_dumpable(task: Task, value: int, *_: int) -> int:
     if value not in (0, 1):
-        raise EINVAL("PR_SET_DUMPABLE takes 0 or 1")
+        raise EINVAL("PR_SET_DUMPABLE takes 0 or 1, not %d", value)
     task.group.dumpable = value
     return 0
 
@@ -104,7 +104,7 @@ def _get_keepcaps(task: Task, *_: int) -> int:
 
 def _set_keepcaps(task: Task, value: int, *_: int) -> int:
     if value not in (0, 1):
-        raise EINVAL("PR_SET_KEEPCAPS takes 0 or 1")
+        raise EINVAL("PR_SET_KEEPCAPS takes 0 or 1, not %d", value)
     bits = task.cred.securebits
     if bits & SECBIT_KEEP_CAPS_LOCKED:
         raise EPERM("SECBIT_KEEP_CAPS is locked")
@@ -122,18 +122,18 @@ def _set_securebits(task: Task, bits: int, *_: int) -> int:
     old = task.cred.securebits
     locked = (old & SECURE_ALL_LOCKS) >> 1
     if bits & ~(SECURE_ALL_BITS | SECURE_ALL_LOCKS):
-        raise EPERM("unknown secure bit")
+        raise EPERM("secure bits %#x are not all known", bits)
     if (old ^ bits) & locked or old & SECURE_ALL_LOCKS & ~bits:
-        raise EPERM("a locked secure bit cannot change")
+        raise EPERM("secure bits %#x change what is locked in %#x", bits, old)
     if not task.cred.capable(CAP_SETPCAP):
-        raise EPERM("secure bits need CAP_SETPCAP")
+        raise EPERM("secure bits need CAP_SETPCAP, which uid %d has not", task.cred.euid)
     task.cred = task.cred.changed(securebits=bits)
     return 0
 
 
 def _capability(number: int) -> int:
     if not 0 <= number <= CAP_LAST:
-        raise EINVAL("no such capability")
+        raise EINVAL("there is no capability %d", number)
     return 1 << number
 
 
@@ -165,10 +165,12 @@ def _ambient(task: Task, action: int, number: int, *rest: int) -> int:
         task.cred = cred.changed(ambient=cred.ambient & ~bit)
         return 0
     if action != PR_CAP_AMBIENT_RAISE:
-        raise EINVAL("no such ambient action")
+        raise EINVAL("PR_CAP_AMBIENT has no action %d", action)
     forbidden = cred.securebits & SECBIT_NO_CAP_AMBIENT_RAISE
     if forbidden or not cred.permitted & cred.inheritable & bit:
-        raise EPERM("an ambient capability must be permitted and inheritable")
+        raise EPERM(
+            "capability %d is not permitted and inheritable, or raising is forbidden", number
+        )
     task.cred = cred.changed(ambient=cred.ambient | bit)
     return 0
 
@@ -234,7 +236,7 @@ def prctl(
     """Settings of the calling task.  See prctl(2)."""
     operation = OPTIONS.get(option)
     if operation is None:
-        raise EINVAL("prctl option %s is not supported", option)
+        raise EINVAL("there is no prctl option %d here", option)
     return operation(task, arg2, arg3, arg4, arg5)
 
 
@@ -252,7 +254,7 @@ def arch_prctl(task: Task, code: ArchPrctlCode, addr: ArchPrctlArg) -> int:
     registers = task.kernel.cpu.registers(task.context)
     if code in (ARCH_SET_FS, ARCH_SET_GS):
         if addr >= task.kernel.arch.user_top:
-            raise EPERM("the base must be a user address")
+            raise EPERM("%#x is no address of the user half", addr)
         registers.set("fs_base" if code == ARCH_SET_FS else "gs_base", addr)
     elif code in (ARCH_GET_FS, ARCH_GET_GS):
         value = registers.get("fs_base" if code == ARCH_GET_FS else "gs_base")

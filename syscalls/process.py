@@ -118,7 +118,7 @@ def execveat(
 ) -> NoReturnValue | Blocking[NoReturnValue]:
     """As execve, of a file relative to a directory or of an open file.  See execveat(2)."""
     if flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW):
-        raise EINVAL("only AT_EMPTY_PATH and AT_SYMLINK_NOFOLLOW are known")
+        raise EINVAL("flags %#x: only AT_EMPTY_PATH and AT_SYMLINK_NOFOLLOW are known", flags)
     path = task.mem.read_path(pathname)
     return execute(task, Target(dirfd, path, flags), argv, envp)
 
@@ -149,9 +149,11 @@ def wait4(
 ) -> NewPid | Blocking[NewPid]:
     """Wait for a child to end, stop or continue.  See wait4(2)."""
     if options & 0xFFFFFFFF & ~WAIT4_OPTIONS:
-        raise EINVAL("unknown wait options")
+        raise EINVAL(
+            "options %#x: only the bits %#x are known", options & 0xFFFFFFFF, WAIT4_OPTIONS
+        )
     if pid == INT_MIN:
-        raise ESRCH("no process group can have this number")
+        raise ESRCH("no process group has the number %d", -pid)
     wanted = options & 0xFFFFFFFF | WEXITED
     if pid > 0:
         choice = Choice(P_PID, pid, wanted)
@@ -195,12 +197,12 @@ def waitid(
     """Wait for the changes of state that the options name.  See waitid(2)."""
     wanted = options & 0xFFFFFFFF
     if wanted & ~WAITID_OPTIONS or not wanted & WAITID_CHANGES:
-        raise EINVAL("options must name a change of state, and nothing unknown")
+        raise EINVAL("options %#x name no change of state, or have unknown bits", wanted)
     choice = _waitid_choice(task, which, ident, wanted)
     if which == P_PIDFD and task.fds.get(ident).flags & O_NONBLOCK:
         found = wait_for(task, choice._replace(options=wanted | WNOHANG))
         if found is None and not wanted & WNOHANG:
-            raise EAGAIN("the process has not changed its state")
+            raise EAGAIN("the process has not changed its state, and the pidfd is O_NONBLOCK")
     else:
         found = wait_for(task, choice)
     if found is None or isinstance(found, Report):
@@ -213,20 +215,20 @@ def _waitid_choice(task: Task, which: int, ident: int, options: int) -> Choice:
         return Choice(P_ALL, 0, options)
     if which == P_PID:
         if ident <= 0:
-            raise EINVAL("a process number is positive")
+            raise EINVAL("there is no process number %d", ident)
         return Choice(P_PID, ident, options)
     if which == P_PGID:
         if ident < 0:
-            raise EINVAL("a process group is not negative")
+            raise EINVAL("there is no process group %d", ident)
         return Choice(P_PGID, ident or task.group.pgrp.pgid, options)
     if which == P_PIDFD:
         if ident < 0:
-            raise EINVAL("a descriptor is not negative")
+            raise EINVAL("there is no descriptor %d", ident)
         group = as_pidfd(task.fds.get(ident)).group
         if group.reaped:
-            raise ECHILD("the process is gone")
+            raise ECHILD("process %d has ended and was waited for", group.pid)
         return Choice(P_PID, group.pid, options)
-    raise EINVAL("id type %s", which)
+    raise EINVAL("id type %d is none of P_ALL, P_PID, P_PGID, P_PIDFD", which)
 
 
 def _waitid(task: Task, waiting: Blocking[Report | None], infop: int, rusage: int) -> Blocking[int]:
@@ -261,6 +263,6 @@ def getrusage(task: Task, who: RusageWho, usage: RusagePtr) -> Zero:
     elif who == RUSAGE_THREAD:
         total = of_task(task)
     else:
-        raise EINVAL("who %s", who)
+        raise EINVAL("who is %d, none of RUSAGE_SELF, _CHILDREN, _THREAD", who)
     task.mem.write(usage, total.pack())
     return 0

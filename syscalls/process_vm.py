@@ -96,7 +96,7 @@ def _pieces(
     task: Task, local_iov: int, liovcnt: int, remote_iov: int, riovcnt: int, flags: int
 ) -> tuple[Pieces, Pieces]:
     if flags:
-        raise EINVAL("flags %#x", flags)
+        raise EINVAL("flags are %#x and must be 0", flags)
     local = [piece for piece in task.mem.read_iovec(local_iov, liovcnt) if piece[1]]
     if not local:
         return [], []
@@ -107,11 +107,14 @@ def _memory_of(task: Task, pid: int) -> UserMemory:
     """ESRCH; EPERM unless the caller may look into the process."""
     other = task.kernel.tasks.get(pid)
     if other is None:
-        raise ESRCH("there is no process %s", pid)
+        raise ESRCH("there is no process %d", pid)
     if other.mm is None:
-        raise ESRCH("process %s is dead", pid)
+        raise ESRCH("process %d has ended", pid)
     if not may_look(task, other):
-        raise EPERM("process %s belongs to somebody else", pid)
+        raise EPERM(
+            "process %d belongs to uid %d; uid %d needs CAP_SYS_PTRACE",
+            pid, other.cred.ruid, task.cred.fsuid,
+        )  # fmt: skip
     return other.mem
 
 
@@ -128,7 +131,7 @@ def kcmp(task: Task, pid1: PidT, pid2: PidT, type_: KcmpType, idx1: ULong, idx2:
     if type_ == KCMP_FILE:
         one, other = first.fds.files.get(idx1), second.fds.files.get(idx2)
         if one is None or other is None:
-            raise EBADF("not open")
+            raise EBADF("descriptor %d or descriptor %d is not open there", idx1, idx2)
         return 0 if one is other else DIFFERENT
     parts: dict[int, Callable[[Task], object]] = {
         KCMP_VM: lambda who: who.mm,
@@ -139,16 +142,19 @@ def kcmp(task: Task, pid1: PidT, pid2: PidT, type_: KcmpType, idx1: ULong, idx2:
     }
     part = parts.get(type_)
     if part is None:
-        raise EINVAL("type %s", type_)
+        raise EINVAL("there is no type %d of comparison", type_)
     return 0 if part(first) is part(second) else DIFFERENT
 
 
 def _inspected(task: Task, pid: int) -> Task:
     other = task.kernel.tasks.get(pid)
     if other is None:
-        raise ESRCH("there is no process %s", pid)
+        raise ESRCH("there is no process %d", pid)
     if not may_look(task, other):
-        raise EPERM("process %s belongs to somebody else", pid)
+        raise EPERM(
+            "process %d belongs to uid %d; uid %d needs CAP_SYS_PTRACE",
+            pid, other.cred.ruid, task.cred.fsuid,
+        )  # fmt: skip
     return other
 
 
@@ -164,16 +170,16 @@ def membarrier(task: Task, cmd: MembarrierCmd, flags: UInt, cpu_id: Int) -> int:
     is written.  So every barrier holds by itself; what the call does is keep the registrations.
     """
     if flags:
-        raise EINVAL("flags %#x", flags)
+        raise EINVAL("flags are %#x and must be 0", flags)
     if cmd == MEMBARRIER_CMD_QUERY:
         return _COMMANDS
     if cmd <= 0 or cmd & (cmd - 1) or not cmd & _COMMANDS:
-        raise EINVAL("command %#x", cmd)
+        raise EINVAL("there is no command %#x", cmd)
     space = task.mm
     assert space is not None
     needed = _NEED.get(cmd)
     if needed is not None and not space.membarrier & needed:
-        raise EPERM("the process has not registered for this command")
+        raise EPERM("the process has not registered for command %#x", cmd)
     if cmd in _NEED.values() or cmd == MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED:
         space.membarrier |= cmd
     return 0

@@ -25,13 +25,13 @@ def rseq(task: Task, area: UserAddr, length: HexInt, flags: HexInt, signature: H
         _unregister(task, given, flags)
         return 0
     if flags:
-        raise EINVAL("unknown flag")
+        raise EINVAL("flags %#x have unknown bits", flags)
     if task.rseq is not None:
         _check_again(task.rseq, given)
     if area % ALIGNMENT or length < SMALLEST or (length > SMALLEST and length % ALIGNMENT):
-        raise EINVAL("struct rseq has 32 bytes and is aligned to 32")
+        raise EINVAL("struct rseq has 32 bytes, aligned to 32; not %d at %#x", length, area)
     if area >= task.kernel.arch.user_top:
-        raise EFAULT("not a user address")
+        raise EFAULT("%#x is no address of the user half", area)
     announce(task, given)
     return 0
 
@@ -39,7 +39,7 @@ def rseq(task: Task, area: UserAddr, length: HexInt, flags: HexInt, signature: H
 def _unregister(task: Task, given: Registration, flags: int) -> None:
     known = task.rseq
     if flags & ~RSEQ_FLAG_UNREGISTER:
-        raise EINVAL("unknown flag")
+        raise EINVAL("flags %#x have unknown bits", flags)
     if known is None or known[:2] != given[:2]:
         raise EINVAL("not what was registered")
     if known.signature != given.signature:

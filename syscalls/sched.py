@@ -46,7 +46,7 @@ OTHER_INTERVAL_NS: Final = 4_000_000
 def _task(task: Task, pid: int) -> Task:
     """The task asked about; 0 is the caller."""
     if pid < 0:
-        raise EINVAL("a negative process number")
+        raise EINVAL("there is no process number %d", pid)
     return _existing(task, pid)
 
 
@@ -54,7 +54,7 @@ def _existing(task: Task, pid: int) -> Task:
     """The same for the calls to which a negative number is just nobody's: those of affinity."""
     found = task.kernel.tasks.get(pid) if pid else task
     if found is None:
-        raise ESRCH("there is no process %s", pid)
+        raise ESRCH("there is no process %d", pid)
     return found
 
 
@@ -76,7 +76,7 @@ def _yield() -> Blocking[int]:
 def sched_getaffinity(task: Task, pid: PidT, size: UInt, mask: CpuMaskOutPtr) -> Size:
     """The processors a task may use: there is one.  See sched_setaffinity(2)."""
     if size < CPU_MASK_SIZE or size % CPU_MASK_SIZE:
-        raise EINVAL("a mask has a multiple of 8 bytes")
+        raise EINVAL("a mask has a multiple of 8 bytes, not %d", size)
     _existing(task, pid)
     task.mem.write_u64(mask, THE_CPU)
     return CPU_MASK_SIZE
@@ -89,7 +89,7 @@ def sched_setaffinity(task: Task, pid: PidT, size: UInt, mask: CpuMaskPtr) -> Ze
     target = _existing(task, pid)
     check_may_schedule(task, target)
     if not int.from_bytes(wanted, "little") & THE_CPU:
-        raise EINVAL("processor 0 is not in the mask")
+        raise EINVAL("the mask lacks processor 0, the only one")
     return 0
 
 
@@ -104,7 +104,7 @@ def sched_getscheduler(task: Task, pid: PidT) -> Size:
 def sched_setscheduler(task: Task, pid: PidT, policy: SchedPolicy, param: SchedParamPtr) -> Zero:
     """Set policy and priority.  SCHED_DEADLINE needs another call.  See sched_setscheduler(2)."""
     if policy < 0 or not param:
-        raise EINVAL("a policy and a parameter are needed")
+        raise EINVAL("policy %d, or the pointer to its parameter is NULL", policy)
     (priority,) = task.mem.unpack(INT, param)
     set_policy(task, _task(task, pid), policy, priority)
     return 0
@@ -114,7 +114,7 @@ def sched_setscheduler(task: Task, pid: PidT, policy: SchedPolicy, param: SchedP
 def sched_getparam(task: Task, pid: PidT, param: SchedParamOutPtr) -> Zero:
     """The priority of a task.  See sched_setparam(2)."""
     if not param:
-        raise EINVAL("no parameter")
+        raise EINVAL("the pointer to the parameter is NULL")
     task.mem.pack(INT, param, _task(task, pid).policy.priority)
     return 0
 
@@ -123,7 +123,7 @@ def sched_getparam(task: Task, pid: PidT, param: SchedParamOutPtr) -> Zero:
 def sched_setparam(task: Task, pid: PidT, param: SchedParamPtr) -> Zero:
     """Set the priority within the policy.  See sched_setparam(2)."""
     if not param:
-        raise EINVAL("no parameter")
+        raise EINVAL("the pointer to the parameter is NULL")
     (priority,) = task.mem.unpack(INT, param)
     target = _task(task, pid)
     reset = SCHED_RESET_ON_FORK if target.policy.reset_on_fork else 0
@@ -136,7 +136,7 @@ def _priorities(policy: int) -> tuple[int, int]:
         return 1, 99
     if policy in NORMAL_POLICIES or policy == SCHED_DEADLINE:
         return 0, 0
-    raise EINVAL("policy %s", policy)
+    raise EINVAL("there is no policy %d", policy)
 
 
 @syscall("sched_get_priority_max(2)")

@@ -49,10 +49,12 @@ def _read(task: Task, address: int) -> tuple[int, int, int, int]:
 def sched_setattr(task: Task, pid: PidT, attr: SchedAttrPtr, flags: UInt) -> Zero:
     """Set policy, nice value and priority of a task.  See sched_setattr(2)."""
     if not attr or pid < 0 or flags:
-        raise EINVAL("an attribute, a process, and no flags")
+        raise EINVAL(
+            "attribute %#x, process %d, flags %#x: one of them cannot be", attr, pid, flags
+        )
     policy, how, nice, priority = _read(task, attr)
     if policy >> 31 or how & ~(RESET_ON_FORK | KEEP_POLICY | KEEP_PARAMS):
-        raise EINVAL("policy %#x, flags %#x", policy, how)
+        raise EINVAL("policy %#x or flags %#x cannot be", policy, how)
     target = _target(task, pid)
     if how & KEEP_POLICY:
         policy = target.policy.policy
@@ -72,7 +74,10 @@ def sched_setattr(task: Task, pid: PidT, attr: SchedAttrPtr, flags: UInt) -> Zer
 def sched_getattr(task: Task, pid: PidT, attr: SchedAttrOutPtr, size: UInt, flags: UInt) -> Zero:
     """Policy, nice value and priority of a task.  See sched_setattr(2)."""
     if not attr or pid < 0 or flags or not FIRST_SIZE <= size <= PAGE_SIZE:
-        raise EINVAL("an attribute with its size, a process, and no flags")
+        raise EINVAL(
+            "attribute %#x of %d bytes, process %d, flags %#x: one of them cannot be",
+            attr, size, pid, flags,
+        )  # fmt: skip
     policy = _target(task, pid).policy
     known = min(size, ATTR.size)
     how = RESET_ON_FORK if policy.reset_on_fork else 0

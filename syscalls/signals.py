@@ -85,7 +85,7 @@ NS: Final = 1_000_000_000
 
 def _check_size(sigsetsize: int) -> None:
     if sigsetsize != SIGSET_SIZE:
-        raise EINVAL("a signal set has 8 bytes")
+        raise EINVAL("a signal set has 8 bytes, not %d", sigsetsize)
 
 
 # --- actions and masks ---------------------------------------------------------------------------
@@ -99,7 +99,7 @@ def rt_sigaction(
     _check_size(sigsetsize)
     new = task.mem.unpack(SIGACTION, act) if act else None
     if not 1 <= signum <= NSIG or (new is not None and signum in (SIGKILL, SIGSTOP)):
-        raise EINVAL("the action of signal %s cannot be changed", signum)
+        raise EINVAL("signal %d does not exist, or its action cannot be changed", signum)
     old = task.actions.get(signum)
     if new is not None:
         handler, flags, restorer, mask = new
@@ -116,7 +116,7 @@ def rt_sigprocmask(
 ) -> Zero:
     """Change or read the mask of blocked signals.  See sigprocmask(2)."""
     if sigsetsize != SIGSET_SIZE:
-        raise EINVAL("a signal set has 8 bytes")
+        raise EINVAL("a signal set has 8 bytes, not %d", sigsetsize)
     old = task.blocked
     if nset:
         mask = task.mem.read_u64(nset)
@@ -125,7 +125,7 @@ def rt_sigprocmask(
         elif how == SIG_UNBLOCK:
             mask = old & ~mask
         elif how != SIG_SETMASK:
-            raise EINVAL("how %s", how)
+            raise EINVAL("how is %d, none of SIG_BLOCK, SIG_UNBLOCK, SIG_SETMASK", how)
         set_blocked(task, mask)
     if oset:
         task.mem.write_u64(oset, old)
@@ -136,7 +136,7 @@ def rt_sigprocmask(
 def rt_sigpending(task: Task, uset: SigsetOutPtr, sigsetsize: Size) -> Zero:
     """Which blocked signals wait.  See sigpending(2)."""
     if sigsetsize > SIGSET_SIZE:
-        raise EINVAL("a signal set has 8 bytes")
+        raise EINVAL("a signal set has 8 bytes, not %d", sigsetsize)
     waiting = (task.pending.bits | task.group.pending.bits) & task.blocked
     task.mem.write(uset, SIGSET.pack(waiting)[:sigsetsize])
     return 0
@@ -169,7 +169,7 @@ def restart_syscall(task: Task) -> Size | Blocking[Size]:
     """Go on with a call that a stop interrupted.  See restart_syscall(2)."""
     block, task.restart_block = task.restart_block, None
     if block is None:
-        raise EINTR("nothing to restart")
+        raise EINTR("no call was interrupted that could be restarted")
     name, args, deadline = block
     return RESTARTS[name](task, args, deadline)
 
@@ -183,18 +183,18 @@ def kill(task: Task, pid: PidT, sig: Signal) -> Zero:
     if pid > 0:
         target = task.kernel.tasks.get(pid)  # any of its threads names the process, as in Linux
         if target is None:
-            raise ESRCH("there is no process %s", pid)
+            raise ESRCH("there is no process %d", pid)
         check_permission(task, target.group, sig)
         if sig:
             send_to_group(target.group, SigInfo.user(sig, task.tgid, task.cred.ruid))
     elif pid == -1:
         kill_all_processes(task, sig)
     elif pid == -(1 << 31):
-        raise ESRCH("no process group can have this number")
+        raise ESRCH("no process group has the number %d", -pid)
     else:
         pgrp = task.kernel.pgrps.get(-pid) if pid else task.group.pgrp
         if pgrp is None:
-            raise ESRCH("there is no process group %s", -pid)
+            raise ESRCH("there is no process group %d", -pid)
         kill_group_members(task, pgrp, sig)
     return 0
 
@@ -203,7 +203,7 @@ def kill(task: Task, pid: PidT, sig: Signal) -> Zero:
 def tkill(task: Task, tid: PidT, sig: Signal) -> Zero:
     """Send a signal to one task.  See tkill(2)."""
     if tid <= 0:
-        raise EINVAL("a task number is positive")
+        raise EINVAL("there is no task number %d", tid)
     return _signal_task(task, None, tid, sig, None)
 
 
@@ -211,14 +211,16 @@ def tkill(task: Task, tid: PidT, sig: Signal) -> Zero:
 def tgkill(task: Task, tgid: PidT, tid: PidT, sig: Signal) -> Zero:
     """Send a signal to one task of a process.  See tgkill(2)."""
     if tid <= 0 or tgid <= 0:
-        raise EINVAL("task and process numbers are positive")
+        raise EINVAL("there is no task %d of process %d", tid, tgid)
     return _signal_task(task, tgid, tid, sig, None)
 
 
 def _signal_task(task: Task, tgid: int | None, tid: int, sig: int, info: SigInfo | None) -> int:
     target = task.kernel.tasks.get(tid)
     if target is None or (tgid is not None and target.tgid != tgid):
-        raise ESRCH(f"there is no task {tid}" + (f" in process {tgid}" if tgid else ""))
+        if tgid is None:
+            raise ESRCH("there is no task %d", tid)
+        raise ESRCH("there is no task %d in process %d", tid, tgid)
     check_permission(task, target.group, sig)
     if sig:
         send_to_task(target, info or SigInfo.thread(sig, task.tgid, task.cred.ruid))
@@ -229,7 +231,7 @@ def _queued_info(task: Task, address: int, sig: int, target: int) -> SigInfo:
     """What a program says about a signal: it may not pretend to be the kernel or kill(2)."""
     info = SigInfo.unpack(task.mem.read(address, SIGINFO_SIZE), sig)
     if (info.code >= 0 or info.code == SI_TKILL) and target != task.tgid:
-        raise EPERM("this si_code is for the kernel only")
+        raise EPERM("si_code %d is for the kernel only", info.code)
     return info
 
 
@@ -239,7 +241,7 @@ def rt_sigqueueinfo(task: Task, tgid: PidT, sig: Signal, info: SiginfoPtr) -> Ze
     said = _queued_info(task, info, sig, tgid)
     group = task.kernel.groups.get(tgid)
     if group is None:
-        raise ESRCH("there is no process %s", tgid)
+        raise ESRCH("there is no process %d", tgid)
     check_permission(task, group, sig)
     if sig:
         send_to_group(group, said)
@@ -250,7 +252,7 @@ def rt_sigqueueinfo(task: Task, tgid: PidT, sig: Signal, info: SiginfoPtr) -> Ze
 def rt_tgsigqueueinfo(task: Task, tgid: PidT, tid: PidT, sig: Signal, info: SiginfoPtr) -> Zero:
     """Send a signal with data to one task.  See rt_sigqueueinfo(2)."""
     if tid <= 0 or tgid <= 0:
-        raise EINVAL("task and process numbers are positive")
+        raise EINVAL("there is no task %d of process %d", tid, tgid)
     said = _queued_info(task, info, sig, tid)
     return _signal_task(task, tgid, tid, sig, said)
 
@@ -292,7 +294,7 @@ def rt_sigtimedwait(
     if uts:
         seconds, ns = task.mem.unpack(TIMESPEC, uts)
         if seconds < 0 or not 0 <= ns < NS:
-            raise EINVAL("no valid timeout")
+            raise EINVAL("%d s %d ns is no time to wait", seconds, ns)
         deadline = task.kernel.clock.monotonic() + seconds * NS + ns
         timed_out = not seconds and not ns
     info = take_signal(task, ~wanted)

@@ -56,14 +56,14 @@ def socket_of(task: Task, fd: int) -> SocketFile:
     """The socket behind a descriptor.  EBADF, ENOTSOCK."""
     file = task.fds.get(fd)
     if not isinstance(file, SocketFile):
-        raise ENOTSOCK("not a socket")
+        raise ENOTSOCK("descriptor %d (%s) is %s, not a socket", fd, file.path, file.inode.kind)
     return file
 
 
 def read_address(task: Task, address: int, length: int) -> bytes:
     """A sockaddr the program passes.  EINVAL for an impossible length, EFAULT."""
     if not 0 <= length <= SOCKADDR_STORAGE:
-        raise EINVAL("an address of %s bytes", length)
+        raise EINVAL("the address has %d bytes; at most %d are allowed", length, SOCKADDR_STORAGE)
     return task.mem.read(address, length) if length else b""
 
 

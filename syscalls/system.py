@@ -67,9 +67,9 @@ def uname(task: Task, buf: UtsnamePtr) -> Zero:
 def _new_name(task: Task, address: int, length: int) -> str:
     """What sethostname(2) and setdomainname(2) check: capability, length, memory."""
     if not task.cred.capable(CAP_SYS_ADMIN):
-        raise EPERM("setting the machine's name needs CAP_SYS_ADMIN")
+        raise EPERM("the machine's name needs CAP_SYS_ADMIN, which uid %d has not", task.cred.euid)
     if length > UTS_LENGTH:
-        raise EINVAL("a name has at most %s bytes", UTS_LENGTH)
+        raise EINVAL("a name has at most %d bytes, not %d", UTS_LENGTH, length)
     return task.mem.read(address, length).decode("utf-8", "surrogateescape")
 
 
@@ -120,7 +120,7 @@ def getrandom(task: Task, buf: OutBuf, count: Size, flags: RandomFlags) -> Size:
     So GRND_NONBLOCK never meets an unready pool and GRND_RANDOM never waits.  See getrandom(2).
     """
     if flags & ~(GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE):
-        raise EINVAL("unknown flag")
+        raise EINVAL("flags %#x have unknown bits", flags)
     if flags & (GRND_RANDOM | GRND_INSECURE) == GRND_RANDOM | GRND_INSECURE:
         raise EINVAL("GRND_RANDOM and GRND_INSECURE exclude each other")
     count = min(count, RANDOM_MAX)
@@ -158,7 +158,7 @@ def personality(task: Task, persona: Persona) -> OldPersona:
     if persona == QUERY_PERSONALITY:
         return old
     if persona & ~KNOWN_PERSONALITY:
-        raise EINVAL("this personality is not supported")
+        raise EINVAL("personality %#x is not supported", persona)
     task.personality = persona
     if task.mm is not None:
         task.mm.read_implies_exec = bool(persona & READ_IMPLIES_EXEC)

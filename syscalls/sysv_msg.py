@@ -63,9 +63,9 @@ def msgsnd(
     """Add a message.  See msgsnd(2), ERRORS."""
     kind = task.mem.read_s64(msgp)
     if msgsz > MSGMAX or msqid < 0:
-        raise EINVAL("queue %s, %s bytes", msqid, msgsz)
+        raise EINVAL("queue %d, or %d bytes: at most %d", msqid, msgsz, MSGMAX)
     if kind < 1:
-        raise EINVAL("the type of a message is positive")
+        raise EINVAL("the type of the message is %d, not positive", kind)
     return send(task, msqid, Message(kind, task.mem.read(msgp + _WORD, msgsz)), msgflg)
 
 
@@ -75,7 +75,7 @@ def msgrcv(
 ) -> Size | Blocking[Size]:
     """Take a message by its type.  See msgrcv(2), ERRORS."""
     if msqid < 0 or msgsz >> 63:
-        raise EINVAL("a negative number or size")
+        raise EINVAL("queue %d or %d bytes cannot be", msqid, msgsz)
     if msgflg & MSG_COPY:
         if msgflg & MSG_EXCEPT or not msgflg & IPC_NOWAIT:
             raise EINVAL("MSG_COPY goes with IPC_NOWAIT only")
@@ -100,7 +100,7 @@ def _store(task: Task, msgp: int, room: int, message: Message) -> int:
 def msgctl(task: Task, msqid: IpcId, cmd: MsgCommand, buf: MsqidPtr) -> int:
     """Look at, change, remove a queue.  See msgctl(2), ERRORS."""
     if msqid < 0 or cmd < 0:
-        raise EINVAL("negative number or command")
+        raise EINVAL("queue %d or command %d cannot be", msqid, cmd)
     table = task.kernel.ipc.queues
     if cmd in (IPC_INFO, MSG_INFO):
         return _info(task, cmd, buf)
@@ -115,7 +115,7 @@ def msgctl(task: Task, msqid: IpcId, cmd: MsgCommand, buf: MsqidPtr) -> int:
     elif cmd == IPC_SET:
         _change(task, msqid, buf)
     else:
-        raise EINVAL("command %s", cmd)
+        raise EINVAL("there is no command %d", cmd)
     return 0
 
 
@@ -139,7 +139,7 @@ def _change(task: Task, msqid: int, address: int) -> None:
     queue = task.kernel.ipc.queues.find(msqid)
     queue.check_owner(task)
     if limit > MSGMNB and not task.cred.capable(CAP_SYS_RESOURCE):
-        raise EPERM("more than MSGMNB bytes")
+        raise EPERM("%d bytes are above MSGMNB, %d", limit, MSGMNB)
     queue.limit = limit
     queue.set_perm(task, uid, gid, mode)
     queue.waiting.wake()

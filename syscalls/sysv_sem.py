@@ -52,11 +52,11 @@ _INT_MAX: Final = (1 << 31) - 1
 def semget(task: Task, key: IpcKey, nsems: Count, semflg: IpcGetFlags) -> int:
     """Find or make a set of semaphores.  See semget(2), ERRORS."""
     if not 0 <= nsems <= SEMMSL:
-        raise EINVAL("a set of %s", nsems)
+        raise EINVAL("a set of %d semaphores; at most %d", nsems, SEMMSL)
 
     def fits(found: SemaphoreSet) -> None:
         if nsems > len(found.values):
-            raise EINVAL("the set has %s semaphores", len(found.values))
+            raise EINVAL("set %d has %d semaphores, not %d", found.ident, len(found.values), nsems)
 
     def make() -> SemaphoreSet:
         if not nsems:
@@ -80,15 +80,15 @@ def semtimedop(
     limit = task.mem.unpack(TIMESPEC, timeout) if timeout else None
     nsops = Size(nsops & 0xFFFFFFFF)
     if not nsops or semid < 0:
-        raise EINVAL("no operations, or a negative number")
+        raise EINVAL("set %d, %d operations: one of them cannot be", semid, nsops)
     if nsops > SEMOPM:
-        raise E2BIG("%s operations", nsops)
+        raise E2BIG("%d operations, and at most %d are allowed", nsops, SEMOPM)
     raw = task.mem.read(sops, nsops * SEMBUF.size)
     operations = tuple(Operation(*fields) for fields in SEMBUF.iter_unpack(raw))
     deadline = None
     if limit is not None:
         if limit[0] < 0 or not 0 <= limit[1] < NSEC_PER_SEC:
-            raise EINVAL("not a valid time")
+            raise EINVAL("%d s %d ns is no time to wait", *limit)
         deadline = task.kernel.clock.monotonic() + limit[0] * NSEC_PER_SEC + limit[1]
     return operate(task, semid, operations, deadline)
 
@@ -97,7 +97,7 @@ def semtimedop(
 def semctl(task: Task, semid: IpcId, semnum: Int, cmd: SemCommand, arg: SemArg) -> int:
     """Look at, change, remove a set.  See semctl(2), ERRORS."""
     if semid < 0:
-        raise EINVAL("a negative number")
+        raise EINVAL("there is no set %d", semid)
     table = task.kernel.ipc.semaphores
     if cmd in (IPC_INFO, SEM_INFO):
         return _info(task, cmd, arg)
@@ -115,7 +115,7 @@ def semctl(task: Task, semid: IpcId, semnum: Int, cmd: SemCommand, arg: SemArg) 
         found.check_owner(task)
         found.set_perm(task, uid, gid, mode)
     else:
-        raise EINVAL("command %s", cmd)
+        raise EINVAL("there is no command %d", cmd)
     return 0
 
 
@@ -141,7 +141,7 @@ def _stat(task: Task, number: int, cmd: int, address: int) -> int:
 
 def _number(found: SemaphoreSet, number: int) -> int:
     if not 0 <= number < len(found.values):
-        raise EINVAL("the set has %s semaphores", len(found.values))
+        raise EINVAL("set %d has semaphores 0 to %d", found.ident, len(found.values) - 1)
     return number
 
 

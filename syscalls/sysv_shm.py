@@ -64,7 +64,7 @@ def shmdt(task: Task, shmaddr: UserAddr) -> Zero:
 def shmctl(task: Task, shmid: IpcId, cmd: ShmCommand, buf: ShmidPtr) -> int:
     """Look at, change, remove a segment.  See shmctl(2), ERRORS."""
     if shmid < 0 or cmd < 0:
-        raise EINVAL("negative number or command")
+        raise EINVAL("segment %d or command %d cannot be", shmid, cmd)
     table = task.kernel.ipc.segments
     if cmd == IPC_INFO:
         task.mem.pack(SHMINFO, buf, SHMMAX, 1, SHMMNI, SHMMNI, SHMALL)
@@ -86,7 +86,7 @@ def shmctl(task: Task, shmid: IpcId, cmd: ShmCommand, buf: ShmidPtr) -> int:
     elif cmd in (SHM_LOCK, SHM_UNLOCK):
         lock_segment(task, segment, cmd == SHM_LOCK)
     else:
-        raise EINVAL("command %s", cmd)
+        raise EINVAL("there is no command %d", cmd)
     return 0
 
 

@@ -44,7 +44,7 @@ def read_itimerspec(task: Task, address: int) -> tuple[int, int]:
     interval_s, interval_ns, value_s, value_ns = task.mem.unpack(ITIMERSPEC, address)
     for seconds, nanoseconds in ((interval_s, interval_ns), (value_s, value_ns)):
         if seconds < 0 or not 0 <= nanoseconds < NSEC_PER_SEC:
-            raise EINVAL("no time: %s s %s ns", seconds, nanoseconds)
+            raise EINVAL("%d s %d ns is no time", seconds, nanoseconds)
     return interval_s * NSEC_PER_SEC + interval_ns, value_s * NSEC_PER_SEC + value_ns
 
 
@@ -58,7 +58,7 @@ def write_itimerspec(task: Task, address: int, left: int, interval: int) -> None
 def timerfd_create(task: Task, clockid: ClockId, flags: TimerfdFlags) -> NewFd:
     """A timer behind a descriptor.  See timerfd_create(2), ERRORS."""
     if flags & ~(TFD_CLOEXEC | TFD_NONBLOCK) or clockid not in CLOCKS:
-        raise EINVAL("clock %s, flags %#x", clockid, flags)
+        raise EINVAL("clock %d has no timers, or flags %#x have unknown bits", clockid, flags)
     if clockid in ALARMS and not task.cred.capable(CAP_WAKE_ALARM):
         raise EPERM("waking the machine needs CAP_WAKE_ALARM")
     file = make_timerfd(task, clockid, bool(flags & TFD_NONBLOCK))

@@ -28,9 +28,9 @@ def _name(task: Task, address: int) -> bytes:
     try:
         name = task.mem.read_cstring(address, XATTR_NAME_MAX + 1)
     except ENAMETOOLONG:
-        raise ERANGE("a name of more than 255 bytes") from None
+        raise ERANGE("the name has more than %d bytes", XATTR_NAME_MAX) from None
     if not name:
-        raise ERANGE("an empty name")
+        raise ERANGE("the name is empty")
     return name
 
 
@@ -42,7 +42,7 @@ def _value(task: Task, address: int, size: int, flags: int) -> bytes:
     if flags & ~(XATTR_CREATE | XATTR_REPLACE):
         raise EINVAL("flags %#x: only the bits %#x are known", flags, XATTR_CREATE | XATTR_REPLACE)
     if size > XATTR_SIZE_MAX:
-        raise E2BIG("a value of %s bytes", size)
+        raise E2BIG("a value of %d bytes, and at most %d are allowed", size, XATTR_SIZE_MAX)
     return task.mem.read(address, size) if size else b""
 
 
@@ -50,7 +50,7 @@ def _give(task: Task, data: bytes, address: int, size: int) -> int:
     """Copy out; a size of 0 only asks how much there is."""
     if size:
         if len(data) > size:
-            raise ERANGE("%s bytes, the buffer has %s", len(data), size)
+            raise ERANGE("the value has %d bytes, the buffer %d", len(data), size)
         task.mem.write(address, data)
     return len(data)
 

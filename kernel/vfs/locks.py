@@ -76,7 +76,7 @@ class LockTable:
         if self._flock_now(file, operation):
             return 0
         if not wait:
-            raise EAGAIN("locked by another open file")
+            raise EAGAIN("another open file has a lock in the way")
         return self._flock_later(file, operation)
 
     def _flock_now(self, file: object, operation: int) -> bool:
@@ -107,7 +107,9 @@ class LockTable:
             self._apply(wanted)
             return 0
         if not wait:
-            raise EAGAIN("locked by another process")
+            other = self.conflict(wanted)
+            assert other is not None
+            raise EAGAIN("bytes %d to %d are locked", other.start, other.end - 1)
         return self._set_later(wanted, waits)
 
     def _set_later(self, wanted: RecordLock, waits: LockWaits | None) -> Blocking[int]:
@@ -198,7 +200,9 @@ def check_deadlock(table: LockTable, wanted: RecordLock, waits: LockWaits) -> No
         other_table, other = waits[blocker.owner]
         blocker = other_table.conflict(other)
         if blocker is not None and blocker.owner is wanted.owner:
-            raise EDEADLK("the lock's owner waits for us")
+            raise EDEADLK(
+                "process %d, which has the lock, waits for process %d", other.pid, wanted.pid
+            )
 
 
 def lock_table(inode: Inode) -> LockTable:

@@ -96,12 +96,31 @@ def _reg(console: DebugConsole, rest: str) -> None:
     if task.generator is not None:
         console.debugger.settle(task)
     registers = task.kernel.cpu.registers(task.context)
+    before = registers.result
     if name == "pc":
         registers.pc = value
     elif name == "sp":
         registers.sp = value
     else:
         registers.set(name, value)
+    _follow(console, name, value, result=registers.result != before)
+
+
+def _follow(console: DebugConsole, name: str, value: int, *, result: bool) -> None:
+    """At a call its arguments and result are the stop's; registers that carry them change both."""
+    stop = console.at_call()
+    if stop is None:
+        return
+    arguments = console.system.arch.syscall_argument_registers
+    if stop.reason == "enter" and name in arguments:
+        args = list(stop.args)
+        args[arguments.index(name)] = value
+        stop.args = tuple(args)
+    elif stop.reason == "return" and result:
+        stop.result = value - (value >> 63 << 64)
+    else:
+        return
+    console.changed_call(stop)
 
 
 def _mem(console: DebugConsole, rest: str) -> None:

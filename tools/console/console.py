@@ -163,15 +163,18 @@ class DebugConsole:
         """The debugger's ``on_stop``."""
         if not self.attached or (stop.reason == "exit" and self._over(stop)):
             return
-        call = self._call(stop)
         met = self.points.met(stop)
         reached = self.goal is not None and self.goal.reached(stop)
+        call = self._call(stop) if met or self.goal is not None else None
         if not met and not reached and stop.reason not in ("start", "pause"):
             if not self._lost_goal(stop):
                 return
         self._end_goal()
         self._met = met
-        self._announce(stop, met, call)
+        try:
+            self._announce(stop, met, call)
+        except Exception as error:  # noqa: BLE001  # the user wants to stop here all the same
+            self.complain(f"{stop!r}: internal error: {type(error).__name__}: {error}")
         self._dialogue(stop)
 
     def _announce(self, stop: Stop, met: list[Point], call: Call | None) -> None:

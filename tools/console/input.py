@@ -16,10 +16,10 @@ import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kernel.views.terminal.host_terminal import line_end
-from tools.cache import cache_directory
 from tools.errors import DioramaError
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from tools.console.console import DebugConsole
 
 PROMPT = "(diorama) "
-HISTORY = "debug_history"
 
 
 class Output:
@@ -84,6 +83,13 @@ def is_interactive() -> bool:
         return False
 
 
+def history_file() -> Path:
+    """Where typed lines are kept: the XDG base directory specification's place for state."""
+    base = os.environ.get("XDG_STATE_HOME", "")
+    root = Path(base) if os.path.isabs(base) else Path.home() / ".local" / "state"
+    return root / "diorama" / "debug_history"
+
+
 def _line_of_stdin() -> str | None:
     """One line and not a byte more; None at the end, or if stdin is closed."""
     found = bytearray()
@@ -123,7 +129,7 @@ def _make_prompt(console: DebugConsole) -> Any:  # Any: see Lines
                 yield Completion(text, start_position=-len(word))
 
     def history() -> History:
-        path = cache_directory() / HISTORY
+        path = history_file()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()

@@ -31,13 +31,14 @@ class Symbols:
     def address(self, task: Task, name: str) -> int | None:
         """Where a function or variable is."""
         for area, image in self._images(task):
-            if name in image.addresses:
-                return image.addresses[name] + _bias(area, image)
+            known = _addresses(image)
+            if name in known:
+                return known[name] + _bias(area, image)
         return None
 
     def names(self, task: Task) -> list[str]:
         """Every function and variable that is known, for completion."""
-        return sorted({name for _, image in self._images(task) for name in image.addresses})
+        return sorted({name for _, image in self._images(task) for name in _addresses(image)})
 
     def _images(self, task: Task) -> Iterator[tuple[Vma, Image]]:
         """The mapped ELF files, each with its first area."""
@@ -52,6 +53,11 @@ class Symbols:
             image = self.stacks.image(task, area)
             if image is not None:
                 yield area, image
+
+
+def _addresses(image: Image) -> dict[str, int]:
+    """By name; functions that no symbol table has (stripped Go) come from elsewhere."""
+    return image.addresses or {function.name: function.address for function in image.functions}
 
 
 def _bias(area: Vma, image: Image) -> int:

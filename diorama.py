@@ -22,17 +22,36 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tools.errors import DioramaError
-    from tools.library import Call, Machine, Process, boot
+    from tools.library import (
+        OPEN,
+        Call,
+        Event,
+        Hook,
+        Machine,
+        Memory,
+        Pointer,
+        Process,
+        Thread,
+        Trace,
+        boot,
+    )  # fmt: skip
 
 __all__ = [
+    "OPEN",
     "Call",
     "DioramaError",
+    "Event",
+    "Hook",
     "Machine",
+    "Memory",
+    "Pointer",
     "Process",
+    "Thread",
+    "Trace",
     "__version__",  # noqa: F822  # __getattr__ has it
     "boot",
     "main",
-]
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:  # a module's attributes have any type
@@ -45,7 +64,7 @@ def __getattr__(name: str) -> Any:  # a module's attributes have any type
         from tools.errors import DioramaError
 
         return DioramaError
-    if name in ("Call", "Machine", "Process", "boot"):
+    if name in __all__:
         import tools.library
 
         return getattr(tools.library, name)

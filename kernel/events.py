@@ -7,7 +7,10 @@ tampering) are the machine's own.
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
+
+SERVED_FAULTS: Final = frozenset({"minor", "major", "cow", "reuse", "spurious"})
+"""Kinds of ``Observer.fault`` after which the program goes on; all others end in a signal."""
 
 TaskT = TypeVar("TaskT", contravariant=True)
 

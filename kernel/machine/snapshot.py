@@ -69,13 +69,14 @@ def take_snapshot(machine: Machine) -> list[TaskSnapshot]:
     """Every task that has user code, by tid; zombies are left out."""
     tasks = machine.system.tasks
     return [
-        _snapshot(machine, tasks[tid])
+        task_snapshot(machine, tasks[tid])
         for tid in sorted(tasks)
         if tasks[tid].context is not None and not tasks[tid].dead
     ]
 
 
-def _snapshot(machine: Machine, task: Task) -> TaskSnapshot:
+def task_snapshot(machine: Machine, task: Task) -> TaskSnapshot:
+    """One task; it has user code and lives."""
     system = machine.system
     asleep = task.generator is not None
     number = task.call[0] if asleep and task.call is not None else None

@@ -26,7 +26,7 @@ class Given(OpenFile):
     __slots__ = ("_rest",)
 
     def __init__(self, task: Task, data: bytes) -> None:
-        _as_pipe(self, task, O_RDONLY)
+        as_pipe(self, task, O_RDONLY)
         self._rest = data
 
     def read(self, caller: Caller, buf: Buffer, pos: int | None) -> int:
@@ -42,7 +42,7 @@ class Captured(OpenFile):
     __slots__ = ("data",)
 
     def __init__(self, task: Task) -> None:
-        _as_pipe(self, task, O_WRONLY)
+        as_pipe(self, task, O_WRONLY)
         self.data = bytearray()
 
     def write(self, caller: Caller, buf: Buffer, pos: int | None) -> int:
@@ -57,7 +57,7 @@ class Captured(OpenFile):
         return moved
 
 
-def _as_pipe(file: OpenFile, task: Task, flags: int) -> None:
+def as_pipe(file: OpenFile, task: Task, flags: int) -> None:
     """What fstat(2) and /proc/PID/fd show: a pipe."""
     mount = hidden_mount(task, b"pipefs")
     inode = Inode(mount.sb, S_IFIFO | 0o600)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Final
@@ -243,18 +243,25 @@ class Session:
                 raise DioramaError(f"--workdir {where}: {error.text}") from None
         return task
 
-    def environment(self) -> tuple[bytes, ...]:
-        """PATH, HOME, TERM where there is a terminal, and what the configuration adds."""
+    def environment(self, extra: Mapping[bytes, bytes] | None = None) -> tuple[bytes, ...]:
+        """PATH, HOME, TERM where there is a terminal, what the configuration adds, ``extra``."""
         values = {b"PATH": DEFAULT_PATH, b"HOME": b"/root"}
         if self.console is not None and (stdio.is_terminal(0) or stdio.is_terminal(1)):
             values[b"TERM"] = os.environb.get(b"TERM", b"linux")
         values.update(self.config.environment)
+        values.update(extra or {})
         return tuple(name + b"=" + value for name, value in values.items())
 
-    def load(self, task: Task, program: Program, args: tuple[bytes, ...]) -> None:
-        """execve on behalf of the host, with its errors in words."""
+    def load(
+        self,
+        task: Task,
+        program: Program,
+        args: tuple[bytes, ...],
+        extra: Mapping[bytes, bytes] | None = None,
+    ) -> None:
+        """execve on behalf of the host, with its errors in words; ``extra``: environment."""
         name = os.fsdecode(program.argv0)
-        environment = self.environment()
+        environment = self.environment(extra)
         try:
             path = program.path
             if b"/" not in path:

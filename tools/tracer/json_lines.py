@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kernel.abi.errors import BY_NUMBER
 from kernel.abi.signals import SIGKILL
-from kernel.events import Observer
+from kernel.events import SERVED_FAULTS, Observer
 from tools.tracer.calls import complete_on_entry, entry_text, exit_text
 from tools.tracer.filters import Filter, touches
 from tools.tracer.results import interruption, result_text
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
 
 VERSION: Final = 1
 FORMAT: Final = "diorama-trace"
-FAILED_FAULTS: Final = ("minor", "major", "cow")
-"""Faults that the kernel served; only the others are events."""
-
 Plain = dict[str, Any]  # Any: what JSON can hold
 
 
@@ -330,7 +327,7 @@ class JsonTracer(Observer["Task"]):
 
     def fault(self, task: Task, address: int, access: int, kind: str) -> None:
         """A fault that ends in a signal."""
-        if task.tid in self.traced and kind not in FAILED_FAULTS:
+        if task.tid in self.traced and kind not in SERVED_FAULTS:
             event = self._head("fault", task)
             event["address"] = address
             event["access"] = ("read", "write", "execute")[access] if access < 3 else None

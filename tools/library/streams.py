@@ -1,0 +1,116 @@
+"""A program's stdin, stdout and stderr, when they are Python's.
+
+stdin is given at once, fed while the program runs, or asked for when it reads; what is written is
+kept, and passed on to whoever listens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from kernel.abi.errors import EAGAIN
+from kernel.abi.files import O_NONBLOCK, O_RDONLY, POLLHUP, POLLIN, POLLRDNORM
+from kernel.vfs.openfile import OpenFile
+from kernel.wait import Blocking, Sleep, WaitQueue
+from tools.boot.capture import Captured, as_pipe
+
+if TYPE_CHECKING:
+    from kernel.mm.buffer import Buffer
+    from kernel.task.task import Task
+    from kernel.vfs.caller import Caller
+
+Source = Callable[[int], bytes]
+"""Asked for up to so many bytes; b'' is the end."""
+Sink = Callable[[bytes], object]
+
+ASK: Final = 1 << 16
+
+
+class Stdin(OpenFile):
+    """What a program reads from descriptor 0.
+
+    ``pending`` has been given and not read; ``open``: more may come.  A reader of an empty stdin
+    that is open sleeps, and so may end in a ``Deadlock`` if nobody else can run.
+    """
+
+    __slots__ = ("_source", "open", "pending")
+
+    queue: WaitQueue
+
+    def __init__(
+        self, task: Task, data: bytes = b"", *, stays: bool = False, source: Source | None = None
+    ) -> None:
+        as_pipe(self, task, O_RDONLY)
+        self.queue = WaitQueue("stdin of the library")
+        self.pending = bytearray(data)
+        self.open = stays or source is not None
+        self._source = source
+
+    def feed(self, data: bytes | str) -> None:
+        """Give the program more to read, from its next read on."""
+        self.pending += data.encode() if isinstance(data, str) else data
+        self.queue.wake()
+
+    def end(self) -> None:
+        """Nothing more comes: the program reads the end of the file."""
+        self.open = False
+        self.queue.wake()
+
+    def _ask(self, count: int) -> None:
+        if self._source is not None and not self.pending and self.open:
+            data = self._source(min(count, ASK))
+            self.pending += data
+            self.open = bool(data)
+
+    def read(self, caller: Caller, buf: Buffer, pos: int | None) -> int | Blocking[int]:
+        """As from a pipe."""
+        self._ask(buf.remaining)
+        if self.pending or not self.open or not buf.remaining:
+            return self._take(buf)
+        if self.flags & O_NONBLOCK:
+            raise EAGAIN("nothing was fed")
+        return self._read_when_fed(buf)
+
+    def _take(self, buf: Buffer) -> int:
+        moved = buf.put(bytes(self.pending[: buf.remaining]))
+        del self.pending[:moved]
+        return moved
+
+    def _read_when_fed(self, buf: Buffer) -> Blocking[int]:
+        while not self.pending and self.open:
+            yield Sleep((self.queue,))
+        return self._take(buf)
+
+    def poll(self, caller: Caller, events: int) -> int:
+        """Readable when something was given, or at the end."""
+        self._ask(ASK)
+        ready = events & (POLLIN | POLLRDNORM) if self.pending or not self.open else 0
+        return ready | (0 if self.pending or self.open else POLLHUP)
+
+
+class Output(Captured):
+    """What a program writes to descriptor 1 or 2: kept, and told to ``listeners``."""
+
+    __slots__ = ("listeners",)
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(task)
+        self.listeners: list[Sink] = []
+
+    def write(self, caller: Caller, buf: Buffer, pos: int | None) -> int:
+        """Always takes everything."""
+        start = len(self.data)
+        moved = super().write(caller, buf, pos)
+        for listener in self.listeners:
+            listener(bytes(self.data[start:]))
+        return moved
+
+
+def connect_streams(task: Task, stdin: Stdin) -> tuple[Output, Output]:
+    """Give ``task`` its 0, 1 and 2; returns where 1 and 2 end up."""
+    out, err = Output(task), Output(task)
+    for fd, file in enumerate((stdin, out, err)):
+        file.refs += 1
+        task.fds.files[fd] = file
+    return out, err

@@ -68,6 +68,7 @@ class _AArch64(Arch):
     uname_machine = "aarch64"
     audit_arch = 0xC00000B7
     syscall_insn_size = 4
+    code_alignment = 4
     restart_syscall = 128
     syscall_number_register = "x8"
     syscall_argument_registers = ("x0", "x1", "x2", "x3", "x4", "x5")

@@ -164,6 +164,8 @@ class Arch:
     audit_arch: int
     """AUDIT_ARCH_* of seccomp and ptrace."""
     syscall_insn_size: int
+    code_alignment: int = 1
+    """Instructions begin at multiples of this."""
     restart_syscall: int
     """The number of restart_syscall(2)."""
     syscall_number_register: str

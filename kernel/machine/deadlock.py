@@ -26,6 +26,8 @@ def check_deadlock(machine: Machine) -> None:
     """Called when nobody can run and no timer is set.  Deadlock, if nothing outside can help."""
     if machine.poller.watching or machine.stopping:
         return
+    if machine.debugger is not None and machine.debugger.parked:
+        return  # somebody could run, and is held
     system = machine.system
     if system.signal_came.waiters:
         return  # somebody reads or watches a signalfd: a signal may come from the host

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from kernel.cpu.base import Cpu
     from kernel.events import Observer
+    from kernel.machine.debugger import Debugger
     from kernel.machine.dispatch import Door, Entry, Hook, SyscallTable
     from kernel.machine.pace import Pace, Poller
     from kernel.task.system import System
@@ -55,6 +56,7 @@ class Machine:
 
     ``bugs`` counts exceptions that escaped a handler; ``on_attention`` is called whenever the
     attention word ended a turn (host signals, the debugger, the clock of ``--timeout``).
+    ``turn`` lets a task run; ``debugger``, while there is one, has put its own in this place.
     """
 
     def __init__(
@@ -70,6 +72,8 @@ class Machine:
         self._hinted: dict[int, None] = {}
         self.on_attention: list[Callable[[], None]] = []
         self.stopping = False
+        self.debugger: Debugger | None = None
+        self.turn: Callable[[Task], None] = self._turn
         self._observed = ObservedEntries(table, self.counts)
         self._entries: Sequence[Entry] = table.entries
         self._last: Task | None = None
@@ -130,7 +134,7 @@ class Machine:
                 if task is None:
                     self._idle()
                 else:
-                    self._turn(task)
+                    self.turn(task)
         finally:
             self.pace.end()
 
@@ -232,6 +236,21 @@ class Machine:
                 return
 
     # -- system calls ------------------------------------------------------------------------
+
+    def _call(self, task: Task, trap: memoryview) -> Any:
+        """What _run_user does with a system call, up to its result: for a debugger's turns."""
+        number = trap[0]
+        if number < len(self.counts.calls):
+            self.counts.calls[number] += 1
+            entry = self._entries[number]
+        else:
+            entry = self._outside(number)
+        try:
+            return entry(task, trap)
+        except KernelError as error:
+            return self._failed(task, trap, error)
+        except Exception:  # noqa: BLE001  # a bug of ours
+            return self._bug(task, trap)
 
     def _sleep(self, task: Task, trap: memoryview, generator: Any) -> bool:
         """A handler wants to wait: begin its generator.  False if the task now sleeps."""

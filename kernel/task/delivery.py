@@ -76,6 +76,11 @@ def return_to_user(task: Task) -> bool:
         info = take_signal(task, task.blocked)
         if info is None:
             break
+        gate = task.kernel.gate
+        if gate is not None:
+            info = gate.signal(task, info)
+            if info is None:
+                continue
         task.kernel.counters.signals += 1
         _act(task, info)
     _finish_interrupted_call(task)
@@ -248,6 +253,13 @@ def _finish_interrupted_call(task: Task) -> None:
             _restart(task, registers, task.kernel.restart_syscall)
         else:
             _restart(task, registers)
+
+
+def restart_at_once(task: Task) -> None:
+    """An interrupted call is put back to its start, with no signal there: for a debugger."""
+    _finish_interrupted_call(task)
+    if task.saved_mask is not None:
+        _give_back_mask(task)
 
 
 def _restart(task: Task, registers: Registers, number: int | None = None) -> None:

@@ -107,9 +107,17 @@ def _ignored(task: Task, signo: int) -> bool:
     """Would nobody ever notice?  A blocked signal is kept: its action may still change."""
     if task.blocked >> (signo - 1) & 1:
         return False
+    if _is_seen(task, signo):
+        return False
     if task.group.unkillable and task.actions.get(signo).handler == SIG_DFL:
         return True
     return task.actions.ignores(signo)
+
+
+def _is_seen(task: Task, signo: int) -> bool:
+    """A debugger wants to see it before anything is done about it (ptrace(2))."""
+    gate = task.kernel.gate
+    return gate is not None and gate.wants(signo)
 
 
 def _make_pending(task: Task, pending: PendingSet, info: SigInfo) -> None:
@@ -148,6 +156,8 @@ def _wants(task: Task, bit: int) -> bool:
 def _fatal_now(task: Task, signo: int) -> bool:
     """Does it end the process for sure?  Core dumps are left to delivery."""
     bit = sigbit(signo)
+    if _is_seen(task, signo):
+        return False
     if bit & (COREDUMP_SIGNALS | STOP_SIGNALS | IGNORED_BY_DEFAULT) or task.sigwait & bit:
         return False
     return task.actions.get(signo).handler == SIG_DFL

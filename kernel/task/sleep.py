@@ -100,6 +100,21 @@ def _interrupt(task: Task, generator: Blocking[Any]) -> int | None:
     raise RuntimeError(f"{generator} slept again after it was interrupted")
 
 
+def settle(task: Task) -> int | None:
+    """Interrupt a sleep although there is no signal: the call's result, as in ``resume``.
+
+    None: the task does not sleep so that a signal could wake it, or was woken already.
+    """
+    generator, waiter = task.generator, task.waiter
+    if generator is None or waiter is None or waiter.woken or task.timed_out:
+        return None
+    if task.killable_only:
+        return None
+    task.kernel.scheduler.unblock(task)
+    task.generator = task.waiter = task.sleep = None
+    return _interrupt(task, generator)
+
+
 def failed(task: Task, error: KernelError) -> int:
     """The result of a call that raised; the one place that knows what an error brings with it.
 

@@ -7,7 +7,7 @@ reached as ``task.kernel``.  The machine (kernel.machine) makes it and puts its 
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from kernel.mm.address_space import AddressSpace
 from kernel.task.futex import FutexTable
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from kernel.task.execve import BinaryFormat
     from kernel.task.processor import Processor
     from kernel.task.session import ProcessGroup, Session
+    from kernel.task.siginfo import SigInfo
     from kernel.task.task import Task
     from kernel.task.thread_group import ThreadGroup
     from kernel.wait import HostPoller
@@ -77,13 +78,24 @@ class Counters:
         self.signals = 0
 
 
+class SignalGate(Protocol):
+    """Somebody who sees signals before they are delivered, and may change them (ptrace(2))."""
+
+    def wants(self, signo: int) -> bool:
+        """Is this signal to be delivered, so that it is seen, where it would be thrown away?"""
+
+    def signal(self, task: Task, info: SigInfo) -> SigInfo | None:
+        """A signal was taken and is about to be acted on: what to act on, None for nothing."""
+
+
 class System:
     """All tasks of a machine and what they share.
 
     ``tasks``: every task by tid, zombies included.  ``groups``: every process by pid.  ``pgrps``
     and ``sessions`` by their numbers.  ``init``: pid 1.  ``events``: the observers; empty in the
-    usual case.  ``on_reap``: told (pid, status) of every process that init buries, so that the
-    machine sees its program end.  ``restart_syscall``: the number of that call on this CPU.
+    usual case.  ``gate``: a debugger's look at signals, or None.  ``on_reap``: told (pid, status)
+    of every process that init buries, so that the machine sees its program end.
+    ``restart_syscall``: the number of that call on this CPU.
     ``allow_wx``: may every program have pages that are writable and executable.
     ``console``, ``mounts``, ``net``, ``page_cache``: the machine's; opaque here.
     """
@@ -131,6 +143,7 @@ class System:
         self.user_processes: dict[int, int] = {}  # real uid -> processes (RLIMIT_NPROC)
         self.user_signals: dict[int, int] = {}  # real uid -> queued signals (RLIMIT_SIGPENDING)
         self.events: tuple[Observer[Task], ...] = ()
+        self.gate: SignalGate | None = None
         self.formats: list[BinaryFormat] = []
         self.init: Task = None  # type: ignore[assignment]  # made by kernel.task.init, before any other
         self.on_reap: Callable[[int, int], None] = lambda pid, status: None

@@ -9,10 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kernel.abi.errors import EFAULT
-from kernel.machine.debugger import NONE, Breakpoint, Debugger, Watchpoint
+from kernel.machine.debugger import NONE, Breakpoint, Debugger, Stop, Watchpoint
 from kernel.mm.peek import peek, poke
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kernel.machine.loop import Machine
     from kernel.mm.address_space import AddressSpace
     from kernel.task.task import Task
@@ -31,13 +33,28 @@ class FakeDebugger(Debugger):
     def close(self) -> None:
         self.asked.append(("close",))
 
-    def break_at(self, mm: AddressSpace, address: int, *, hardware: bool = False) -> Breakpoint:
+    def break_at(
+        self,
+        mm: AddressSpace,
+        address: int,
+        *,
+        hardware: bool = False,
+        when: Callable[[Stop], object] | None = None,
+    ) -> Breakpoint:
         if not peek(mm, address, 1):
             raise EFAULT("nothing is mapped there")
         self.asked.append(("break", address, hardware))
         return Breakpoint(mm, address, hardware)
 
-    def watch(self, mm: AddressSpace, address: int, length: int, access: str) -> Watchpoint:
+    def watch(
+        self,
+        mm: AddressSpace,
+        address: int,
+        length: int,
+        access: str,
+        *,
+        when: Callable[[Stop], object] | None = None,
+    ) -> Watchpoint:
         self.asked.append(("watch", address, length, access))
         return Watchpoint(mm, address, length, access)
 

@@ -1,0 +1,429 @@
+"""The loop while a debugger is attached: turns that can stop at every instruction.
+
+``DebuggedTurns.turn`` takes the place of the machine's own turn and does the same work in the same
+order, in steps where steps are asked for, with a question to the debugger wherever something may
+have to be reported.  Nothing of it is in the machine's own loop.
+
+Stops are reported only where the kernel's state is consistent: between a trap and its handling,
+or before user code runs.  What happens in the middle of a call (a fork, an execve, a death) waits
+in ``waiting`` until the call is over or asleep.  So a report may also end the turn, and the machine
+may even leave its loop there; the next turn of the task goes on where this one was.
+
+Linux analogue: ``ptrace_stop``, ``ptrace_event``, ``user_single_step_report``.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from kernel.abi.results import NO_RETURN_VALUE
+from kernel.abi.signals import SIGKILL
+from kernel.cpu.base import (
+    T_ADDRESS,
+    T_BLOCKS_LEFT,
+    T_EXCEPTION,
+    T_PC,
+    TRAP_ATTENTION,
+    TRAP_BREAKPOINT,
+    TRAP_EXCEPTION,
+    TRAP_PAGE_FAULT,
+    TRAP_STEP,
+    TRAP_SYSCALL,
+    TRAP_WATCHPOINT,
+)
+from kernel.machine.faults import report_exception
+from kernel.machine.loop import QUANTUM
+from kernel.machine.stops import Stop
+from kernel.machine.watching import Watching
+from kernel.task.delivery import return_to_user
+from kernel.task.itimer import account
+from kernel.task.rseq import disturbed
+from kernel.task.siginfo import SigInfo
+from kernel.task.signals import doomed, send_to_task
+
+if TYPE_CHECKING:
+    from kernel.machine.debugger import Debugger
+    from kernel.machine.dispatch import Passage
+    from kernel.machine.loop import Machine
+    from kernel.task.task import Task
+
+
+class TurnOver(Exception):
+    """A signal was reported from within its delivery, and the turn ends there; it is kept."""
+
+
+class DebuggedTurns:
+    """The turns of a debugged machine.
+
+    ``steps``: the tasks that make one step, and where it began (-1 within a call).  ``passed``:
+    breakpoints that were reported to tasks which have not gone on from there yet.  ``held``: who
+    must not run; ``parked``: those of them that would.  ``entered``: calls between their two
+    reports; ``left``: their ends; ``kept``: those that were reported and are to be done.
+    ``waiting``: what is to be reported next.  ``leaving``: the debugger wants the machine to leave
+    its loop.
+    """
+
+    def __init__(self, debugger: Debugger, machine: Machine) -> None:
+        self.debugger = debugger
+        self.machine = machine
+        self.watching = Watching(self)
+        self.steps: dict[Task, int] = {}
+        self.passed: dict[Task, int] = {}
+        self.held: dict[Task, None] = {}
+        self.parked: dict[Task, None] = {}
+        self.entered: dict[Task, Stop] = {}
+        self.left: dict[Task, Passage] = {}
+        self.waiting: deque[Stop] = deque()
+        self.dying: list[Task] = []
+        self.leaving = False
+        self.spaces_changed = False
+        self.started = False
+        self._vforks: dict[Task, None] = {}
+        self.kept: dict[Task, tuple[tuple[int, ...], Stop]] = {}
+        self._signals: dict[Task, tuple[SigInfo, Stop]] = {}
+        self._open: Stop | None = None
+        self._found = 0
+
+    # -- reports -----------------------------------------------------------------------------
+
+    def report(self, stop: Stop) -> bool:
+        """The world stands still; afterwards: may the task go on with its turn?"""
+        self.steps.clear()
+        self._found = stop.result if stop.result is not None else 0
+        if not stop.address and stop.task.context is not None:
+            stop.address = self._registers(stop.task).pc
+        self.debugger.on_stop(stop)
+        if self.leaving:
+            self._open = stop  # what is assigned until the loop is entered again counts, too
+        else:
+            self._apply(stop)
+        return self._may_go(stop.task)
+
+    def _may_go(self, task: Task) -> bool:
+        closed = self.debugger.closed
+        return not (task.dead or self.leaving or closed or task in self.held or task.queued)
+
+    def _apply(self, stop: Stop) -> None:
+        """What was assigned to a 'return'."""
+        if stop.reason == "return" and not stop.task.dead and stop.result is not None:
+            if stop.result != self._found:
+                stop.task.interrupted = None
+                self.machine.cpu.set_result(stop.task.context, stop.result)
+
+    def give_back(self, task: Task) -> None:
+        """The turn ends early: the task goes on later, where it is."""
+        if task.dead or task.queued:
+            return
+        if task in self.held:
+            self.parked[task] = None
+        else:
+            self.machine.system.scheduler.enqueue(task, front=True)
+
+    def drain(self) -> None:
+        """Report what waits."""
+        while self.waiting and not self.leaving and not self.debugger.closed:
+            stop = self.waiting.popleft()
+            if stop.other is not None and stop.other.vfork_done is not None:
+                stop.reason = "vfork"
+                self._vforks[stop.task] = None
+            self.report(stop)
+
+    def _forget(self, task: Task) -> None:
+        for table in (
+            self.steps, self.passed, self.held, self.parked, self.entered, self.left, self._vforks,
+            self.kept, self._signals,
+        ):  # fmt: skip
+            table.pop(task, None)
+
+    def _registers(self, task: Task) -> Any:
+        return self.machine.cpu.registers(task.context)
+
+    # -- turns -------------------------------------------------------------------------------
+
+    def turn(self, task: Task) -> None:
+        """See Machine._turn."""
+        if self._open is not None:
+            stop, self._open = self._open, None
+            self._apply(stop)
+        if task in self.held and not doomed(task):
+            self.parked[task] = None
+            return
+        machine = self.machine
+        if task is not machine._last:
+            machine._switched(task)
+        if task.generator is not None:
+            if not machine._wake(task):
+                self._end_of_turn(task)
+                return
+            self._call_is_over(task)
+        self._run_user(task)
+        self._end_of_turn(task)
+
+    def _end_of_turn(self, task: Task) -> None:
+        if self.spaces_changed:
+            self.spaces_changed = False
+            self.debugger.points.prune()
+        while self.dying:
+            self._forget(self.dying.pop())
+        self.drain()
+        for parked in [task for task in self.parked if doomed(task)]:
+            del self.parked[parked]
+            self.machine.system.scheduler.enqueue(parked)
+
+    def _run_user(self, task: Task) -> None:
+        """See Machine._run_user; one trap after the other."""
+        machine = self.machine
+        trap = machine.cpu.trap
+        blocks = machine.pace.budget(machine.system.scheduler.quantum(task, QUANTUM))
+        while self._ready(task):
+            kind = self._run(task, blocks)
+            blocks = trap[T_BLOCKS_LEFT] or 1
+            if kind == TRAP_SYSCALL:
+                going = self._system_call(task, trap)
+            elif kind == TRAP_PAGE_FAULT:
+                going = machine._fault(task, trap)
+            elif kind == TRAP_EXCEPTION:
+                machine._guarded(task, report_exception, task, trap[T_EXCEPTION], trap[T_PC])
+                going = True
+            elif kind == TRAP_STEP:
+                going = self._stepped(task, trap[T_PC])
+            elif kind == TRAP_BREAKPOINT:
+                going = self._at_breakpoint(task, trap[T_PC])
+            elif kind == TRAP_WATCHPOINT:
+                going = self._watched(task, trap[T_ADDRESS])
+            elif self._slice(task, kind):
+                blocks = machine.system.scheduler.quantum(task, QUANTUM)
+                going = True
+            else:
+                return
+            if not going:
+                return
+
+    def _ready(self, task: Task) -> bool:
+        """All that comes before user code; false if the turn is over."""
+        while True:
+            if not self.started:
+                self.started = True
+                self.waiting.append(Stop(task, "start"))
+            self.drain()
+            if not self._may_go(task):
+                self.give_back(task)
+                return False
+            if task in self.kept and not doomed(task):
+                if not self._dispatch_kept(task):
+                    return False
+                continue
+            if task.work:
+                try:
+                    if not return_to_user(task):
+                        return False
+                except TurnOver:
+                    self.give_back(task)
+                    return False
+            began = self.steps.get(task)
+            if began is None or self._registers(task).pc == began:
+                return True
+            self._step_is_over(task)
+
+    def _run(self, task: Task, blocks: int) -> int:
+        """User code, up to a trap; one instruction only if that was asked, or to leave a point."""
+        cpu = self.machine.cpu
+        root = task.mm.root  # type: ignore[union-attr]  # a task with user code has memory
+        passed = self.passed.get(task)
+        if passed is not None and self._registers(task).pc != passed:
+            del self.passed[task]
+            passed = None
+        if passed is not None or task in self.steps:
+            return cpu.step(task.context, root, blocks)
+        return cpu.run(task.context, root, blocks)
+
+    def _slice(self, task: Task, kind: int) -> bool:
+        """The end of a turn, or attention; true if the task goes on at once."""
+        machine = self.machine
+        scheduler = machine.system.scheduler
+        account(machine.system, task.group)
+        for observer in machine.system.events:
+            observer.slice_end(task)
+        if kind == TRAP_ATTENTION:
+            machine._attend()
+            if self._may_go(task) and not scheduler.runnable and not machine.stopping:
+                return True
+        task.involuntary_switches += 1
+        if not task.dead:
+            disturbed(task)
+            if task in self.held or self.leaving:
+                self.give_back(task)
+            else:
+                scheduler.turn_over(task)
+        return False
+
+    # -- steps and points --------------------------------------------------------------------
+
+    def _stepped(self, task: Task, pc: int) -> bool:
+        """An instruction is done: one that was asked for, or the one under a breakpoint."""
+        self.passed.pop(task, None)
+        if task in self.steps:
+            self._step_is_over(task)
+        return True
+
+    def _step_is_over(self, task: Task) -> None:
+        """Report it; at a breakpoint that counts, as that."""
+        self.steps.pop(task, None)
+        pc = self._registers(task).pc
+        if not self._met(task, pc):
+            self.waiting.append(Stop(task, "step", pc))
+
+    def _at_breakpoint(self, task: Task, pc: int) -> bool:
+        if not self._met(task, pc):
+            self.passed[task] = pc
+        return True
+
+    def _met(self, task: Task, pc: int) -> bool:
+        """Is there a breakpoint at ``pc`` that stops this task?"""
+        assert task.mm is not None
+        for point in self.debugger.points.at(task.mm, pc):
+            stop = Stop(task, "breakpoint", pc)
+            stop.point = point
+            if point.when is None or point.when(stop):
+                point.hits += 1
+                self.passed[task] = pc
+                self.waiting.append(stop)
+                return True
+        return False
+
+    def _watched(self, task: Task, address: int) -> bool:
+        assert task.mm is not None
+        self.passed.pop(task, None)
+        found = self.debugger.points.hit(task.mm, self.machine.cpu.watch_hits)
+        for point in found:
+            if self._watch_counts(task, point, address):
+                return True
+        if task in self.steps:
+            self._step_is_over(task)
+        return True
+
+    def _watch_counts(self, task: Task, point: Any, address: int) -> bool:
+        stop = Stop(task, "watchpoint", address)
+        stop.point = point
+        if point.when is not None and not point.when(stop):
+            return False
+        point.hits += 1
+        self.waiting.append(stop)
+        return True
+
+    # -- calls -------------------------------------------------------------------------------
+
+    def _system_call(self, task: Task, trap: memoryview) -> bool:
+        """Report it if it is caught, and do it."""
+        number = trap[0]
+        self.passed.pop(task, None)
+        self.entered.pop(task, None)
+        if number not in self.debugger.catch_calls:
+            return self._dispatch(task, trap)
+        words = tuple(trap[0:7].tolist())
+        stop = Stop(task, "enter", trap[T_PC])
+        stop.number, stop.args = number, words[1:]
+        before = self._call_registers(task)
+        self.kept[task] = (words, stop)
+        going = self.report(stop)
+        after = self._call_registers(task)
+        if not task.dead and after != before and stop.args == words[1:]:
+            stop.args = after  # as PTRACE_SETREGS at a syscall-stop
+        if not going:
+            self.give_back(task)
+            return False
+        return self._dispatch_kept(task)
+
+    def _call_registers(self, task: Task) -> tuple[int, ...]:
+        if task.context is None:
+            return ()
+        registers = self._registers(task)
+        names = self.machine.cpu.arch.syscall_argument_registers
+        return tuple(registers.get(name) for name in names)
+
+    def _dispatch_kept(self, task: Task) -> bool:
+        """The call that was reported, as it is now."""
+        words, stop = self.kept.pop(task)
+        trap = self.machine.cpu.trap
+        for place, word in enumerate(words):
+            trap[place] = word
+        self.entered[task] = stop
+        return self._dispatch(task, trap)
+
+    def _dispatch(self, task: Task, trap: memoryview) -> bool:
+        """See Machine._run_user, TRAP_SYSCALL.  False if the task sleeps or is dead."""
+        machine = self.machine
+        result = machine._call(task, trap)
+        if result.__class__ is int:
+            if result is not NO_RETURN_VALUE:
+                machine.cpu.set_result(task.context, result)
+            elif task.dead:
+                return False
+        elif not machine._sleep(task, trap, result):
+            return False
+        self._call_is_over(task)
+        return True
+
+    def _call_is_over(self, task: Task) -> None:
+        """What a call that has returned leaves to report: it is in the registers now."""
+        entered, left = self.entered.pop(task, None), self.left.pop(task, None)
+        if task in self._vforks:
+            del self._vforks[task]
+            self.waiting.append(Stop(task, "vfork_done"))
+        if task.mm is not None and self.debugger.points.watches:
+            for point in self.debugger.points.changed(task.mm):
+                self._watch_counts(task, point, point.address)
+        if left is None and entered is None:
+            return
+        stop = Stop(task, "return")
+        if left is not None:
+            stop.number, stop.args, stop.result = left.number, left.args, int(left.result)
+        elif entered is not None:  # execve, rt_sigreturn
+            stop.number, stop.args, stop.result = entered.number, entered.args, 0
+        if stop.number in self.debugger.catch_calls:
+            self.waiting.append(stop)
+
+    # -- signals (kernel.task.system.SignalGate) ---------------------------------------------
+
+    def wants(self, signo: int) -> bool:
+        """Is this signal to be seen although nobody would notice it, or would die of it at once?"""
+        return signo != SIGKILL and signo in self.debugger.catch_signals
+
+    def signal(self, task: Task, info: SigInfo) -> SigInfo | None:
+        """A signal is about to be delivered: what is to be delivered in its place, or None."""
+        fault = info.forced and self.debugger.catch_faults
+        if info.signo == SIGKILL or not (fault or info.signo in self.debugger.catch_signals):
+            return info
+        kept, stop = self._signals.pop(task, (None, None))
+        if stop is None or kept is not info:
+            stop = Stop(task, "fault" if fault else "signal")
+            stop.info, stop.signal = info, info.signo
+            if fault:
+                stop.address = info.address
+            if not self.report(stop) and not task.dead and not self.debugger.closed:
+                self._keep_signal(task, info, stop)
+                raise TurnOver
+        return self._answer(task, info, stop)
+
+    def _keep_signal(self, task: Task, info: SigInfo, stop: Stop) -> None:
+        """The turn ends before the signal is delivered: it will come again, already answered."""
+        again = SigInfo(info.signo, info.code, info.payload, info.errno)
+        again.forced, again.trap, again.error = info.forced, info.trap, info.error
+        if stop.info is info:
+            stop.info = again
+        task.pending.add(again, task.cred.ruid)
+        task.work = True
+        self._signals[task] = (again, stop)
+
+    def _answer(self, task: Task, info: SigInfo, stop: Stop) -> SigInfo | None:
+        """What the debugger made of it.  See ptrace(2), "Signal injection and suppression"."""
+        if not stop.signal:
+            return None
+        chosen = stop.info if stop.info is not None else info
+        if stop.signal != chosen.signo:
+            chosen = SigInfo.user(stop.signal, 0, 0)
+        if chosen.signo != info.signo and task.blocked >> (chosen.signo - 1) & 1:
+            send_to_task(task, chosen)
+            return None
+        return chosen

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from tools.elfview import golang
 from tools.elfview.facts import Plain
 from tools.elfview.image import Image
 
@@ -15,6 +16,8 @@ DF_BIND_NOW, DF_1_NOW, DF_1_PIE = 0x8, 0x1, 0x0800_0000
 GO_SECTIONS = (".gopclntab", ".go.buildinfo", ".note.go.buildid", ".data.rel.ro.gopclntab")
 RUST_SYMBOL = re.compile(r"^_R[A-Z]|17h[0-9a-f]{16}E$|^rust_")
 RUST_TEXT = (b"/rustc/", b"library/std/src/", b"RUST_BACKTRACE")
+FORTIFIED = re.compile(r"__\w+_chk$")
+"""glibc's checked twins of functions, which -D_FORTIFY_SOURCE puts in their places."""
 CXX_TEXT = (b"libstdc++.so", b"libc++.so", b"N10__cxxabiv1")
 
 
@@ -26,6 +29,8 @@ def language(image: Image) -> Plain:
         texts = [t.decode(errors="replace") for t in comment.data().split(b"\0") if t]
         compiler = "; ".join(dict.fromkeys(texts))
     name, because = _language(image, compiler)
+    if name == "Go":
+        compiler = "; ".join(filter(None, (golang.compiler(image), compiler)))
     return {"name": name, "because": because, "compiler": compiler or None}
 
 
@@ -56,18 +61,22 @@ def _language(image: Image, compiler: str) -> tuple[str, str]:
 
 
 def hardening(image: Image, dynamic: Plain | None) -> Plain:
-    """NX, PIE, RELRO and stack canaries, as checksec names them."""
+    """NX, PIE, RELRO, stack canaries and FORTIFY, as checksec names them."""
     stack = next((s for s in image.segments if s["p_type"] == "PT_GNU_STACK"), None)
     wx = any(s["p_type"] == "PT_LOAD" and s["p_flags"] & 3 == 3 for s in image.segments)
     canary = {"__stack_chk_fail", "__stack_chk_guard", "__intel_security_cookie"}
     stripped = not any(s["sh_type"] == "SHT_SYMTAB" for s in image.sections)
     has_canary = bool(canary & image.symbol_names) or b"stack smashing detected" in image.data
+    checked = sorted(name for name in image.symbol_names if FORTIFIED.match(name))
+    has_fortify = bool(checked) or b"buffer overflow detected" in image.data
     return {
         "nx": not (stack is not None and stack["p_flags"] & 1) and not wx,
         "pie": image.elf.header["e_type"] == "ET_DYN" and _is_program(image, dynamic),
         "relro": _relro(image, dynamic),
         # Without symbols a canary leaves no trace that is sure.
         "canary": True if has_canary else None if stripped else False,
+        "fortify": True if has_fortify else None if stripped and dynamic is None else False,
+        "fortified": [name.removeprefix("__").removesuffix("_chk") for name in checked],
         "stripped": stripped,
     }
 

@@ -14,6 +14,7 @@ from elftools.common.exceptions import ELFError
 from elftools.construct import ConstructError
 from elftools.elf.elffile import ELFFile
 
+from tools.elfview import golang
 from tools.errors import DioramaError
 
 SHF_ALLOC = 2
@@ -138,6 +139,8 @@ class Image:
                     if address and symbol["st_shndx"] != "SHN_UNDEF":
                         new = Function(address, symbol["st_size"], symbol.name)
                         found.setdefault(address, new)
+        if not found:  # a stripped Go program has them all the same
+            found = {at: Function(at, size, name) for at, size, name in golang.functions(self)}
         return [found[address] for address in sorted(found)]
 
     @cached_property

@@ -1,12 +1,11 @@
 """Instructions: a listing, the system calls in the code, and what needs AVX.
 
-**System calls.**  ``syscall`` and ``svc #0`` are found by their bytes.  From each the scan goes
-back, instruction by instruction, for what last wrote the number's register (eax, x8): a constant,
-a copy of another register (which is then followed), or something else, in which case the number
-stays unknown.  It stops at a call, a jump or a return: what came before need not have run.
+**System calls.**  ``syscall`` and ``svc #0`` are found by their bytes; ``origin`` then looks for
+what set the number's register (eax, x8).  Where that is an argument of the function, ``wrappers``
+looks at its callers.
 
-x86 instructions have no fixed length.  Decoding begins some bytes earlier and is believed if it
-arrives at the ``syscall`` exactly; byte pairs inside other instructions are weeded out that way.
+x86 instructions have no fixed length.  Decoding begins at every byte a little before, and where
+most ways arrive is an instruction; byte pairs inside other instructions are weeded out that way.
 """
 
 from __future__ import annotations
@@ -19,11 +18,17 @@ import capstone
 
 from syscalls.numbers import NUMBERS
 from tools.elfview.image import Image, Region
+from tools.elfview.origin import Code, origin
+from tools.elfview.wrappers import Through, calls_through
 from tools.errors import DioramaError
 
 SWEEP_LIMIT: Final = 16 << 20
 """Bytes of code that are searched for AVX; a second for each 5 MB."""
 BACK: Final = 64
+LONGEST: Final = 15
+"""Bytes of an x86 instruction."""
+NUMBER: Final = {"x86_64": "rax", "aarch64": "x8"}
+"""The register of the number."""
 SYSCALL: Final = b"\x0f\x05"
 SVC: Final = b"\x01\x00\x00\xd4"
 VEX: Final = (0xC4, 0xC5, 0x62)
@@ -35,6 +40,13 @@ class Site(NamedTuple):
 
     address: int
     number: int | None
+
+
+class Calls(NamedTuple):
+    """All of a file: where the instruction is, and calls of wrappers that pass a number on."""
+
+    sites: list[Site]
+    through: list[Through]
 
 
 class Instruction(NamedTuple):
@@ -71,128 +83,93 @@ def listing(image: Image, start: int, size: int) -> list[Instruction]:
 # -- system calls --------------------------------------------------------------------------------
 
 
-def system_calls(image: Image) -> list[Site]:
-    """Every place that makes one, in order."""
+def system_calls(image: Image) -> Calls:
+    """Every place that makes one, in order, and the numbers that wrappers are called with."""
     if image.bits != 64 or image.machine not in NUMBERS:
-        return []
-    find = _x86_sites if image.machine == "x86_64" else _arm_sites
+        return Calls([], [])
     engine = _disassembler(image.machine)
     engine.skipdata = False
-    return [site for region in image.code for site in find(engine, image, region)]
+    find = _x86_sites if image.machine == "x86_64" else _arm_sites
+    sites = [site for region in image.code for site in find(engine, region)]
+    computed = [site.address for site in sites if site.number is None]
+    if not computed:
+        return Calls(sites, [])
+    between = _x86_between if image.machine == "x86_64" else _arm_between
+
+    def decode(region: Region, start: int, end: int) -> list[Code] | None:
+        return between(engine, region, start - region.address, end - region.address)
+
+    numbers, through = calls_through(image, computed, NUMBER[image.machine], decode)
+    return Calls([Site(at, numbers.get(at, number)) for at, number in sites], through)
 
 
-def _x86_sites(engine: Any, image: Image, region: Region) -> Iterator[Site]:
+def _x86_sites(engine: Any, region: Region) -> Iterator[Site]:
     for match in re.finditer(re.escape(SYSCALL), region.data):
         before = _x86_before(engine, region, match.start())
         if before is not None:
-            yield Site(region.address + match.start(), _number(before, "eax"))
+            yield Site(region.address + match.start(), _constant(before, NUMBER["x86_64"]))
 
 
-def _x86_before(engine: Any, region: Region, end: int) -> list[tuple[str, str]] | None:
+def _x86_before(engine: Any, region: Region, end: int) -> list[Code] | None:
     """The instructions before ``end``; None if most decodings step over it.
 
-    An instruction is at most 15 bytes long, so one of 16 neighbouring starts is right, and the
-    wrong ones usually fall into step soon.
+    Decodings that begin at different bytes soon fall into step, so what most of them arrive at is
+    an instruction, and what most step over is not.
     """
-    starts = range(end - BACK, end - BACK + 16) if end >= BACK else range(1)
-    decoded = [_decoded_up_to(engine, region, start, end) for start in starts]
-    arrived = [found for found in decoded if found is not None]
-    return arrived[0] if 2 * len(arrived) > len(starts) else None
+    first = max(0, end - BACK)
+    steps: dict[int, tuple[int, Code]] = {}
+    for start in range(first, end):
+        window, address = region.data[start : start + LONGEST], region.address + start
+        for _, size, mnemonic, operands in engine.disasm_lite(window, address, 1):
+            steps[start] = start + size, Code(address, mnemonic, operands)
+    arriving = {end}
+    for start in range(end - 1, first - 1, -1):
+        if start in steps and steps[start][0] in arriving:
+            arriving.add(start)
+    if 2 * (len(arriving) - 1) <= end - first:
+        return None
+    found, at = [], min(arriving)
+    while at != end:
+        at, code = steps[at]
+        found.append(code)
+    return found
 
 
-def _decoded_up_to(
-    engine: Any, region: Region, start: int, end: int
-) -> list[tuple[str, str]] | None:
-    found, at = [], start
-    for _, size, mnemonic, operands in engine.disasm_lite(region.data[start : end + 2], start):
-        if at == end:
-            break
+def _x86_between(engine: Any, region: Region, start: int, end: int) -> list[Code] | None:
+    """From one offset to another; None if no instruction begins at the second."""
+    found, at, base = [], start, region.address
+    for _, size, mnemonic, operands in engine.disasm_lite(region.data[start:end], base + start):
+        found.append(Code(base + at, mnemonic, operands))
         at += size
-        found.append((mnemonic, operands))
     return found if at == end else None
 
 
-def _arm_sites(engine: Any, image: Image, region: Region) -> Iterator[Site]:
+def _arm_sites(engine: Any, region: Region) -> Iterator[Site]:
     for match in re.finditer(re.escape(SVC), region.data):
         end = match.start()
-        if (region.address + end) % 4:
-            continue
-        start = max(0, end - BACK)
-        # Word by word: data between functions must not end the decoding.
-        found = [
-            next(
-                ((m, o) for _, _, m, o in engine.disasm_lite(region.data[at : at + 4], at)),
-                ("ret", ""),
-            )
-            for at in range(start + (end - start) % 4, end, 4)
-        ]
-        yield Site(region.address + end, _number(found, "w8"))
+        if not (region.address + end) % 4:
+            found = _arm_between(engine, region, max(end % 4, end - BACK), end)
+            yield Site(region.address + end, _constant(found, NUMBER["aarch64"]))
 
 
-_BARRIERS: Final = frozenset("ret jmp call b bl br blr syscall svc int3 ud2 udf hlt".split())
-_HEX: Final = re.compile(r"^#?(-?)(0x[0-9a-f]+|\d+)$")
+def _arm_between(engine: Any, region: Region, start: int, end: int) -> list[Code]:
+    """From one offset to another; data between functions does not end the decoding."""
+    found: list[Code] = []
+    while start < end:
+        address = region.address + start
+        for at, _, mnemonic, operands in engine.disasm_lite(region.data[start:end], address):
+            found.append(Code(at, mnemonic, operands))
+            start = at + 4 - region.address
+        if start < end:
+            found.append(Code(region.address + start, "udf", ""))
+            start += 4
+    return found
 
 
-def _number(before: list[tuple[str, str]], register: str) -> int | None:
-    """The constant in a register after these instructions, if it is one."""
-    wanted = _canonical(register)
-    pushed: int | None = None  # looking for the `push imm` of a `pop rax`
-    for mnemonic, operands in reversed(before):
-        if mnemonic in _BARRIERS or mnemonic.startswith("b."):
-            return None
-        parts = [part.strip() for part in operands.split(",")]
-        if pushed is not None:
-            if mnemonic == "push":
-                return _constant(parts[0])
-            continue
-        if not parts or _canonical(parts[0]) != wanted or _only_reads(mnemonic):
-            continue
-        if mnemonic in ("mov", "movz", "movabs") and len(parts) == 2:
-            constant = _constant(parts[1])
-            if constant is not None:
-                return constant
-            if not _is_register(parts[1]):
-                return None
-            wanted = _canonical(parts[1])
-        elif mnemonic in ("xor", "eor", "sub") and len(set(map(_canonical, parts))) == 1:
-            return 0
-        elif mnemonic == "pop":
-            pushed = 0
-        else:
-            return None
-    return None
-
-
-def _only_reads(mnemonic: str) -> bool:
-    return mnemonic in ("cmp", "test", "push", "cbz", "cbnz", "str", "stp", "tbz", "tbnz", "strb")
-
-
-def _constant(text: str) -> int | None:
-    match = _HEX.match(text)
-    if match is None:
-        return None
-    return int(match[1] + match[2], 0)
-
-
-_LOW: Final = {
-    f"{prefix}{name}": f"r{name}"
-    for name in ("ax", "bx", "cx", "dx", "si", "di", "bp", "sp")
-    for prefix in ("r", "e", "")
-}
-
-
-def _canonical(register: str) -> str:
-    """The 64-bit name of a register: ``eax`` is ``rax``, ``r8d`` is ``r8``, ``w8`` is ``x8``."""
-    if register in _LOW:
-        return _LOW[register]
-    match = re.fullmatch(r"(r\d+)[dwb]?|w(\d+)", register)
-    if match is None:
-        return register
-    return match[1] or f"x{match[2]}"
-
-
-def _is_register(text: str) -> bool:
-    return text in _LOW or re.fullmatch(r"r\d+[dwb]?|[wx]\d+", text) is not None
+def _constant(before: list[Code], register: str) -> int | None:
+    """The number, if it is a constant there."""
+    found = origin(before, register)
+    return found.value if found is not None and isinstance(found.value, int) else None
 
 
 # -- AVX -----------------------------------------------------------------------------------------

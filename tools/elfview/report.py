@@ -16,10 +16,10 @@ from loader.elf import parse
 from syscalls import load_families
 from syscalls.declare import DECLARATIONS
 from syscalls.numbers import NUMBERS
-from tools.elfview import facts, guess
+from tools.elfview import facts, golang, guess
 from tools.elfview.facts import Plain
 from tools.elfview.image import Image, named_errors
-from tools.elfview.instructions import Avx, Instruction, Site, avx, system_calls
+from tools.elfview.instructions import Avx, Calls, Instruction, avx, system_calls
 
 FORMAT: Final = 1
 MANY: Final = 40
@@ -39,7 +39,7 @@ def report(image: Image) -> Plain:
             "size": len(image.data),
             "header": facts.header(image),
             "interpreter": facts.interpreter(image),
-            "build_id": facts.build_id(notes),
+            "build_id": facts.build_id(notes) or golang.build_id(image),
             "language": guess.language(image),
             "hardening": guess.hardening(image, dynamic),
             "runs": _verdict(image, calls, vector),
@@ -57,27 +57,34 @@ def report(image: Image) -> Plain:
         }
 
 
-def _calls(image: Image, sites: Iterable[Site]) -> Plain:
-    """Grouped by number."""
+def _calls(image: Image, calls: Calls) -> Plain:
+    """Grouped by number; ``through``: calls of functions that make a call with what they get."""
     names = {number: name for name, number in NUMBERS.get(image.machine, {}).items()}
-    grouped: dict[int, list[int]] = {}
-    unknown: list[int] = []
-    for site in sites:
+    grouped: dict[int, tuple[list[int], list[int]]] = {}
+    computed: list[int] = []
+    for site in calls.sites:
         if site.number is None:
-            unknown.append(site.address)
+            computed.append(site.address)
         else:
-            grouped.setdefault(site.number, []).append(site.address)
+            grouped.setdefault(site.number, ([], []))[0].append(site.address)
+    for call in calls.through:
+        grouped.setdefault(call.number, ([], []))[1].append(call.address)
     return {
         "known": [
             {
                 "number": number,
                 "name": names.get(number),
                 "supported": _support(image.machine, names.get(number)),
-                "sites": grouped[number],
+                "sites": sorted(set().union(*grouped[number])),
+                "through": grouped[number][1],
             }
             for number in sorted(grouped)
         ],
-        "computed": unknown,
+        "computed": computed,
+        "wrappers": [
+            {"address": address, "name": image.where(address) or None}
+            for address in sorted({call.wrapper for call in calls.through})
+        ],
     }
 
 
@@ -88,7 +95,7 @@ def _support(arch: str, name: str | None) -> str:
     return "partial" if declaration.partial else "yes"
 
 
-def _verdict(image: Image, sites: Iterable[Site], vector: Avx) -> Plain:
+def _verdict(image: Image, calls: Calls, vector: Avx) -> Plain:
     """Whether the machine would start it, why not, and what may go wrong later."""
     refusal = _refusal(image)
     warnings = []
@@ -98,7 +105,7 @@ def _verdict(image: Image, sites: Iterable[Site], vector: Avx) -> Plain:
             f"{vector.instructions} AVX instructions{where}, the first at {vector.examples[0]:#x}: "
             "this processor has none (CPUID says so; a program that asks first is safe)"
         )
-    known = _calls(image, sites)["known"]
+    known = _calls(image, calls)["known"]
     missing = [call["name"] or str(call["number"]) for call in known if call["supported"] == "no"]
     if missing:
         warnings.append(f"calls that are not implemented: {', '.join(missing)}")
@@ -147,14 +154,19 @@ def _lines(d: Plain) -> Iterator[str]:
     yield from _sections(d["sections"])
     yield from _notes(d["notes"])
     yield from _dynamic(d["dynamic"])
-    yield from _system_calls(d["system_calls"])
+    yield from _system_calls(d)
 
 
 def _hardening(hard: Plain) -> Iterator[str]:
     words = {True: "yes", False: "no", None: "not known"}
-    for name in ("nx", "pie", "relro", "canary", "stripped"):
+    for name in ("nx", "pie", "relro", "canary", "fortify", "stripped"):
         value = hard[name]
-        yield f"{name.upper() if len(name) < 4 else name} {words.get(value, value)}"
+        count = (
+            f" ({len(hard['fortified'])} functions)"
+            if name == "fortify" and hard["fortified"]
+            else ""
+        )
+        yield f"{name.upper() if len(name) < 4 else name} {words.get(value, value)}{count}"
 
 
 def _segments(segments: list[Plain]) -> Iterator[str]:
@@ -195,7 +207,8 @@ def _dynamic(dynamic: Plain | None) -> Iterator[str]:
         yield f"  {tag['tag']:<16} {tag['value']:#x}"
 
 
-def _system_calls(calls: Plain) -> Iterator[str]:
+def _system_calls(d: Plain) -> Iterator[str]:
+    calls = d["system_calls"]
     yield ""
     count = Counter(call["supported"] for call in calls["known"])
     known = len(calls["known"])
@@ -205,10 +218,18 @@ def _system_calls(calls: Plain) -> Iterator[str]:
         more = f" and {len(sites) - 1} more" if len(sites) > 1 else ""
         name = call["name"] or "unknown"
         note = {"no": "  not implemented", "partial": "  partial"}.get(call["supported"], "")
+        if len(call["through"]) == len(sites):
+            note = "  through a wrapper" + note
         yield f"  {call['number']:>5}  {name:<24} at {sites[0]:#x}{more}{note}"
     if calls["computed"]:
         first = ", ".join(f"{address:#x}" for address in calls["computed"][:3])
         yield f"         with a computed number: {len(calls['computed'])} places ({first} ...)"
+    if calls["wrappers"]:
+        named = [w["name"] or f"{w['address']:#x}" for w in calls["wrappers"]]
+        more = " ..." if len(named) > MANY // 8 else ""
+        yield f"         of them functions that get it: {', '.join(named[: MANY // 8])}{more}"
+    if d["interpreter"]:
+        yield "         and what its libraries make: inspect them, too"
 
 
 def listing_text(image: Image, rows: Iterable[Instruction]) -> str:

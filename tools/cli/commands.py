@@ -13,6 +13,7 @@ from tools.cli.messages import show
 from tools.cli.options import Option, Parser, UsageError
 from tools.cli.run_options import RUN_OPTIONS, RunDraft
 from tools.cli.syscalls_command import SYSCALLS_OPTIONS, syscalls
+from tools.cli.top_command import TOP_OPTIONS, top
 from tools.cli.trace_options import TRACE_OPTIONS, TraceDraft
 from tools.config import RunConfig, StatsOptions
 from tools.stats.compare import compare
@@ -129,10 +130,16 @@ def print_help(command: str) -> int:
         "trace": TRACE_OPTIONS,
         "stats": STATS_OPTIONS,
         "debug": DEBUG_OPTIONS,
+        "top": TOP_OPTIONS,
         "syscalls": SYSCALLS_OPTIONS,
         "inspect": INSPECT_OPTIONS,
     }
     return show(command_help(command, tables.get(command, RUN_OPTIONS)))
+
+
+def _top(words: Sequence[str], _execute: Execute) -> int:
+    """``diorama top``: the machine runs in another process."""
+    return top(words, lambda rest: _program("top", rest))
 
 
 def _syscalls(words: Sequence[str], _execute: Execute) -> int:
@@ -150,6 +157,7 @@ COMMANDS: Final[dict[str, Callable[[Sequence[str], Execute], int]]] = {
     "trace": trace,
     "stats": stats,
     "debug": debug,
+    "top": _top,
     "shell": shell,
     "syscalls": _syscalls,
     "inspect": _inspect,

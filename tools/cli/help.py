@@ -16,6 +16,7 @@ Runs unmodified Linux programs on a working model of the Linux kernel.
   trace     show its system calls    diorama trace -f busybox sh -c 'date | cat'
   stats     count its system calls   diorama stats busybox find /
   debug     stop it, look, change    diorama debug -ex 'break openat' busybox cat /etc/passwd
+  top       watch it, live           diorama top busybox sh
   shell     a shell inside           diorama shell -v "$PWD:/work" -w /work
   syscalls  what is supported        diorama syscalls --arch aarch64
   inspect   what is in a binary      diorama inspect /bin/busybox
@@ -43,6 +44,11 @@ USAGE: Final = {
         "debug [OPTIONS] PROGRAM [ARGS...]",
         "Stops PROGRAM before its first instruction and takes commands; `help` lists them.",
         """diorama debug -ex 'break write if fd == 1' -ex continue -ex fds busybox echo hello""",
+    ),
+    "top": (
+        "top [OPTIONS] PROGRAM [ARGS...] | top --attach[=PATH|PID]",
+        "Shows a running machine: its terminal, tasks, system calls, files, memory, waits.",
+        "diorama top busybox sh    # ? in it shows the keys",
     ),
     "shell": (
         "shell [OPTIONS]",

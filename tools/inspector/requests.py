@@ -11,6 +11,7 @@ from tools.inspector.stream import DEFAULT_KINDS, DEFAULT_RATE, KINDS, Subscript
 from tools.tracer.filters import Filter, FilterError
 
 if TYPE_CHECKING:
+    from kernel.machine.describe.plain import Source
     from kernel.machine.loop import Machine
     from kernel.task.task import Task
     from syscalls.table import SyscallTable
@@ -130,7 +131,15 @@ def source(request: Message) -> Message:
         found = describe.source(name)
     except LookupError as error:
         raise RequestError(str(error.args[0])) from None
-    return {**describe.plain(found), "text": found.text()}
+    return _lines(found, request)
+
+
+def _lines(found: Source, request: Message) -> Message:
+    """``text``: the lines; with ``whole``, those of the whole module, for what stands around."""
+    shown = {**describe.plain(found), "text": found.text()}
+    if request.get("whole"):
+        shown["whole"] = found.whole()
+    return shown
 
 
 def handler(request: Message, table: SyscallTable) -> Message:
@@ -139,5 +148,4 @@ def handler(request: Message, table: SyscallTable) -> Message:
     declaration = table.declaration(number) if number is not None else None
     if declaration is None:
         raise RequestError(f"no system call {request.get('of')!r} is implemented")
-    found = describe.source(declaration.handler)
-    return {**describe.plain(found), "text": found.text()}
+    return _lines(describe.source(declaration.handler), request)

@@ -104,8 +104,14 @@ class Inspector:
             "arch": self.machine.system.arch.name,
             "program": list(self._program),
             "terminal": self._console is not None,
+            "window": self._window(),
             "state": self.hold.state,
         }
+
+    def _window(self) -> list[int]:
+        """Rows and columns of the terminal."""
+        window = self._console.window if self._console is not None else None
+        return [window.rows or 24, window.columns or 80] if window is not None else [24, 80]
 
     def _signal_on(self, connection: socket.socket) -> None:
         """Virtual time: SIGIO when there is something on it."""

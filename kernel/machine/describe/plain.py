@@ -29,6 +29,10 @@ class Source(NamedTuple):
         """The lines themselves."""
         return "\n".join(_lines(self.file)[self.first - 1 : self.last])
 
+    def whole(self) -> str:
+        """All lines of the file, for what stands around."""
+        return "\n".join(_lines(self.file))
+
 
 def plain(value: Any) -> Any:
     """``value`` in what JSON has: descriptions become objects, tuples lists, bytes text.

@@ -1,0 +1,121 @@
+"""The view's end of the socket: requests that are awaited, events that are handed on."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from tools.inspector.protocol import NAME, VERSION, Lines, Message, ProtocolError, decode, encode
+
+_CHUNK = 1 << 18
+
+
+class LinkError(Exception):
+    """The machine refused a request, or is gone; the text says why."""
+
+
+class Link:
+    """One connection.  ``on_event`` gets every message that is no answer, in order; ``on_end`` is
+    called once, when the machine has closed the connection.
+    """
+
+    def __init__(
+        self,
+        connection: socket.socket,
+        on_event: Callable[[Message], None],
+        on_end: Callable[[], None],
+    ) -> None:
+        connection.setblocking(False)
+        self._connection = connection
+        self._on_event = on_event
+        self._on_end = on_end
+        self._lines = Lines()
+        self._waiting: dict[int, asyncio.Future[Message]] = {}
+        self._ids = 0
+        self._reader: asyncio.Task[None] | None = None
+        self.closed = False
+
+    def start(self) -> None:
+        """Begin to read, in the running event loop."""
+        self._reader = asyncio.get_running_loop().create_task(self._read())
+
+    async def _read(self) -> None:
+        loop = asyncio.get_running_loop()
+        with suppress(OSError, ProtocolError):
+            while data := await loop.sock_recv(self._connection, _CHUNK):
+                for line in self._lines.feed(data):
+                    self._dispatch(decode(line))
+        self._ended()
+
+    def _dispatch(self, message: Message) -> None:
+        number = message.get("id")
+        if number is None:
+            self._on_event(message)
+            return
+        waiting = self._waiting.pop(number, None)
+        if waiting is None or waiting.done():
+            return
+        if "error" in message:
+            waiting.set_exception(LinkError(message["error"]))
+        else:
+            waiting.set_result(message["ok"])
+
+    def _ended(self) -> None:
+        if self.closed:
+            return
+        self.closed = True
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_exception(LinkError("the machine is gone"))
+        self._waiting.clear()
+        self._on_end()
+
+    async def ask(self, do: str, **details: Any) -> Message:  # Any: what JSON has
+        """A request and its answer.  LinkError: refused, or nobody is there any more."""
+        if self.closed:
+            raise LinkError("the machine is gone")
+        self._ids += 1
+        loop = asyncio.get_running_loop()
+        waiting: asyncio.Future[Message] = loop.create_future()
+        self._waiting[self._ids] = waiting
+        try:
+            await loop.sock_sendall(
+                self._connection, encode({"id": self._ids, "do": do, **details})
+            )
+        except OSError:
+            self._ended()
+        return await waiting
+
+    async def close(self) -> None:
+        """Go away."""
+        self.closed = True
+        if self._reader is not None:
+            self._reader.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._reader
+        self._connection.close()
+
+
+def greet(connection: socket.socket) -> Message:
+    """The machine's first line.  LinkError if it is none of ours, or refuses us."""
+    connection.settimeout(10.0)
+    received = b""
+    try:
+        while not received.endswith(b"\n"):  # nothing follows before we ask
+            data = connection.recv(_CHUNK)
+            if not data:
+                raise LinkError("it has closed the connection")
+            received += data
+        hello = decode(received)
+    except (OSError, ProtocolError) as error:
+        raise LinkError(f"it does not answer: {error}") from None
+    if hello.get("hello") != NAME:
+        raise LinkError("it is no machine's socket")
+    if hello.get("version") != VERSION:
+        raise LinkError(f"it speaks version {hello.get('version')}, we speak {VERSION}")
+    if "error" in hello:
+        raise LinkError(hello["error"])
+    return hello

@@ -1,0 +1,243 @@
+"""The guest's terminal as a pane: pyte keeps the screen, this draws the lines that changed.
+
+Every key goes to the guest while the pane has the focus, but one: Ctrl-] leaves it, as telnet(1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar, Final
+
+import pyte
+from pyte.screens import Char
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+
+from tools.inspector.keys import to_bytes
+
+HISTORY: Final = 2000
+"""Lines that have scrolled out and can be looked at with the wheel."""
+_CURSOR_KEYS: Final = 1 << 5  # DECCKM among pyte's private modes
+_BRACKETED_PASTE: Final = 2004 << 5
+_LEAVE: Final = "ctrl+right_square_bracket"
+_BRIGHT: Final = {  # pyte's names, its misprint among them
+    "brown": "yellow",
+    "brightbrown": "bright_yellow",
+    "bfightmagenta": "bright_magenta",
+}
+
+
+class GuestScreen(pyte.HistoryScreen):
+    """pyte's screen; what it answers to the program (where is the cursor?) goes to ``reply``."""
+
+    def __init__(self, columns: int, lines: int, reply: Callable[[bytes], None]) -> None:
+        self._reply = reply
+        super().__init__(columns, lines, history=HISTORY, ratio=0.5)
+
+    def write_process_input(self, data: str) -> None:
+        """An answer to a question of the program's."""
+        self._reply(data.encode())
+
+    def set_margins(
+        self, top: int | None = None, bottom: int | None = None, **_private: bool
+    ) -> None:
+        """pyte stumbles over DECSTBM with a private marker."""
+        super().set_margins(top, bottom)
+
+    def report_device_status(self, mode: int, **_private: bool) -> None:
+        """pyte stumbles over a private one."""
+        super().report_device_status(mode)
+
+
+def colour(name: str, *, bold: bool = False) -> str | None:
+    """pyte's name of a colour as rich's; None for the default."""
+    if name == "default":
+        return None
+    name = _BRIGHT.get(name, name)
+    if len(name) == 6 and all(digit in "0123456789abcdefABCDEF" for digit in name):
+        return f"#{name}"
+    if name.startswith("bright") and not name.startswith("bright_"):
+        return f"bright_{name[6:]}"
+    return name
+
+
+def style_of(char: Char) -> Style:
+    """How a character looks."""
+    return Style(
+        color=colour(char.fg),
+        bgcolor=colour(char.bg),
+        bold=char.bold,
+        italic=char.italics,
+        underline=char.underscore,
+        strike=char.strikethrough,
+        reverse=char.reverse,
+    )
+
+
+class Terminal(Widget, can_focus=True):
+    """``on_keys`` takes what is typed (None: nobody listens); ``Resized`` tells the new size."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(_LEAVE, "leave", "leave the terminal", key_display="^]"),
+    ]
+
+    class Resized(Message):
+        """The pane has another size, in cells."""
+
+        def __init__(self, rows: int, columns: int) -> None:
+            super().__init__()
+            self.rows = rows
+            self.columns = columns
+
+    def __init__(self, name: str, *, fixed: bool = False) -> None:
+        super().__init__(id=name, classes="pane")
+        self.on_keys: Callable[[bytes], None] | None = None
+        self._fixed = fixed
+        self._screen = GuestScreen(80, 24, self.send)
+        self._stream = pyte.ByteStream(self._screen)
+        self._styles: dict[tuple[object, ...], Style] = {}
+        self.placeholder = ""
+
+    # -- the screen ------------------------------------------------------------------------------
+
+    def feed(self, data: bytes) -> None:
+        """The program shows something."""
+        before = self._screen.cursor.y
+        self._stream.feed(data)
+        changed = {before, self._screen.cursor.y, *self._screen.dirty}
+        self._screen.dirty.clear()
+        if len(changed) > self.size.height // 2:
+            self.refresh()
+        else:
+            self.refresh(*(Region(0, y, self.size.width, 1) for y in sorted(changed)))
+
+    def clear(self) -> None:
+        """Begin with an empty screen."""
+        self._screen.reset()
+        self.refresh()
+
+    @property
+    def lines(self) -> list[str]:
+        """What can be read, line by line."""
+        return [str(line) for line in self._screen.display]
+
+    def on_resize(self, event: events.Resize) -> None:
+        """The screen gets the size of the pane; a mirrored one keeps the machine's."""
+        rows, columns = self.size.height, self.size.width
+        if not self._fixed and rows and columns:
+            self.set_size(rows, columns)
+            self.post_message(self.Resized(rows, columns))
+
+    def set_size(self, rows: int, columns: int) -> None:
+        """The screen's size in characters."""
+        if (rows, columns) != (self._screen.lines, self._screen.columns):
+            self._screen.resize(rows, columns)
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """One line: runs of characters that look alike."""
+        width = self.size.width
+        if self.placeholder:
+            text = self.placeholder.center(width) if y == self.size.height // 2 else ""
+            style = self.rich_style
+            return Strip([Segment(text, style + Style(dim=True))]).adjust_cell_length(width, style)
+        top = max(0, self._screen.lines - self.size.height) if self._fixed else 0
+        line = y + top
+        if line >= self._screen.lines:
+            return Strip.blank(width, self.rich_style)
+        segments = self._segments(line)
+        return Strip(segments).adjust_cell_length(width, self.rich_style)
+
+    def _segments(self, y: int) -> list[Segment]:
+        cells = self._screen.buffer[y]
+        cursor = self._screen.cursor
+        shown = self.has_focus and not cursor.hidden and cursor.y == y
+        found: list[Segment] = []
+        text, last = "", None
+        for x in range(self._screen.columns):
+            char = cells[x]
+            here = shown and x == cursor.x
+            key = (char.fg, char.bg, char.bold, char.italics, char.underscore,
+                   char.strikethrough, char.reverse, here)  # fmt: skip
+            if key != last and text:
+                found.append(Segment(text, self._styles[last]))  # type: ignore[index]
+                text = ""
+            if key not in self._styles:
+                style = self.rich_style + style_of(char)
+                self._styles[key] = style + Style(reverse=not char.reverse) if here else style
+            text, last = text + char.data, key
+        if text and last is not None:
+            found.append(Segment(text, self._styles[last]))
+        return found
+
+    def get_content_width(self, container: Size, viewport: Size) -> int:
+        """As wide as there is room."""
+        return container.width
+
+    # -- keys ------------------------------------------------------------------------------------
+
+    def send(self, data: bytes) -> None:
+        """To the program."""
+        if self.on_keys is not None and data:
+            self.on_keys(data)
+
+    async def on_key(self, event: events.Key) -> None:
+        """Every key but one is the guest's."""
+        if event.key == _LEAVE or self.on_keys is None:
+            return
+        event.stop()
+        event.prevent_default()
+        application = _CURSOR_KEYS in self._screen.mode
+        self._scroll_to_end()
+        self.send(to_bytes(event.key, event.character, application=application))
+
+    def on_paste(self, event: events.Paste) -> None:
+        """Pasted text; programs that asked for it hear where it begins and ends."""
+        event.stop()
+        data = event.text.replace("\n", "\r").encode()
+        if _BRACKETED_PASTE in self._screen.mode:
+            data = b"\x1b[200~" + data + b"\x1b[201~"
+        self.send(data)
+
+    def on_click(self, event: events.Click) -> None:
+        """A click takes the focus."""
+        self.focus()
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """Back into what has scrolled out."""
+        event.stop()
+        self._screen.prev_page()
+        self.refresh()
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """Forward again."""
+        event.stop()
+        self._screen.next_page()
+        self.refresh()
+
+    def _scroll_to_end(self) -> None:
+        while self._screen.history.position < self._screen.history.size:
+            before = self._screen.history.position
+            self._screen.next_page()
+            if self._screen.history.position == before:
+                return
+
+    def action_leave(self) -> None:
+        """Ctrl-]: the keys are the inspector's again."""
+        self.screen.focus_next()
+
+    def on_focus(self) -> None:
+        """The cursor shows, and the keys of the screen do not."""
+        self.refresh()
+        self.call_after_refresh(self.app.refresh_bindings)
+
+    def on_blur(self) -> None:
+        """It does not, and they do."""
+        self.refresh()
+        self.call_after_refresh(self.app.refresh_bindings)

@@ -146,7 +146,7 @@ def parse(read: Reader, size: int, arch: Arch) -> ElfImage:
     headers = _program_headers(read, size, header)
     segments = _segments([p for p in headers if p.type == PT_LOAD], size)
     if header.type == ET_EXEC and segments[0].vaddr < MMAP_MIN_ADDR:
-        raise ENOEXEC(f"a segment at {segments[0].vaddr:#x}, below the lowest address allowed")
+        raise ENOEXEC("a segment at %#x, below the lowest address allowed", segments[0].vaddr)
     _refuse_newer_isa(read, size, headers, arch)
     return ElfImage(
         entry=header.entry,
@@ -169,18 +169,18 @@ def _header(data: bytes, arch: Arch) -> _Header:
         raise ENOEXEC("truncated: the ELF header is incomplete")
     ident, kind, machine, _, entry, phoff, _, _, _, phentsize, phnum, *_ = _EHDR.unpack(data)
     if ident[4] != ELFCLASS64:
-        raise ENOEXEC(f"ELF class {ident[4]} does not exist")
+        raise ENOEXEC("ELF class %s does not exist", ident[4])
     if ident[5] != ELFDATA2LSB:
         raise ENOEXEC("a big-endian program; both CPUs here are little-endian")
     if machine != arch.elf_machine:
         name = _MACHINES.get(machine, f"CPU number {machine}")
-        raise ENOEXEC(f"a program for {name}, and this machine is {arch.name}")
+        raise ENOEXEC("a program for %s, and this machine is %s", name, arch.name)
     if kind not in (ET_EXEC, ET_DYN):
-        raise ENOEXEC(f"{_TYPES.get(kind, f'ELF type {kind}')}, not a program")
+        raise ENOEXEC("%s, not a program", _TYPES.get(kind, f"ELF type {kind}"))
     if phentsize != PHDR_SIZE:
-        raise ENOEXEC(f"program headers of {phentsize} bytes instead of {PHDR_SIZE}")
+        raise ENOEXEC("program headers of %s bytes instead of %s", phentsize, PHDR_SIZE)
     if phnum == 0 or phnum * PHDR_SIZE > MAX_PHDR_BYTES:
-        raise ENOEXEC(f"{phnum} program headers")
+        raise ENOEXEC("%s program headers", phnum)
     return _Header(kind, machine, entry, phoff, phnum)
 
 
@@ -200,20 +200,20 @@ def _segments(loads: Iterable[_ProgramHeader], size: int) -> tuple[Segment, ...]
         raise ENOEXEC("no loadable segment")
     for below, above in pairwise(segments):
         if below.end > above.vaddr:
-            raise ENOEXEC(f"overlapping segments at {below.vaddr:#x} and {above.vaddr:#x}")
+            raise ENOEXEC("overlapping segments at %#x and %#x", below.vaddr, above.vaddr)
     return tuple(segments)
 
 
 def _segment(load: _ProgramHeader, size: int) -> Segment:
     where = f"segment at {load.vaddr:#x}"
     if load.filesz > load.memsz:
-        raise ENOEXEC(f"{where}: more bytes in the file than in memory")
+        raise ENOEXEC("%s: more bytes in the file than in memory", where)
     if load.vaddr + load.memsz > USER_TOP - PAGE_SIZE:
-        raise ENOEXEC(f"{where}: not in the user half of the address space")
+        raise ENOEXEC("%s: not in the user half of the address space", where)
     if load.filesz and load.offset + load.filesz > size:
-        raise ENOEXEC(f"truncated: {where} goes beyond the end of the file")
+        raise ENOEXEC("truncated: %s goes beyond the end of the file", where)
     if load.filesz and (load.offset - load.vaddr) % PAGE_SIZE:
-        raise ENOEXEC(f"{where}: address and file offset disagree within a page")
+        raise ENOEXEC("%s: address and file offset disagree within a page", where)
     return Segment(load.vaddr, load.memsz, load.offset, load.filesz, load.flags)
 
 
@@ -259,4 +259,4 @@ def _refuse_newer_isa(
             raise ENOEXEC("truncated: its property note lies beyond the end of the file")
         missing = missing_isa(read(p.offset, p.filesz), arch)
         if missing:
-            raise ENOEXEC(f"built for {missing}, which this processor does not have")
+            raise ENOEXEC("built for %s, which this processor does not have", missing)

@@ -59,7 +59,7 @@ class ElfFormat:
         try:
             return image_of(file, _reader(program, file), self._arch)
         except ENOEXEC as error:
-            raise ELIBBAD(f"its interpreter is no good: {error.reason}") from error
+            raise ELIBBAD("its interpreter is no good: %s", error.reason) from error
 
 
 class ScriptFormat:
@@ -93,4 +93,4 @@ def _open_interpreter(program: Program, path: bytes) -> OpenFile:
     try:
         return program.open_interpreter(path)
     except ENOENT as error:
-        raise ENOENT(f"its interpreter {os.fsdecode(path)} does not exist here") from error
+        raise ENOENT("its interpreter %s does not exist here", os.fsdecode(path)) from error

@@ -125,7 +125,7 @@ def _make_stack(
     used = STACK_TOP - (stack.sp & -PAGE_SIZE)
     limit = space.limits.soft(RLIMIT_STACK)
     if used > limit:
-        raise E2BIG(f"{used} bytes of arguments, and a stack limit of {limit}")
+        raise E2BIG("%s bytes of arguments, and a stack limit of %s", used, limit)
     room = max(used, min(used + STACK_SLACK, limit & -PAGE_SIZE))
     protection = PROT_READ | PROT_WRITE | (PROT_EXEC if executable else 0)
     flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_GROWSDOWN

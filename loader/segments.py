@@ -81,7 +81,7 @@ def map_image(space: AddressSpace, image: ElfImage, file: OpenFile, bias: int) -
         try:
             mapped_to = _map_segment(space, segment, file, bias, mapped_to)
         except EEXIST as error:
-            raise ENOEXEC(f"no room at {segment.vaddr + bias:#x} for a segment") from error
+            raise ENOEXEC("no room at %#x for a segment", segment.vaddr + bias) from error
 
 
 def _map_segment(

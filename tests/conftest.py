@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from kernel.abi.errors import KernelError
 from tests.support import oracles
 
 ARCHES = ("x86_64", "aarch64")
@@ -28,6 +29,18 @@ def arch(request: pytest.FixtureRequest) -> str:
 def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests never fetch: `make fetch` did, or the test says what is missing."""
     monkeypatch.setenv("DIORAMA_OFFLINE", "1")
+
+
+@pytest.fixture(autouse=True)
+def _reasons_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever error a test meets, its words and facts must fit: elsewhere few are ever read."""
+    make = KernelError.__init__
+
+    def make_and_read(error: KernelError, words: str = "", *facts: object, signal: int = 0) -> None:
+        make(error, words, *facts, signal=signal)
+        str(error)
+
+    monkeypatch.setattr(KernelError, "__init__", make_and_read)
 
 
 @pytest.fixture

@@ -18,15 +18,21 @@ FOREVER: Final = (1 << 63) - 1
 class Timer:
     """One deadline; made by ``Timers.add``.  ``callback`` is None once fired or cancelled.
 
+    ``args`` go with it: what is to be done is a function and values, never a closure, so that
+    timers can be looked at and kept.
+
     A ``watchdog`` only ends a run that takes too long; nobody waits for it.
     """
 
-    __slots__ = ("callback", "deadline", "seq", "watchdog")
+    __slots__ = ("args", "callback", "deadline", "seq", "watchdog")
 
-    def __init__(self, deadline: int, seq: int, callback: Callable[[], None]) -> None:
+    def __init__(
+        self, deadline: int, seq: int, callback: Callable[..., None], args: tuple[object, ...] = ()
+    ) -> None:
         self.deadline = deadline
         self.seq = seq
-        self.callback: Callable[[], None] | None = callback
+        self.callback: Callable[..., None] | None = callback
+        self.args = args
         self.watchdog = False
 
     @property
@@ -57,10 +63,12 @@ class Timers:
         self._seq = 0
         self._cancelled = 0
 
-    def add(self, deadline: int, callback: Callable[[], None]) -> Timer:
-        """Call ``callback`` once, at the first ``expire`` at or after ``deadline`` (monotonic)."""
+    def add(self, deadline: int, callback: Callable[..., None], *args: object) -> Timer:
+        """Call ``callback(*args)`` once, at the first ``expire`` at or after ``deadline``, in ns of
+        the monotonic clock.
+        """
         self._seq += 1
-        timer = Timer(deadline, self._seq, callback)
+        timer = Timer(deadline, self._seq, callback, args)
         heapq.heappush(self._heap, timer)
         return timer
 
@@ -110,7 +118,7 @@ class Timers:
                 continue
             callback, timer.callback = timer.callback, None
             if callback is not None:
-                callback()
+                callback(*timer.args)
                 fired += 1
         for timer in held:
             heapq.heappush(self._heap, timer)

@@ -6,6 +6,7 @@ Terminals register from ``kernel.views``; ``kernel.fs.devfs`` makes the nodes.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from kernel.abi.errors import EINVAL, ENOSPC, EPERM
@@ -142,12 +143,18 @@ class RandomFile(OpenFile):
 
 def register_memory_devices(devices: DeviceRegistry, random: RandomBytes) -> None:
     """Make major 1 work.  ``random(n)``: n bytes of the machine's generator."""
+    devices.register(MEM_MAJOR, NULL, b"mem", partial(_open, NullFile))
+    devices.register(MEM_MAJOR, ZERO, b"mem", partial(_open, ZeroFile))
+    devices.register(MEM_MAJOR, FULL, b"mem", partial(_open, FullFile))
+    devices.register(MEM_MAJOR, RANDOM, b"mem", partial(_open_random, random))
+    devices.register(MEM_MAJOR, URANDOM, b"mem", partial(_open_random, random))
 
-    def open_random(caller: Caller, inode: Inode, path: Path, flags: int) -> OpenFile:
-        return RandomFile(inode, path, flags & ~O_NONBLOCK, random)
 
-    devices.register(MEM_MAJOR, NULL, b"mem", lambda c, i, p, f: NullFile(i, p, f))
-    devices.register(MEM_MAJOR, ZERO, b"mem", lambda c, i, p, f: ZeroFile(i, p, f))
-    devices.register(MEM_MAJOR, FULL, b"mem", lambda c, i, p, f: FullFile(i, p, f))
-    devices.register(MEM_MAJOR, RANDOM, b"mem", open_random)
-    devices.register(MEM_MAJOR, URANDOM, b"mem", open_random)
+def _open(kind: type[OpenFile], caller: Caller, inode: Inode, path: Path, flags: int) -> OpenFile:
+    return kind(inode, path, flags)
+
+
+def _open_random(
+    random: RandomBytes, caller: Caller, inode: Inode, path: Path, flags: int
+) -> OpenFile:
+    return RandomFile(inode, path, flags & ~O_NONBLOCK, random)

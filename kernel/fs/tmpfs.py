@@ -7,6 +7,7 @@ directory.  Linux: mm/shmem.c, fs/libfs.c.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from kernel.abi.errors import (
@@ -375,26 +376,28 @@ def tmpfs_factory(
     mounts: MountTable, frames: Frames, now: Callable[[], int]
 ) -> Callable[[bytes], SuperBlock]:
     """For ``MountTable.filesystems[b"tmpfs"]``: an instance from mount options."""
+    return partial(_from_options, mounts, frames, now)
 
-    def make(options: bytes) -> SuperBlock:
-        size: int | None = None
-        mode, uid, gid, inodes = 0o1777, 0, 0, None
-        for option in options.split(b",") if options else ():
-            key, _, value = option.partition(b"=")
-            if key == b"size":
-                size = parse_size(value, frames.total * BLOCK_SIZE)
-            elif key == b"nr_blocks":
-                size = parse_size(value, 0) * BLOCK_SIZE
-            elif key == b"nr_inodes":
-                inodes = parse_size(value, 0)
-            elif key == b"mode" and value and not value.strip(b"01234567"):
-                mode = int(value, 8) & 0o7777
-            elif key in (b"uid", b"gid") and value.isdigit():
-                uid, gid = (int(value), gid) if key == b"uid" else (uid, int(value))
-            else:
-                raise EINVAL("mount option %r", option)
-        sb = Tmpfs(frames, mounts.new_dev(), now, size, mode, uid, gid, inodes)
-        sb.options = options
-        return sb
 
-    return make
+def _from_options(
+    mounts: MountTable, frames: Frames, now: Callable[[], int], options: bytes
+) -> SuperBlock:
+    size: int | None = None
+    mode, uid, gid, inodes = 0o1777, 0, 0, None
+    for option in options.split(b",") if options else ():
+        key, _, value = option.partition(b"=")
+        if key == b"size":
+            size = parse_size(value, frames.total * BLOCK_SIZE)
+        elif key == b"nr_blocks":
+            size = parse_size(value, 0) * BLOCK_SIZE
+        elif key == b"nr_inodes":
+            inodes = parse_size(value, 0)
+        elif key == b"mode" and value and not value.strip(b"01234567"):
+            mode = int(value, 8) & 0o7777
+        elif key in (b"uid", b"gid") and value.isdigit():
+            uid, gid = (int(value), gid) if key == b"uid" else (uid, int(value))
+        else:
+            raise EINVAL("mount option %r", option)
+    sb = Tmpfs(frames, mounts.new_dev(), now, size, mode, uid, gid, inodes)
+    sb.options = options
+    return sb

@@ -191,7 +191,7 @@ class TcpSocket(TcpLooks, InetNames, ConnectionSocket):
             listener.knocking[self] = None
             self.waits_at = listener
             when = self.net.clock.monotonic() + SYN_TIMEOUT_NS
-            self.syn_timer = self.net.timers.add(when, lambda: self._refused(ETIMEDOUT.errno))
+            self.syn_timer = self.net.timers.add(when, self._refused, ETIMEDOUT.errno)
 
     def _listener(self, target: Endpoint) -> TcpSocket | None:
         """Who takes the connection; one of several that share the port, chosen by ours."""

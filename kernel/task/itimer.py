@@ -95,7 +95,7 @@ def _disarm(kernel: System, group: ThreadGroup, which: int) -> None:
 
 
 def _start(kernel: System, group: ThreadGroup, armed: IntervalTimer) -> None:
-    armed.timer = kernel.timers.add(armed.deadline, lambda: _expired(kernel, group, armed))
+    armed.timer = kernel.timers.add(armed.deadline, _expired, kernel, group, armed)
 
 
 def _expired(kernel: System, group: ThreadGroup, armed: IntervalTimer) -> None:

@@ -172,7 +172,7 @@ class Scheduler:
         if sleep.deadline == AT_ONCE:
             self._timeout(task)
         elif sleep.deadline is not None:
-            task.timer = self._timers.add(sleep.deadline, lambda: self._timeout(task))
+            task.timer = self._timers.add(sleep.deadline, self._timeout, task)
 
     def _timeout(self, task: Task) -> None:
         task.timer = None

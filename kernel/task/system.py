@@ -88,6 +88,14 @@ class SignalGate(Protocol):
         """A signal was taken and is about to be acted on: what to act on, None for nothing."""
 
 
+def _say_nothing(line: str) -> None:
+    """Where the log goes unless boot says better."""
+
+
+def _nobody_asks(pid: int, status: int) -> None:
+    """Who is told of buried processes unless boot says better."""
+
+
 class System:
     """All tasks of a machine and what they share.
 
@@ -113,7 +121,7 @@ class System:
         host_poller: HostPoller,
         names: Names,
         seed: int | None = None,
-        log: Callable[[str], None] = lambda line: None,
+        log: Callable[[str], None] = _say_nothing,
         allow_wx: bool = False,
     ) -> None:
         self.arch = arch
@@ -146,7 +154,7 @@ class System:
         self.gate: SignalGate | None = None
         self.formats: list[BinaryFormat] = []
         self.init: Task = None  # type: ignore[assignment]  # made by kernel.task.init, before any other
-        self.on_reap: Callable[[int, int], None] = lambda pid, status: None
+        self.on_reap: Callable[[int, int], None] = _nobody_asks
         self.console: Any = None  # kernel.views.terminal's, a room above
         self.mounts: Any = None
         self.net: Any = None  # kernel.net's Network, a room above

@@ -9,6 +9,7 @@ mount_namespaces(7), mount(2).
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from kernel.abi.errors import EBUSY, EINVAL, ENOSPC
@@ -245,6 +246,15 @@ class MountTable:
             assert mount.parent in self.mounts[:index], f"{mount} before its parent"
             assert mount.mountpoint.mounts is not None
             assert mount.mountpoint.mounts[mount.parent] is mount
+
+
+def same_instance(sb: SuperBlock) -> Callable[[bytes], SuperBlock]:
+    """For ``MountTable.filesystems``: there is only one of it, whatever the options."""
+    return partial(_the_one, sb)
+
+
+def _the_one(sb: SuperBlock, options: bytes) -> SuperBlock:
+    return sb
 
 
 def show_mount(mount: Mount, place: bytes) -> bytes:

@@ -37,6 +37,7 @@ from kernel.task.siginfo import SigInfo
 from kernel.task.signals import send_to_group
 from kernel.vfs.directory import DirectoryFile
 from kernel.vfs.inode import DirEntry, Inode, SuperBlock
+from kernel.vfs.mount import same_instance
 from kernel.vfs.openfile import OpenFile, ShowFile
 from kernel.wait import Blocking, Sleep, WaitQueue
 
@@ -325,6 +326,6 @@ def _receive_later(
 def make_mqueue(kernel: System, mounts: MountTable) -> MqueueSuperBlock:
     """The machine's queues, to be mounted on /dev/mqueue; mount(2) gives the same ones."""
     sb = MqueueSuperBlock(kernel, mounts.new_dev())
-    mounts.filesystems[b"mqueue"] = lambda options: sb
+    mounts.filesystems[b"mqueue"] = same_instance(sb)
     mounts.anonymous_mount(sb)  # where mq_open(3) works, whatever is mounted
     return sb

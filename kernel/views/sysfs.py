@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kernel.abi.files import SYSFS_MAGIC
+from kernel.vfs.mount import same_instance
 from kernel.views.procfs.nodes import DirNode, Factory, ViewSuperBlock, directory, text
 
 if TYPE_CHECKING:
@@ -44,5 +45,5 @@ def make_sysfs(kernel: System, mounts: MountTable) -> ViewSuperBlock:
     """The machine's sys file system, to be mounted on /sys; mount(2) gives the same one."""
     sb = ViewSuperBlock(kernel, b"sysfs", mounts.new_dev(), SYSFS_MAGIC)
     sb.root = DirNode(sb, _names())
-    mounts.filesystems[b"sysfs"] = lambda options: sb
+    mounts.filesystems[b"sysfs"] = same_instance(sb)
     return sb

@@ -17,7 +17,7 @@ from kernel.abi.ipc import (
     SHMMNI,
 )
 from kernel.views.mqueue import MSG_MAX, MSGSIZE_MAX, QUEUES_MAX
-from kernel.views.procfs.nodes import Factory, directory, text
+from kernel.views.procfs.nodes import Factory, constant, directory, text
 
 if TYPE_CHECKING:
     from kernel.task.sysv.ids import IpcObject
@@ -92,7 +92,7 @@ def ipc_limits() -> dict[bytes, Factory]:
         b"shmmax": b"%d\n" % SHMMAX,
         b"shmmni": b"%d\n" % SHMMNI,
     }
-    return {name: _constant(value) for name, value in limits.items()}
+    return {name: constant(value) for name, value in limits.items()}
 
 
 def mqueue_limits() -> Factory:
@@ -104,8 +104,4 @@ def mqueue_limits() -> Factory:
         b"msgsize_max": MSGSIZE_MAX,
         b"queues_max": QUEUES_MAX,
     }
-    return directory({name: _constant(b"%d\n" % value) for name, value in limits.items()})
-
-
-def _constant(value: bytes) -> Factory:
-    return text(lambda task: value)
+    return directory({name: constant(b"%d\n" % value) for name, value in limits.items()})

@@ -17,7 +17,7 @@ from kernel.net.tcp import TcpSocket
 from kernel.net.unix_dgram import QUEUE_LENGTH
 from kernel.net.unix_names import UnixNames
 from kernel.net.unix_stream import UnixStream
-from kernel.views.procfs.nodes import DirNode, Factory, directory, text
+from kernel.views.procfs.nodes import DirNode, Factory, constant, directory, text
 
 if TYPE_CHECKING:
     from kernel.net.udp import UdpSocket
@@ -221,7 +221,7 @@ def sockstat(task: Task) -> bytes:
 
 def _heading(line: bytes) -> Factory:
     """A table that is always empty here."""
-    return text(lambda task: line)
+    return constant(line)
 
 
 NETWORK_FILES: Final[dict[bytes, Factory]] = {
@@ -257,7 +257,7 @@ def network_directory(sb: SuperBlock, task: Task) -> DirNode:
 
 
 def _number(value: int) -> Factory:
-    return text(lambda task: b"%d\n" % value)
+    return constant(b"%d\n" % value)
 
 
 def sysctl_net() -> dict[bytes, Factory]:
@@ -271,7 +271,7 @@ def sysctl_net() -> dict[bytes, Factory]:
         }),
         b"ipv4": directory({
             b"ip_forward": _number(0),
-            b"ip_local_port_range": text(lambda task: b"%d\t%d\n" % EPHEMERAL),
+            b"ip_local_port_range": constant(b"%d\t%d\n" % EPHEMERAL),
             b"ip_unprivileged_port_start": _number(1024),
             b"tcp_fin_timeout": _number(60),
             b"tcp_keepalive_intvl": _number(75),

@@ -8,6 +8,7 @@ so that a name has one inode as long as what it shows exists.  Linux: fs/proc/ge
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from kernel.abi.errors import EACCES, EINVAL, ENOENT
@@ -204,14 +205,23 @@ def entry_of(name: bytes, inode: Inode | None) -> DirEntry:
 
 def text(show: Show, store: Store | None = None, mode: int = 0) -> Factory:
     """A factory of text files."""
-    return lambda sb: TextNode(sb, show, store, mode)
+    return partial(TextNode, show=show, store=store, mode=mode)
 
 
 def link(target: Show) -> Factory:
     """A factory of symbolic links."""
-    return lambda sb: LinkNode(sb, target)
+    return partial(LinkNode, target=target)
 
 
 def directory(names: dict[bytes, Factory]) -> Factory:
     """A factory of directories."""
-    return lambda sb: DirNode(sb, names)
+    return partial(DirNode, names=names)
+
+
+def constant(value: bytes) -> Factory:
+    """A factory of text files that always say the same."""
+    return text(partial(_always, value))
+
+
+def _always(value: bytes, task: Task) -> bytes:
+    return value

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
-from kernel.abi.errors import EINVAL, ENOENT, ESRCH
+from kernel.abi.errors import ENOENT, ESRCH
 from kernel.abi.files import S_IFDIR
 from kernel.task.task import DEAD
 from kernel.vfs.directory import DirectoryFile
@@ -31,20 +32,31 @@ def _text(
     show: TaskShow, mode: int = 0o444, store: TaskStore | None = None, secret: bool = False
 ) -> TaskFactory:
     """A file about a task; reading it after the task is gone is ESRCH."""
+    return partial(_make_text, show, mode, store, secret)
 
-    def make(sb: SuperBlock, task: Task) -> Inode:
-        def show_task(reader: Task) -> bytes:
-            return show(reader, _existing(task))
 
-        def store_task(writer: Task, data: bytes) -> None:
-            if store is None:
-                raise EINVAL("nothing can be written here")
-            store(writer, _existing(task), data)
+def _make_text(
+    show: TaskShow, mode: int, store: TaskStore | None, secret: bool, sb: SuperBlock, task: Task
+) -> Inode:
+    return TextNode(
+        sb,
+        partial(_show_task, show, task),
+        partial(_store_task, store, task) if store is not None else None,
+        mode,
+        partial(_guard, task) if secret else None,
+    )
 
-        guard = (lambda opener: check_look(opener, task)) if secret else None
-        return TextNode(sb, show_task, store_task if store else None, mode, guard)
 
-    return make
+def _show_task(show: TaskShow, task: Task, reader: Task) -> bytes:
+    return show(reader, _existing(task))
+
+
+def _store_task(store: TaskStore, task: Task, writer: Task, data: bytes) -> None:
+    store(writer, _existing(task), data)
+
+
+def _guard(task: Task, opener: Task) -> None:
+    check_look(opener, task)
 
 
 def _existing(task: Task) -> Task:
@@ -62,8 +74,8 @@ def _task_stat(reader: Task, task: Task) -> bytes:
 
 
 _COMMON: dict[bytes, TaskFactory] = {
-    b"fd": lambda sb, task: process_files.FdDirectory(sb, task),
-    b"fdinfo": lambda sb, task: process_files.FdinfoDirectory(sb, task),
+    b"fd": process_files.FdDirectory,
+    b"fdinfo": process_files.FdinfoDirectory,
     b"environ": _text(process_memory.environ, 0o400, secret=True),
     b"auxv": _text(process_memory.auxv, 0o400, secret=True),
     b"status": _text(process_status.status),
@@ -76,7 +88,7 @@ _COMMON: dict[bytes, TaskFactory] = {
     b"maps": _text(process_memory.maps, secret=True),
     b"smaps": _text(smaps.smaps, secret=True),
     b"smaps_rollup": _text(smaps.smaps_rollup, secret=True),
-    b"mem": lambda sb, task: process_memory.MemNode(sb, task),
+    b"mem": process_memory.MemNode,
     b"cwd": process_files.cwd,
     b"root": process_files.root,
     b"exe": process_files.exe,
@@ -192,8 +204,12 @@ class ThreadsDirectory(NamesGiven):
         return DirectoryFile(self, path, flags)
 
 
+def _threads(sb: SuperBlock, task: Task) -> Inode:
+    return ThreadsDirectory(sb, task.group)
+
+
 PROCESS_FILES: dict[bytes, TaskFactory] = {
-    b"task": lambda sb, task: ThreadsDirectory(sb, task.group),
+    b"task": _threads,
     **_COMMON,
 }
 

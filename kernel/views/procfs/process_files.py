@@ -5,6 +5,7 @@ The links are magic: following one goes to the very file, whatever its name has 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from kernel.abi.errors import ENOENT
@@ -52,17 +53,29 @@ class MagicLink(Inode):
 
 def cwd(sb: SuperBlock, task: Task) -> Inode:
     """The working directory."""
-    return MagicLink(sb, task, lambda: _living(task).fs.cwd)
+    return MagicLink(sb, task, partial(_cwd, task))
 
 
 def root(sb: SuperBlock, task: Task) -> Inode:
     """Where "/" is for the process (chroot(2))."""
-    return MagicLink(sb, task, lambda: _living(task).fs.root)
+    return MagicLink(sb, task, partial(_root, task))
 
 
 def exe(sb: SuperBlock, task: Task) -> Inode:
     """The program file."""
-    return MagicLink(sb, task, lambda: _program(task))
+    return MagicLink(sb, task, partial(_program, task))
+
+
+def _cwd(task: Task) -> Path:
+    return _living(task).fs.cwd
+
+
+def _root(task: Task) -> Path:
+    return _living(task).fs.root
+
+
+def _path_of(file: OpenFile) -> Path:
+    return file.path
 
 
 def _living(task: Task) -> Task:
@@ -133,7 +146,7 @@ class FdDirectory(_Descriptors):
 
     def make(self, fd: int, file: OpenFile) -> Inode:
         """A link whose permissions show how the file is open."""
-        link = MagicLink(self.sb, self.task, lambda: file.path)
+        link = MagicLink(self.sb, self.task, partial(_path_of, file))
         mode = (0o500 if file.readable else 0) | (0o300 if file.writable else 0)
         link.mode = S_IFLNK | mode
         link.size = FD_LINK_SIZE
@@ -150,22 +163,20 @@ class FdinfoDirectory(_Descriptors):
 
     def make(self, fd: int, file: OpenFile) -> Inode:
         """Position, flags and mount of the file."""
-        task = self.task
-
-        def show(reader: Task) -> bytes:
-            check_look(reader, task)
-            described = file.describe()
-            cloexec = O_CLOEXEC if fd in task.fds.cloexec else 0
-            flags = reader.kernel.arch.open_flags_out(file.flags | cloexec)
-            return b"pos:\t%d\nflags:\t0%o\nmnt_id:\t%d\nino:\t%d\n" % (
-                cast("int", described.get("pos", file.pos)), flags, file.path.mount.ident,
-                file.inode.ino,
-            ) + file.info_lines().encode()  # fmt: skip
-
-        node = TextNode(self.sb, show)
+        node = TextNode(self.sb, partial(_fdinfo, self.task, fd, file))
         node.mode = (node.mode & ~0o777) | 0o444
         node.uid, node.gid = self.uid, self.gid
         return node
+
+
+def _fdinfo(task: Task, fd: int, file: OpenFile, reader: Task) -> bytes:
+    check_look(reader, task)
+    described = file.describe()
+    cloexec = O_CLOEXEC if fd in task.fds.cloexec else 0
+    flags = reader.kernel.arch.open_flags_out(file.flags | cloexec)
+    return b"pos:\t%d\nflags:\t0%o\nmnt_id:\t%d\nino:\t%d\n" % (
+        cast("int", described.get("pos", file.pos)), flags, file.path.mount.ident, file.inode.ino,
+    ) + file.info_lines().encode()  # fmt: skip
 
 
 def mounts(reader: Task, task: Task) -> bytes:

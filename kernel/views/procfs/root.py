@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from kernel.abi.files import PROC_SUPER_MAGIC
 from kernel.vfs.inode import DirEntry, Inode
+from kernel.vfs.mount import same_instance
 from kernel.views.procfs import machine_files
 from kernel.views.procfs.ipc_files import sysvipc_directory
 from kernel.views.procfs.nodes import (
@@ -38,6 +39,14 @@ def _thread_self(task: Task) -> bytes:
     return b"%d/task/%d" % (task.tgid, task.tid)
 
 
+def _mounts(task: Task) -> bytes:
+    return b"self/mounts"
+
+
+def _net(task: Task) -> bytes:
+    return b"self/net"
+
+
 def _names(boot_id: bytes) -> dict[bytes, Factory]:
     return {
         b"cmdline": text(machine_files.command_line),
@@ -46,8 +55,8 @@ def _names(boot_id: bytes) -> dict[bytes, Factory]:
         b"filesystems": text(machine_files.filesystems),
         b"loadavg": text(machine_files.loadavg),
         b"meminfo": text(machine_files.meminfo),
-        b"mounts": link(lambda task: b"self/mounts"),
-        b"net": link(lambda task: b"self/net"),
+        b"mounts": link(_mounts),
+        b"net": link(_net),
         b"self": link(_self),
         b"stat": text(machine_files.stat),
         b"swaps": text(machine_files.swaps),
@@ -117,5 +126,5 @@ def make_procfs(kernel: System, mounts: MountTable) -> ViewSuperBlock:
     """The machine's proc file system, to be mounted on /proc; mount(2) gives the same one."""
     sb = ViewSuperBlock(kernel, b"proc", mounts.new_dev(), PROC_SUPER_MAGIC)
     sb.root = ProcRoot(sb)
-    mounts.filesystems[b"proc"] = lambda options: sb
+    mounts.filesystems[b"proc"] = same_instance(sb)
     return sb

@@ -12,7 +12,7 @@ from kernel.vfs.fdtable import NR_OPEN
 from kernel.vfs.mount import MOUNT_MAX
 from kernel.views.procfs.ipc_files import ipc_limits, mqueue_limits
 from kernel.views.procfs.network_files import sysctl_net
-from kernel.views.procfs.nodes import Factory, Show, directory, text
+from kernel.views.procfs.nodes import Factory, constant, directory, text
 
 if TYPE_CHECKING:
     from kernel.task.task import Task
@@ -27,11 +27,7 @@ UTS_LENGTH = 64
 
 def _number(value: int) -> Factory:
     """A constant of this kernel."""
-    return text(lambda task: b"%d\n" % value)
-
-
-def _word(show: Show) -> Factory:
-    return text(show)
+    return constant(b"%d\n" % value)
 
 
 def _hostname(task: Task) -> bytes:
@@ -74,18 +70,33 @@ def _uuid(raw: bytes) -> bytes:
     return "-".join(parts).encode() + b"\n"
 
 
-def _boot_id(boot: bytes) -> Show:
-    """The same until the machine stops."""
-    return lambda task: boot
+def _new_uuid(task: Task) -> bytes:
+    return _uuid(task.kernel.random.bytes(16))
+
+
+def _release(task: Task) -> bytes:
+    return task.kernel.names.release.encode() + b"\n"
+
+
+def _system(task: Task) -> bytes:
+    return task.kernel.names.system.encode() + b"\n"
+
+
+def _version(task: Task) -> bytes:
+    return task.kernel.names.version.encode() + b"\n"
+
+
+def _pid_max(task: Task) -> bytes:
+    return b"%d\n" % task.kernel.pids.maximum
 
 
 def _random(boot_id: bytes) -> dict[bytes, Factory]:
     return {
-        b"boot_id": text(_boot_id(_uuid(boot_id))),
+        b"boot_id": constant(_uuid(boot_id)),
         b"entropy_avail": _number(256),
         b"poolsize": _number(256),
         b"urandom_min_reseed_secs": _number(60),
-        b"uuid": text(lambda task: _uuid(task.kernel.random.bytes(16))),
+        b"uuid": text(_new_uuid),
         b"write_wakeup_threshold": _number(256),
     }
 
@@ -97,16 +108,16 @@ def _kernel(boot_id: bytes) -> dict[bytes, Factory]:
         b"domainname": text(_domainname, _set_domainname),
         b"hostname": text(_hostname, _set_hostname),
         b"ngroups_max": _number(NGROUPS_MAX),
-        b"osrelease": _word(lambda task: task.kernel.names.release.encode() + b"\n"),
-        b"ostype": _word(lambda task: task.kernel.names.system.encode() + b"\n"),
+        b"osrelease": text(_release),
+        b"ostype": text(_system),
         b"overflowgid": _number(OVERFLOW_ID),
         b"overflowuid": _number(OVERFLOW_ID),
-        b"pid_max": _word(lambda task: b"%d\n" % task.kernel.pids.maximum),
+        b"pid_max": text(_pid_max),
         b"pty": directory({b"max": _number(PTY_MAX)}),
         b"random": directory(_random(boot_id)),
         b"randomize_va_space": _number(0),
-        b"threads-max": _word(lambda task: b"%d\n" % task.kernel.pids.maximum),
-        b"version": _word(lambda task: task.kernel.names.version.encode() + b"\n"),
+        b"threads-max": text(_pid_max),
+        b"version": text(_version),
     }
 
 

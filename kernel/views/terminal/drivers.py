@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from kernel.abi.errors import EBUSY, EIO, ENOSPC, ENXIO
 from kernel.abi.files import O_NOCTTY, O_WRONLY, minor
 from kernel.cred import CAP_SYS_ADMIN
 from kernel.task.jobs import opened_terminal, terminal_of
+from kernel.vfs.mount import same_instance
 from kernel.views.terminal.devpts import DevptsSuperBlock
 from kernel.views.terminal.pseudo import SLAVE_MAJOR, MasterFile, Slave
 from kernel.views.terminal.terminal import Terminal
@@ -46,7 +48,7 @@ class Terminals:
         self.console = console
         self.pairs: dict[int, Slave] = {}
         self.devpts = DevptsSuperBlock(mounts.new_dev(), kernel.clock.realtime, mounts.devices)
-        mounts.filesystems[b"devpts"] = lambda options: self.devpts
+        mounts.filesystems[b"devpts"] = same_instance(self.devpts)
         self.register(mounts.devices)
 
     def register(self, devices: DeviceRegistry) -> None:
@@ -97,7 +99,7 @@ class Terminals:
         index = next((n for n in range(PTY_MAX) if n not in self.pairs), None)
         if index is None:
             raise ENOSPC("too many pseudoterminals")
-        slave = Slave(self.kernel, index, lambda: self._forget(index))
+        slave = Slave(self.kernel, index, partial(self._forget, index))
         file = MasterFile(inode, path, flags & ~O_NOCTTY, slave)
         self.pairs[index] = slave
         self.devpts.add(index, slave.device, caller.cred.fsuid)

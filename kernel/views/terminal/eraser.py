@@ -56,8 +56,8 @@ class Eraser:
             return b""
         if settings.lflag & (ECHOK | ECHOKE | ECHOE) != ECHOK | ECHOKE | ECHOE:
             self._drop_line()
-            end = self.output.process(b"\n") if settings.lflag & ECHOK else b""
-            return self.finish() + self.output.shown(settings.cc[VKILL]) + end
+            shown = self.finish() + self.output.shown(settings.cc[VKILL])
+            return shown + (self.output.process(b"\n") if settings.lflag & ECHOK else b"")
         return self._erase_characters(VKILL)
 
     def _drop_line(self) -> None:

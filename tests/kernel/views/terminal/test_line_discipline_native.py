@@ -8,7 +8,7 @@ import sys
 import termios
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kernel.abi.ioctls import (
@@ -133,6 +133,7 @@ def ours(keys: bytes, wanted: Settings) -> tuple[bytes, list[bytes]]:
 
 @settings(max_examples=100, deadline=None)
 @given(KEYS, subset(IFLAGS), subset(OFLAGS), subset(LFLAGS))
+@example(b"a\x15\t", 0, TAB3 | ONLCR | OCRNL, ICANON | ECHOK | ECHOCTL)  # a tab behind a new line
 def test_line_discipline_is_the_hosts(keys: bytes, iflag: int, oflag: int, lflag: int) -> None:
     wanted = Settings(iflag=iflag, oflag=oflag | OPOST, lflag=lflag | ECHO | NOFLSH)
     typed = keys + END

@@ -22,6 +22,7 @@ enum { WITHHELD_NOTHING, WITHHELD_FETCH, WITHHELD_DATA };
 typedef struct Shadow {
     uint64_t root, vpn;                     /* root 0: not in use */
     uint64_t original;                      /* the frame it is a copy of, or 0 */
+    uint64_t made_at;                       /* W_SWITCHES then: others may write to the frame */
     bool stale;                             /* to be made again before the next fetch */
     uint32_t points;
     uint64_t patched[PAGE / 64];            /* a bit for each byte with a breakpoint */
@@ -98,7 +99,9 @@ static int fill_fetch(Engine *e, uint64_t vpn, uint64_t entry, uc_tlb_entry *res
     if (!s)
         return watched(d, e->root, vpn) & WATCH_READ ? DEBUG_FETCH_ONLY : DEBUG_PLAIN;
     uint64_t frame = entry >> 12;
-    if (s->stale || s->original != frame || !(e->m.flags[frame] & FRAME_CODE)) {
+    uint8_t flags = e->m.flags[frame];
+    bool elsewhere = flags & FRAME_VOLATILE && s->made_at != e->words[W_SWITCHES];
+    if (s->stale || s->original != frame || !(flags & FRAME_CODE) || elsewhere) {
         d->refresh = s;
         return withhold(d, WITHHELD_FETCH);
     }
@@ -162,6 +165,7 @@ static void refresh(Engine *e, Shadow *s)
     memcpy(shadow_bytes(d, s), e->m.ram + (frame << 12), PAGE);
     patch(e, s, shadow_bytes(d, s));
     s->original = frame;
+    s->made_at = e->words[W_SWITCHES];
     s->stale = false;
 }
 
@@ -459,4 +463,17 @@ bool debug_is_breakpoint(Engine *e, uint64_t address)
     const Shadow *s = shadow_at(e->debug, e->root, address >> 12);
     unsigned offset = address & (PAGE - 1);
     return s && s->patched[offset / 64] >> offset % 64 & 1;
+}
+
+/* x86: is there a breakpoint inside the instruction [start, end), which began elsewhere?  Code can
+ * be entered in two ways; where the two overlap, the instruction is stepped in its own page. */
+bool debug_inside(Engine *e, uint64_t start, uint64_t end)
+{
+    bool any = shadow_at(e->debug, e->root, start >> 12) || shadow_at(e->debug, e->root, end >> 12);
+    if (!any || e->debug->bare || debug_is_breakpoint(e, start))
+        return false;
+    while (++start < end)
+        if (debug_is_breakpoint(e, start))
+            return true;
+    return false;
 }

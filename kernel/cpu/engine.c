@@ -175,6 +175,7 @@ int run_once(Engine *e)
             return found;
         }
         step |= found || e->careful;    /* a forbidden instruction lies ahead: go there in steps */
+        asked |= found == CODE_OVERLAP;
     }
     e->step_pc = e->pc;
     if (asked && e->debug)

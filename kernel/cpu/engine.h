@@ -206,6 +206,7 @@ bool debug_watching(const Engine *e);
 bool debug_passing(const Engine *e);
 int debug_resolve(Engine *e);
 bool debug_is_breakpoint(Engine *e, uint64_t address);
+bool debug_inside(Engine *e, uint64_t start, uint64_t end);
 
 /* guard.c */
 void guard_install(void);
@@ -240,7 +241,7 @@ void x86_end_step(Engine *e);
 void x86_flush_registers(Engine *e);
 void x86_forget_exception(Engine *e);
 
-enum { CODE_CLEAN, CODE_AVX, CODE_ILLEGAL, CODE_PRIVILEGED };
+enum { CODE_CLEAN, CODE_AVX, CODE_ILLEGAL, CODE_PRIVILEGED, CODE_OVERLAP };
 typedef struct {
     int kind;                               /* CODE_* */
     uint64_t address;                       /* of the first forbidden instruction */

@@ -231,6 +231,10 @@ Finding x86_scan(Engine *e, uint64_t pc, uint64_t limit)
         int what = instruction(&r);
         if (!r.ended)
             found.kind = kinds[what];
+        if (e->debug && debug_inside(e, found.address, r.address)) {
+            found.kind = CODE_OVERLAP;
+            break;
+        }
         if (what != GO_ON || r.ended)
             break;
         found.address = r.address;
@@ -262,8 +266,9 @@ void x86_block_generated(uc_engine *uc, uc_tb *now, uc_tb *before, void *user)
     e->u.emu_stop(uc);
 }
 
-/* Before a start: 0 to run, 1 to go one instruction (a forbidden one lies ahead in this block), or
- * TRAP_EXCEPTION when it is here. */
+/* Before a start: 0 to run, 1 to go one instruction (a forbidden one lies ahead in this block),
+ * CODE_OVERLAP to go one that has another's breakpoint inside, or TRAP_EXCEPTION when a forbidden
+ * one is here. */
 int x86_check_entry(Engine *e)
 {
     static const uint32_t exceptions[] = {0, EXCEPTION_AVX, EXCEPTION_ILLEGAL, EXCEPTION_PRIVILEGED};
@@ -272,7 +277,7 @@ int x86_check_entry(Engine *e)
         return 0;                               /* the fetch will fault */
     uint64_t key = physical | e->clean_generation << 40;
     uint64_t *slot = &e->clean_blocks[(physical ^ physical >> 12) & (CLEAN_BLOCKS - 1)];
-    bool lasting = !(e->m.flags[physical >> 12] & FRAME_VOLATILE);
+    bool lasting = !(e->m.flags[physical >> 12] & FRAME_VOLATILE) && !e->debug;
     if (*slot == key && lasting)
         return 0;
     Finding found = x86_scan(e, e->pc, PAGE);
@@ -283,6 +288,8 @@ int x86_check_entry(Engine *e)
     }
     if (found.address != e->pc)
         return 1;
+    if (found.kind == CODE_OVERLAP)
+        return CODE_OVERLAP;
     e->words[T_PC] = e->pc;
     e->words[T_SP] = register_read(e, register_sp(e));
     e->words[T_EXCEPTION] = exceptions[found.kind];

@@ -99,6 +99,10 @@ class Rig:
         """Run the context until it traps."""
         return self.engine.run(self.context, self.root, blocks)
 
+    def step(self, blocks: int = 1000) -> int:
+        """Let the context execute one instruction."""
+        return self.engine.step(self.context, self.root, blocks)
+
     def expect_syscall(self) -> list[int]:
         """Run to a system call; its six arguments."""
         assert self.run() == TRAP_SYSCALL, self.describe()

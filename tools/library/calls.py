@@ -25,6 +25,7 @@ from tools.tracer.view import Detail
 
 if TYPE_CHECKING:
     from kernel.machine.dispatch import Passage
+    from kernel.machine.stops import Stop
     from kernel.task.task import Task
     from kernel.vfs.openfile import OpenFile
     from syscalls.kinds import Kind
@@ -102,14 +103,14 @@ class Call:
     """
 
     def __init__(
-        self, process: Process, task: Task, table: SyscallTable, passage: Passage, phase: str
+        self, process: Process, task: Task, table: SyscallTable, passage: Passage | Stop, phase: str
     ) -> None:
         self.process = process
         self.phase = phase
         self.memo: Any = None  # Any: the hook's own
         self._task = task
         self._table = table
-        self._passage = passage
+        self._passage: Passage | Stop = passage
         self._view: View | None = None
         self._below = _WORD  # what lies above this is in use by arguments that were put there
 

@@ -1,45 +1,38 @@
-"""The machine from Python: boot, mount, spawn, run, hook, look.
+"""The machine from Python: mount, spawn, run, look.
 
-Everything behind it can be reached: ``machine.system`` is the kernel's own object, ``process.task``
-the task.
+Hooks are in ``hooking``, breakpoints in ``stopping``.  Everything behind it can be reached:
+``machine.system`` is the kernel's own object, ``process.task`` the task.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import IO, TYPE_CHECKING, Any, Final, Self, TypeVar, overload
+from typing import IO, TYPE_CHECKING, Final, Self
 
-from kernel.abi.signals import signal_name
-from kernel.events import SERVED_FAULTS
 from kernel.machine import describe
 from kernel.machine.snapshot import TaskSnapshot, take_snapshot
 from tools.boot.files import mount_volume
-from tools.boot.hardware import assemble
-from tools.boot.program import Program, host_arch
-from tools.boot.session import Session
-from tools.busybox import find_busybox
-from tools.config import DEFAULT_HOSTNAME, RunConfig, Volume
+from tools.boot.program import Program
+from tools.config import Volume
 from tools.errors import DioramaError
-from tools.library import events, hooks
-from tools.library.calls import Call
-from tools.library.events import EventHooks
 from tools.library.guest_files import GuestFiles
-from tools.library.hooks import CallHook, CallHooks, Hook, numbers_of
-from tools.library.process import Process, signal_number
+from tools.library.hooking import Hooking
+from tools.library.stopping import Stopping
 from tools.library.streams import Stdin, connect_streams
 from tools.library.tracing import TextTrace, Trace, table_of
 from tools.notebook.views import ProcessTree, WaitGraphView
+from tools.stats.values import Stats, collect
+from tools.stats.watching import RunCounts
 
 if TYPE_CHECKING:
     from kernel.machine.describe.files import PipeView
-    from kernel.machine.loop import Machine as Kernel
-    from kernel.task.system import System
     from kernel.task.task import Task
+    from tools.boot.session import Session
+    from tools.library.points import Stop
+    from tools.library.process import Process
     from tools.library.streams import Source
 
-H = TypeVar("H", bound=CallHook)
-_UNITS: Final = {"b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 _SECOND: Final = 1_000_000_000
 
 
@@ -53,97 +46,15 @@ class _Open:
 OPEN: Final = _Open()
 
 
-def boot(
-    arch: str | None = None,
-    *,
-    memory: str | int = "256m",
-    hostname: str = "diorama",
-    busybox: bool = True,
-    rootfs: str | None = None,
-    network: str = "loopback",
-    seed: int | None = None,
-    deterministic: bool = False,
-    environment: Mapping[str, str] | None = None,
-    log: Callable[[str], None] = lambda line: None,
-) -> Machine:
-    """A machine with the usual root in memory and, unless told otherwise, BusyBox in /bin.
-
-    ``memory`` is a number of bytes or a string with a unit (b, k, m, g).  ``rootfs``: a directory
-    or an archive in place of the usual root, without BusyBox.  ``network``: 'loopback', 'none' or
-    'host'.  ``seed`` makes every random byte the guest sees repeatable; ``deterministic`` makes
-    time so, too.  ``log`` gets the kernel's own messages, a line each.  DioramaError.
-    """
-    name = arch or host_arch()
-    if rootfs is not None and not os.path.exists(rootfs):
-        raise DioramaError(f"rootfs {rootfs}: no such file or directory")
-    config = RunConfig(
-        arch=name,
-        memory=_size(memory),
-        hostname=os.fsencode(hostname) if hostname else DEFAULT_HOSTNAME,
-        environment=_encoded(environment or {}),
-        rootfs=rootfs,
-        network=network,
-        seed=0 if deterministic and seed is None else seed,
-        deterministic=deterministic,
-    )
-    hardware = assemble(
-        name,
-        config.memory,
-        hostname=config.hostname,
-        seed=config.seed,
-        log=log,
-        quiet=False,
-        allow_wx=False,
-        deterministic=deterministic,
-    )
-    session = Session(config, hardware, with_terminal=False)
-    session.prepare()
-    if busybox and rootfs is None:
-        session.show_busybox(str(find_busybox(name)))
-    return Machine(session)
-
-
-def _encoded(environment: Mapping[str, str]) -> dict[bytes, bytes]:
-    return {os.fsencode(name): os.fsencode(value) for name, value in environment.items()}
-
-
-def _size(text: str | int) -> int:
-    if isinstance(text, int):
-        return text
-    unit = text[-1:].lower()
-    if unit in _UNITS and text[:-1].isdigit():
-        return int(text[:-1]) * _UNITS[unit]
-    raise DioramaError(f"memory {text!r}: want a number with b, k, m or g behind it")
-
-
-class Machine:
-    """A booted machine."""
+class Machine(Hooking, Stopping):
+    """A booted machine; ``boot`` makes one."""
 
     def __init__(self, session: Session) -> None:
-        self._session = session
-        self._spawned: dict[int, Process] = {}
-        self._known: dict[int, Process] = {}
-        self._raised: Exception | None = None
+        super().__init__(session)
         self._traces: list[Trace | TextTrace] = []
-        self._calls = CallHooks(table_of(self.kernel), self._process_of, self._failed)
-        self._events = EventHooks(self._process_of, self._failed)
+        self._counting: RunCounts | None = None
         self._files = GuestFiles(session.hardware, session.system.init)
         session.system.on_reap = self._reaped
-
-    @property
-    def system(self) -> System:
-        """The kernel's own object: tasks, scheduler, mounts, clock."""
-        return self._session.system
-
-    @property
-    def kernel(self) -> Kernel:
-        """The loop: ``kernel.machine.loop.Machine``, which observers are attached to."""
-        return self._session.machine
-
-    @property
-    def arch(self) -> str:
-        """The name of its CPU."""
-        return self.system.arch.name
 
     # -- files -----------------------------------------------------------------------------------
 
@@ -215,7 +126,7 @@ class Machine:
         """
         path = program if "/" in program else f"/bin/{program}"
         task = self._session.new_process()
-        process = self._process_of(task)
+        process = self.process_of(task)
         process.stdin = _stdin(task, stdin)
         process._streams = connect_streams(task, process.stdin)
         if cwd is not None:
@@ -223,37 +134,23 @@ class Machine:
         for trace in self._traces:
             trace.follow(task)
         what = Program(None, os.fsencode(path), os.fsencode(program), self.arch)
-        extra = _encoded(env or {})
+        extra = encoded(env or {})
         self._session.load(task, what, tuple(os.fsencode(arg) for arg in args), extra)
         self._spawned[process.pid] = process
         return process
-
-    def process(self, pid: int) -> Process:
-        """A process of the guest's by its number, spawned from here or not.  DioramaError."""
-        known = self._known.get(pid)
-        if known is not None:
-            return known
-        group = self.system.groups.get(pid)
-        if group is None:
-            raise DioramaError(f"there is no process {pid}")
-        return self._process_of(group.leader)
 
     def processes(self) -> ProcessTree:
         """The process tree; in a notebook, drawn as one."""
         return ProcessTree(describe.tasks(self.system, self.kernel.table))
 
-    def _process_of(self, task: Task) -> Process:
-        group = task.group
-        process = self._known.get(group.pid)
-        if process is None or process._group is not group:
-            process = self._known[group.pid] = Process(self, group)
-        return process
-
     # -- running ---------------------------------------------------------------------------------
 
-    def run(self, until: Callable[[], bool] | None = None, *, seconds: float | None = None) -> None:
-        """Run until every spawned program has ended, or ``until()`` says so.
+    def run(
+        self, until: Callable[[], bool] | None = None, *, seconds: float | None = None
+    ) -> Stop | None:
+        """Run until every spawned program has ended, ``until()`` says so, or something stops it.
 
+        Returns the ``Stop`` of a breakpoint and the like; the next ``run`` goes on from there.
         ``until`` is asked whenever a turn of a task has ended.  ``seconds``: return after so much
         of the guest's time in any case.  ``kernel.machine.deadlock.Deadlock``: all tasks wait for
         each other.  What a hook raised is raised here, once the task's turn is over; the machine
@@ -269,19 +166,23 @@ class Machine:
         def done() -> bool:
             return (
                 self._raised is not None
+                or self._points.leaving
                 or (until is not None and until())
                 or (limit is not None and self.system.clock.monotonic() >= limit)
                 or all(process.status is not None for process in self._spawned.values())
             )
 
+        self._points.enter()
         try:
             self.kernel.run(done)
         finally:
             if timer is not None:
                 self.system.timers.cancel(timer)
+            self._points.left()
         raised, self._raised = self._raised, None
         if raised is not None:
             raise raised
+        return self._points.stop
 
     # -- looking ---------------------------------------------------------------------------------
 
@@ -299,6 +200,16 @@ class Machine:
     def pipes(self) -> tuple[PipeView, ...]:
         """Every pipe with who is at which end; ``describe`` has the same for everything else."""
         return describe.pipes(self.system)
+
+    def statistics(self) -> Stats:
+        """Calls, errors, faults, frames, switches so far, as ``diorama stats`` shows them.
+
+        Times, bytes and processes are counted from the first time this is asked on.
+        """
+        if self._counting is None:
+            self._counting = RunCounts(table_of(self.kernel))
+            self.kernel.attach(self._counting)
+        return collect(self.kernel, self._counting)
 
     def counts(self) -> dict[str, int]:
         """How often each system call was made so far, by name."""
@@ -336,127 +247,11 @@ class Machine:
         self.run(lambda: bool(trace.events))
         return bool(trace.events)
 
-    # -- hooks on calls --------------------------------------------------------------------------
-
-    @overload
-    def on_enter(self, calls: str, hook: CallHook, *, process: Process | None = ...) -> Hook: ...
-
-    @overload
-    def on_enter(
-        self, calls: str, hook: None = ..., *, process: Process | None = ...
-    ) -> Callable[[CallHook], Hook]: ...
-
-    def on_enter(
-        self, calls: str, hook: CallHook | None = None, *, process: Process | None = None
-    ) -> Hook | Callable[[CallHook], Hook]:
-        """Call ``hook(call)`` before calls; it may change their arguments, or give them a result.
-
-        ``calls`` in strace's words: names joined by commas, ``%file``, ``/regex``, ``!name``,
-        ``all``.  Without ``hook`` this is a decorator.  The Hook that comes back has ``remove()``.
-        """
-        return self._on_calls(hooks.ENTER, calls, hook, process)
-
-    @overload
-    def on_call(self, calls: str, hook: CallHook, *, process: Process | None = ...) -> Hook: ...
-
-    @overload
-    def on_call(
-        self, calls: str, hook: None = ..., *, process: Process | None = ...
-    ) -> Callable[[CallHook], Hook]: ...
-
-    def on_call(
-        self, calls: str, hook: CallHook | None = None, *, process: Process | None = None
-    ) -> Hook | Callable[[CallHook], Hook]:
-        """Call ``hook(call)`` in place of calls: its result is theirs.
-
-        It returns a number, an error ('EACCES'), or None to let the kernel do it after all.
-        """
-        return self._on_calls(hooks.CALL, calls, hook, process)
-
-    @overload
-    def on_exit(self, calls: str, hook: CallHook, *, process: Process | None = ...) -> Hook: ...
-
-    @overload
-    def on_exit(
-        self, calls: str, hook: None = ..., *, process: Process | None = ...
-    ) -> Callable[[CallHook], Hook]: ...
-
-    def on_exit(
-        self, calls: str, hook: CallHook | None = None, *, process: Process | None = None
-    ) -> Hook | Callable[[CallHook], Hook]:
-        """Call ``hook(call)`` when calls have a result, which it may change, by ``call.result`` or
-        by what it returns.
-        """
-        return self._on_calls(hooks.EXIT, calls, hook, process)
-
-    def on(self, calls: str, hook: CallHook) -> Hook:
-        """``on_call`` by its short name."""
-        return self.on_call(calls, hook)
-
-    def _on_calls(
-        self, point: str, calls: str, function: CallHook | None, process: Process | None
-    ) -> Hook | Callable[[CallHook], Hook]:
-        numbers = numbers_of(table_of(self.kernel), calls)
-
-        def add(wanted: CallHook) -> Hook:
-            hook = Hook(wanted, f"{point} of {calls}", self._remove_call_hook)
-            if not len(self._calls):
-                self.kernel.add_door(self._calls)
-            self._calls.add(hook, point, numbers, process.pid if process is not None else None)
-            return hook
-
-        return add if function is None else add(function)
-
-    def _remove_call_hook(self, hook: Hook) -> None:
-        self._calls.remove(hook)
-        if not len(self._calls):
-            self.kernel.remove_door(self._calls)
-
-    # -- hooks on events -------------------------------------------------------------------------
-
-    def on_signal(self, hook: Callable[[events.SignalEvent], object], *signals: int | str) -> Hook:
-        """Call ``hook(event)`` when a signal is delivered: any, or one of ``signals``."""
-        names = [signal_name(signal_number(signal)) for signal in signals]
-        return self._on_event(events.SIGNAL, hook, lambda e: not names or e.signal in names)
-
-    def on_fault(
-        self, hook: Callable[[events.FaultEvent], object], *, served: bool = False
-    ) -> Hook:
-        """Call ``hook(event)`` at faults that end in a signal; ``served``: at all others, too."""
-        return self._on_event(
-            events.FAULT, hook, lambda event: served or event.kind not in SERVED_FAULTS
-        )
-
-    def on_fork(self, hook: Callable[[events.ForkEvent], object]) -> Hook:
-        """Call ``hook(event)`` for every new process and thread."""
-        return self._on_event(events.FORK, hook, lambda event: True)
-
-    def on_exec(self, hook: Callable[[events.ExecEvent], object]) -> Hook:
-        """Call ``hook(event)`` when a process runs another program."""
-        return self._on_event(events.EXEC, hook, lambda event: True)
-
-    def on_end(self, hook: Callable[[events.EndEvent], object]) -> Hook:
-        """Call ``hook(event)`` when a task is dead."""
-        return self._on_event(events.END, hook, lambda event: True)
-
-    def _on_event(
-        self, kind: str, function: Callable[[Any], object], wanted: Callable[[Any], bool]
-    ) -> Hook:
-        hook = Hook(function, kind, self._remove_event_hook)
-        if not len(self._events):
-            self.kernel.attach(self._events)
-        self._events.add(hook, kind, wanted)
-        return hook
-
-    def _remove_event_hook(self, hook: Hook) -> None:
-        self._events.remove(hook)
-        if not len(self._events):
-            self.kernel.detach(self._events)
-
     # -- the end ---------------------------------------------------------------------------------
 
     def close(self) -> None:
         """Give the host's memory back; a ``with`` statement does it by itself."""
+        self._points.close()
         self._session.close()
 
     def __enter__(self) -> Self:
@@ -464,11 +259,6 @@ class Machine:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
-
-    def _failed(self, error: Exception) -> None:
-        """A hook raised: the first is raised again by ``run``."""
-        self._raised = self._raised or error
-        self.kernel.cpu.request_attention()
 
     def _reaped(self, pid: int, status: int) -> None:
         process = self._spawned.get(pid)
@@ -484,12 +274,14 @@ class Machine:
         return self.processes()._repr_html_()
 
 
+def encoded(environment: Mapping[str, str]) -> dict[bytes, bytes]:
+    """An environment as the guest has it."""
+    return {os.fsencode(name): os.fsencode(value) for name, value in environment.items()}
+
+
 def _stdin(task: Task, stdin: bytes | str | Source | _Open) -> Stdin:
     if isinstance(stdin, _Open):
         return Stdin(task, stays=True)
     if isinstance(stdin, bytes | str):
         return Stdin(task, stdin.encode() if isinstance(stdin, str) else stdin)
     return Stdin(task, source=stdin)
-
-
-__all__ = ["OPEN", "Call", "Machine", "boot"]

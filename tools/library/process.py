@@ -13,7 +13,6 @@ from kernel.task.siginfo import SigInfo
 from kernel.task.signals import send_to_group, send_to_task
 from kernel.vfs.dentry import display_path
 from tools.boot.session import exit_code
-from tools.console.symbols import Symbols
 from tools.errors import DioramaError
 from tools.library.memory import Memory
 from tools.library.registers import Registers
@@ -192,10 +191,10 @@ class Process:
         return before
 
     def symbol(self, name: str) -> int:
-        """The address of a function by its name in the files it has mapped.  DioramaError."""
-        address = Symbols().address(self.task, name)
+        """The address of a function or variable by its name in its files.  DioramaError."""
+        address = self.machine.symbols.address(self.task, name)
         if address is None:
-            raise DioramaError(f"process {self.pid} has no function {name!r} in its files")
+            raise DioramaError(f"process {self.pid} has no symbol {name!r} in its files")
         return address
 
     def files(self) -> DescriptorTable:

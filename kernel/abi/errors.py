@@ -17,12 +17,23 @@ system calls").  They never reach user code.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 
 def _readable(fact: object) -> object:
     """Names are bytes in the kernel; people read text."""
     return fact.decode("utf-8", "backslashreplace") if isinstance(fact, bytes) else fact
+
+
+class Count(NamedTuple):
+    """A fact: so many of something, '1 file' or '3 files'."""
+
+    number: int
+    one: str
+    many: str
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.one if self.number == 1 else self.many}"
 
 
 class KernelError(Exception):

@@ -18,6 +18,7 @@ from kernel.abi.errors import (
     ENOTEMPTY,
     ENXIO,
     EOPNOTSUPP,
+    Count,
 )
 from kernel.abi.files import (
     FALLOC_FL_KEEP_SIZE,
@@ -325,7 +326,9 @@ class TmpfsDirectory(_TmpfsInode):
     def rmdir(self, name: bytes, inode: Inode) -> None:
         assert isinstance(inode, TmpfsDirectory)
         if inode.names:
-            raise ENOTEMPTY("%s names in it", len(inode.names))
+            first = next(iter(inode.names))
+            count = Count(len(inode.names), "entry", "entries")
+            raise ENOTEMPTY("the directory '%s' has %s, the first is '%s'", name, count, first)
         self._remove(name)
         self.nlink -= 1
         inode.nlink = 0

@@ -122,6 +122,9 @@ class DebuggedTurns:
 
     def drain(self) -> None:
         """Report what waits."""
+        if self.spaces_changed and self.waiting:
+            self.spaces_changed = False
+            self.debugger.points.prune()
         while self.waiting and not self.leaving and not self.debugger.closed:
             stop = self.waiting.popleft()
             if stop.other is not None and stop.other.vfork_done is not None:
@@ -167,9 +170,22 @@ class DebuggedTurns:
         while self.dying:
             self._forget(self.dying.pop())
         self.drain()
-        for parked in [task for task in self.parked if doomed(task)]:
-            del self.parked[parked]
-            self.machine.system.scheduler.enqueue(parked)
+        self.free_doomed()
+
+    def free_doomed(self) -> bool:
+        """Those who are to die get to run, held or not; was there one?"""
+        doomed_tasks = [task for task in self.parked if doomed(task)]
+        for task in doomed_tasks:
+            del self.parked[task]
+            self.machine.system.scheduler.enqueue(task)
+        return bool(doomed_tasks)
+
+    def withdraw(self) -> None:
+        """The debugger goes: calls that were reported and not done yet are made again."""
+        for task in self.kept:
+            registers = self._registers(task)
+            registers.pc -= self.machine.cpu.arch.syscall_insn_size
+        self.kept.clear()
 
     def _run_user(self, task: Task) -> None:
         """See Machine._run_user; one trap after the other."""

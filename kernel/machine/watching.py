@@ -30,8 +30,11 @@ class Watching(Observer["Task"], Door):
 
     @property
     def numbers(self) -> Container[int]:  # type: ignore[override]  # Door has a plain attribute
-        """All calls while any is caught: one that was reported may have got another number."""
-        return NONE if self._turns.debugger.catch_calls is NONE else ALL
+        """All calls while any is caught or between its two reports: a call that was reported may
+        have got another number, and what was assigned counts although no more are to be reported.
+        """
+        caught = self._turns.debugger.catch_calls is not NONE or self._turns.entered
+        return ALL if caught else NONE
 
     def enter(self, task: Task, passage: Passage) -> None:
         """The call was reported; what the debugger assigned is put into its passage."""

@@ -30,6 +30,7 @@ from kernel.abi.errors import (
     ERESTARTSYS,
     ESPIPE,
     ETIMEDOUT,
+    KernelError,
 )
 from kernel.abi.files import O_NONBLOCK, O_RDWR, S_IFSOCK, SIGPIPE, SOCKFS_MAGIC
 from kernel.abi.sockets import AF_INET, AF_INET6, AF_NETLINK, MSG_DONTWAIT, MSG_NOSIGNAL, SOL_SOCKET
@@ -222,8 +223,11 @@ class SocketFile(OpenFile):
     def raise_error(self) -> None:
         """Report the pending error, if there is one."""
         if self.error:
-            number = self.take_error()
-            raise BY_NUMBER[number](_PENDING.get(number, "an error was pending on %s"), self)
+            raise self.told(self.take_error())
+
+    def told(self, number: int) -> KernelError:
+        """The error that was pending on the socket, with its reason."""
+        return BY_NUMBER[number](_PENDING.get(number, "an error was pending on %s"), self)
 
     def waits(self, flags: int) -> bool:
         """May a call with these MSG_* flags sleep?"""

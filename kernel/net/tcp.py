@@ -13,7 +13,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, cast
 
 from kernel.abi.errors import (
-    BY_NUMBER,
     EAFNOSUPPORT,
     EAGAIN,
     EALREADY,
@@ -247,7 +246,7 @@ class TcpSocket(TcpLooks, InetNames, ConnectionSocket):
             self._unclaim()
             self.remote = None
             error = self.take_error() or ECONNABORTED.errno
-            raise BY_NUMBER[error]("connect")
+            raise self.told(error)
         return 0
 
     def _connect_later(self, deadline: int | None) -> Blocking[int]:
@@ -311,7 +310,7 @@ class TcpSocket(TcpLooks, InetNames, ConnectionSocket):
         if self.error or self.shut & SHUT_SEND or self.peer is None:
             error = self.take_error()
             if error and error != EPIPE.errno:
-                raise BY_NUMBER[error]("pending on the socket")
+                raise self.told(error)
             raise self.broken_pipe(message.flags, "the connection of %s is over")
 
     def deliver(self, data: bytes, ancillary: Ancillary | None) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from kernel.abi.errors import EAGAIN, EFAULT, EINVAL, ERESTARTNOINTR, KernelError
+from kernel.abi.errors import EAGAIN, EFAULT, EINVAL, ERESTARTNOINTR, Count, KernelError
 from kernel.abi.process import (
     CLONE_CHILD_CLEARTID,
     CLONE_CHILD_SETTID,
@@ -94,8 +94,9 @@ def _check_limit(task: Task) -> None:
         return
     if not task.cred.capable(CAP_SYS_RESOURCE) and not task.cred.capable(CAP_SYS_ADMIN):
         raise EAGAIN(
-            "uid %d has %d processes, RLIMIT_NPROC is %d, and there is no CAP_SYS_RESOURCE",
-            user, task.kernel.user_processes.get(user, 0), task.limits.soft(RLIMIT_NPROC),
+            "uid %d has %s, RLIMIT_NPROC is %d, and there is no CAP_SYS_RESOURCE",
+            user, Count(task.kernel.user_processes.get(user, 0), "process", "processes"),
+            task.limits.soft(RLIMIT_NPROC),
         )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ Linux analogue: ``fs/exec.c``, where the point of no return comes before loading
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kernel.abi.errors import E2BIG, EAGAIN, ELOOP, ENOENT, ENOEXEC, KernelError
@@ -219,9 +220,8 @@ def _switch_to_interpreter(program: Program, found: Interpreter) -> None:
     try:
         opened = open_program(program.task, AT_FDCWD, found.path)
     except KernelError as error:
-        why = error.reason or error.text
-        where = found.path.decode("utf-8", "surrogateescape")
-        raise type(error)(f"the script's interpreter {where}: {why}") from error
+        why = (error.reason or error.text).removeprefix(f"{os.fsdecode(found.path)}: ")
+        raise type(error)("the script's interpreter %s: %s", found.path, why) from error
     if program.interp is not program.path:
         script.drop()  # an interpreter that was itself a script: opened here, one round ago
     program.file = opened

@@ -9,7 +9,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from kernel.abi.errors import EACCES, EIO, ETXTBSY
+from kernel.abi.errors import EACCES, EIO, ETXTBSY, Count
 from kernel.abi.files import AT_FDCWD, MAY_EXEC, O_RDONLY, S_IFMT, S_IFREG
 from kernel.mm.buffer import KernelBuffer
 from kernel.vfs.permissions import check
@@ -95,7 +95,7 @@ def open_place(task: Task, place: Path) -> OpenFile:
         raise EACCES("%s is on a mount that is noexec: %s", place, place.mount)
     check(task.cred, inode, MAY_EXEC, place)
     if inode.writers > 0:
-        raise ETXTBSY("%s is open for writing %d times", place, inode.writers)
+        raise ETXTBSY("%s is open for writing (%s)", place, Count(inode.writers, "file", "files"))
     file = inode.open(task, place, O_RDONLY)
     if isinstance(file, Generator):
         raise EIO("opening a regular file has to wait")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from kernel.abi.errors import EACCES, EFBIG, EINVAL, EISDIR, EPERM, EROFS, ETXTBSY
+from kernel.abi.errors import EACCES, EFBIG, EINVAL, EISDIR, EPERM, EROFS, ETXTBSY, Count
 from kernel.abi.files import (
     IN_ATTRIB,
     IN_MODIFY,
@@ -183,7 +183,7 @@ def truncate_at(caller: Caller, path: bytes, size: int) -> None:
     check_writable_mount(place)
     check(caller.cred, inode, MAY_WRITE, place)
     if inode.writers < 0:
-        raise ETXTBSY("%s is the program of %d running processes", place, -inode.writers)
+        raise ETXTBSY("%s is being run by %s", place, Count(-inode.writers, "process", "processes"))
     resize(caller, inode, size)
     notify_file(place.dentry, IN_MODIFY)
 

@@ -24,6 +24,7 @@ from kernel.abi.errors import (
     EOPNOTSUPP,
     EPERM,
     ETXTBSY,
+    Count,
 )
 from kernel.abi.files import (
     S_IFBLK,
@@ -314,7 +315,7 @@ class Inode:
     def deny_write(self) -> None:
         """A program starts to run from this file.  ETXTBSY if it is open for writing (execve)."""
         if self.writers > 0:
-            raise ETXTBSY("the file is open for writing %d times", self.writers)
+            raise ETXTBSY("the file is open for writing (%s)", Count(self.writers, "file", "files"))
         self.writers -= 1
 
     def allow_write(self) -> None:

@@ -7,7 +7,7 @@ Linux: ``do_mount``.
 
 from __future__ import annotations
 
-from kernel.abi.errors import EBUSY, EINVAL, ELOOP, ENODEV, ENOTDIR, EPERM
+from kernel.abi.errors import EBUSY, EINVAL, ELOOP, ENODEV, ENOTDIR, EPERM, Count
 from kernel.abi.files import (
     MNT_DETACH,
     MNT_EXPIRE,
@@ -89,7 +89,9 @@ def _remount(at: Path, flags: int) -> None:
     if at.dentry is not at.mount.root:
         raise EINVAL("%s is not a mount point", at)
     if flags & MS_RDONLY and at.mount.writers:
-        raise EBUSY("%d files are open for writing on %s", at.mount.writers, at.mount)
+        raise EBUSY(
+            "%s open for writing on %s", Count(at.mount.writers, "file is", "files are"), at.mount
+        )
     at.mount.flags = flags
 
 
@@ -139,7 +141,8 @@ def unmount_at(caller: Caller, target: bytes, flags: int) -> None:
     if flags & MNT_EXPIRE:
         raise EINVAL("MNT_EXPIRE is not supported here")
     if at.mount.opens and not flags & MNT_DETACH:
-        raise EBUSY("%d files or working directories are open on %s", at.mount.opens, at.mount)
+        users = Count(at.mount.opens, "file or directory is", "files or directories are")
+        raise EBUSY("%s in use on %s", users, at.mount)
     mounts, sb = caller.fs.mounts, at.mount.sb
     mounts.unmount(at.mount, bool(flags & MNT_DETACH))
     if sb.watched and not any(mount.sb is sb for mount in mounts.mounts):

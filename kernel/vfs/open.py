@@ -17,6 +17,7 @@ from kernel.abi.errors import (
     ENOTDIR,
     EPERM,
     ETXTBSY,
+    Count,
     KernelError,
 )
 from kernel.abi.files import (
@@ -158,7 +159,7 @@ def open_existing(caller: Caller, path: Path, flags: int) -> OpenFile | Blocking
             notify_file(path.dentry, IN_OPEN)
         return file
     if inode.writers < 0:
-        raise ETXTBSY("%s is the program of %d running processes", path, -inode.writers)
+        raise ETXTBSY("%s is being run by %s", path, Count(-inode.writers, "process", "processes"))
     file = inode.open(caller, path, flags & _FORGOTTEN)
     if inode.sb.watched:
         notify_file(path.dentry, IN_OPEN)

@@ -112,11 +112,10 @@ class Explainer(Observer["Task"]):
         values = self._table.decode(number, args) if args else ()
         if issubclass(kind, Restart) or kind is EINTR:
             return _interruption(task, kind, reason)
-        if kind is EAGAIN and values:
-            reason += _in_the_way(task, name, values)
         reason = _DESCRIPTOR.sub(lambda m: self._descriptor(task, int(m[1])), reason)
         reason = _OBJECT.sub(lambda m: _with_owners(task, m[0]), reason)
-        return _PROCESS.sub(lambda m: _with_name(task, m[0], int(m[1])), reason)
+        reason = _PROCESS.sub(lambda m: _with_name(task, m[0], int(m[1])), reason)
+        return reason + _in_the_way(task, name, values) if kind is EAGAIN and values else reason
 
     def _descriptor(self, task: Task, fd: int) -> str:
         words = f"descriptor {fd} is not open"
@@ -153,7 +152,7 @@ def _with_owners(task: Task, name: str) -> str:
     others = [pid for pid in pids if pid != task.tgid]
     if not pids:
         return name
-    return f"{name} (of {everybody(task.kernel, others or pids)})"
+    return f"{name} (of {everybody(task.kernel, others) if others else 'this process'})"
 
 
 def _with_name(task: Task, words: str, pid: int) -> str:

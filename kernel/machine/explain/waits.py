@@ -165,7 +165,9 @@ def _either(task: Task, wanted: list[tuple[int, int]]) -> str:
         reads = events & (POLLIN | POLLRDNORM) or not events & POLLOUT
         parts.append(f"descriptor {fd}: {data(task, file) if reads else room(task, file)}")
     more = f" or {len(parts) - MOST_FILES} more" if len(parts) > MOST_FILES else ""
-    return (" or ".join(parts[:MOST_FILES]) + more) or "time to pass"
+    if parts:
+        return " or ".join(parts[:MOST_FILES]) + more
+    return "time to pass" if task.sleep is not None and task.sleep.deadline else "a signal"
 
 
 def _poll(task: Task, values: Values) -> str:
@@ -215,10 +217,11 @@ def _waitid(task: Task, values: Values) -> str:
 
 def _children(task: Task, kind: int, number: int) -> str:
     if kind == P_PID:
-        return f"child {who(task.kernel, number)} to change state"
+        return f"the exit of child {who(task.kernel, number)}"
     children = task.group.children.values()
     pids = [c.pid for c in children if kind != P_PGID or c.pgrp.pgid == number]
-    return f"one of the children to change state: {everybody(task.kernel, pids)}"
+    named = everybody(task.kernel, pids)
+    return f"the exit of {'child' if len(pids) == 1 else 'one of the children'} {named}"
 
 
 def _vfork(task: Task, values: Values) -> str:
@@ -265,7 +268,7 @@ def _futex_vector(task: Task, values: Values) -> str:
 
 
 def _time(task: Task, values: Values) -> str:
-    return f"a timer, {_left(task):.3f} s"
+    return f"a timer of {_left(task):.3f} s"
 
 
 def _any_signal(task: Task, values: Values) -> str:
@@ -295,8 +298,9 @@ def _semaphore(task: Task, values: Values) -> str:
         return ""
     value = semaphores.values[blocker.number]
     wanted = f"to allow {blocker.change}" if blocker.change else "to be 0"
-    last = who(task.kernel, semaphores.pids[blocker.number])
-    return f"semaphore {blocker.number} of set {values[0]} {wanted}; it is {value}, set by {last}"
+    pid = semaphores.pids[blocker.number]
+    last = f", changed last by {who(task.kernel, pid)}" if pid else ""
+    return f"semaphore {blocker.number} of set {values[0]} {wanted}; it is {value}{last}"
 
 
 def _message(task: Task, values: Values) -> str:

@@ -130,8 +130,8 @@ def _refused(semaphores: SemaphoreSet, operation: Operation) -> tuple[str, int, 
     """A reason: which semaphore does not allow an operation now."""
     number = operation.number
     return (
-        "semaphore %d is %d, set by process %d, and does not allow %+d (IPC_NOWAIT)",
-        number, semaphores.values[number], semaphores.pids[number], operation.change,
+        "semaphore %d is %d and does not allow %+d (IPC_NOWAIT); last changed by process %d",
+        number, semaphores.values[number], operation.change, semaphores.pids[number],
     )  # fmt: skip
 
 

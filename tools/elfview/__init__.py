@@ -7,10 +7,13 @@ takes longer than starting BusyBox.
 - ``image``: the file opened: segments, sections, symbols, bytes by address.
 - ``facts``: headers, notes, the dynamic section, as plain values ready for JSON.
 - ``guess``: which language, and which of the linker's hardening options.
+- ``golang``: what Go leaves in its binaries, stripped or not.
 - ``instructions``: disassembly, system calls and their numbers, AVX.
+- ``origin``, ``wrappers``: where a number comes from, in one function and through its callers.
 - ``report``: all of it as one document, and the text for people.
 
-The oracle is binutils: tests compare with what ``readelf`` says where it is installed.
+The oracles are binutils, whose ``readelf`` and ``objdump`` tests compare with, and the programs
+themselves: what they call when they run must have been found before.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ def functions(image: Image) -> list[tuple[int, int, str]]:
     table = image.data[section["sh_offset"] : section["sh_offset"] + section["sh_size"]]
     try:
         return _functions(image, table)
-    except (struct.error, ValueError, IndexError):
+    except (struct.error, ValueError, IndexError, OverflowError):  # its numbers lead nowhere
         return []
 
 
@@ -55,7 +55,9 @@ def _functions(image: Image, table: bytes) -> list[tuple[int, int, str]]:
 def compiler(image: Image) -> str | None:
     """``Go 1.26.5``, and the module it was built from where it says so."""
     at = image.data.find(BUILD_INFO)
-    if at >= 0 and image.data[at + 15] & 2:  # strings with their lengths follow (Go 1.18)
+    if (
+        at >= 0 and image.data[at + 15 : at + 16] == b"\2"
+    ):  # strings with their lengths follow (Go 1.18)
         version, rest = _text(image.data, at + 32)
         module = re.search(r"\npath\t(\S+)", _text(image.data, rest)[0])
         if version.startswith("go"):

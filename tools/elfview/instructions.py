@@ -33,6 +33,7 @@ SYSCALL: Final = b"\x0f\x05"
 SVC: Final = b"\x01\x00\x00\xd4"
 VEX: Final = (0xC4, 0xC5, 0x62)
 EXAMPLES: Final = 5
+PIECE: Final = 1 << 16
 
 
 class Site(NamedTuple):
@@ -193,13 +194,27 @@ def avx(image: Image) -> Avx:
     examples: list[int] = []
     functions: dict[str, None] = {}
     for region in image.code:
-        data = region.data[: SWEEP_LIMIT - searched]
-        searched += len(data)
-        for address, _, mnemonic, _ in engine.disasm_lite(data, region.address):
-            if mnemonic[0] == "v" and data[address - region.address] in VEX:
-                count += 1
-                if len(examples) < EXAMPLES:
-                    examples.append(address)
-                functions[image.where(address).partition("+")[0]] = None
+        size = min(len(region.data), SWEEP_LIMIT - searched)
+        searched += size
+        for address in _vector_instructions(engine, region, size):
+            count += 1
+            if len(examples) < EXAMPLES:
+                examples.append(address)
+            functions[image.where(address).partition("+")[0]] = None
     functions.pop("", None)
     return Avx(count, tuple(examples), tuple(functions), searched)
+
+
+def _vector_instructions(engine: Any, region: Region, size: int) -> Iterator[int]:
+    """Their addresses; piece by piece, because capstone keeps a whole piece decoded."""
+    data, base, at = region.data, region.address, 0
+    while at < size:
+        end = min(at + PIECE, size)
+        window = data[at : min(end + LONGEST, size)]
+        for address, length, mnemonic, _ in engine.disasm_lite(window, base + at):
+            offset = address - base
+            if offset >= end:
+                break
+            if mnemonic[0] == "v" and data[offset] in VEX:
+                yield address
+            at = offset + length

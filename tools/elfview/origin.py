@@ -161,10 +161,8 @@ def _register_before(mnemonic: str, parts: list[str], wanted: str) -> int | Plac
     if mnemonic == "pop":
         return Slot(STACK, 0)
     if mnemonic in ("movz", *COPIES) and len(parts) == 2:
-        value = constant(parts[1])
-        if value is not None:
-            return value
-        return canonical(parts[1]) if is_register(parts[1]) else slot(parts[1])
+        value = _value(parts[1])
+        return slot(parts[1]) if value is None else value
     return None
 
 

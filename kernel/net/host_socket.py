@@ -7,6 +7,7 @@ Times (SO_RCVTIMEO) and the buffers' views stay with the guest.  See docker-run(
 
 from __future__ import annotations
 
+import os
 import select
 import socket
 from typing import TYPE_CHECKING, Final
@@ -209,7 +210,7 @@ class HostSocket(SocketFile):
         if error == ECONNREFUSED.errno and self.is_stream:
             self.net.traffic.host_refused(self, address)
         if error:
-            raise BY_NUMBER[error]("connect")
+            raise BY_NUMBER[error]("the host could not connect: %s", os.strerror(error))
         if self.is_stream:
             self.net.traffic.host_joined(self, ours=True)
         return 0

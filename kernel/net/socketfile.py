@@ -225,9 +225,9 @@ class SocketFile(OpenFile):
         if self.error:
             raise self.told(self.take_error())
 
-    def told(self, number: int) -> KernelError:
-        """The error that was pending on the socket, with its reason."""
-        return BY_NUMBER[number](_PENDING.get(number, "an error was pending on %s"), self)
+    def told(self, number: int, name: str = "") -> KernelError:
+        """The error that was pending on the socket, with its reason; ``name``: what it was then."""
+        return BY_NUMBER[number](_PENDING.get(number, "an error was pending on %s"), name or self)
 
     def waits(self, flags: int) -> bool:
         """May a call with these MSG_* flags sleep?"""

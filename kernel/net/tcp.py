@@ -243,10 +243,10 @@ class TcpSocket(TcpLooks, InetNames, ConnectionSocket):
     def _outcome(self) -> int:
         self.connecting = False
         if self.state == TCP_CLOSE:
+            name = str(self)  # with the addresses it is about to lose
             self._unclaim()
             self.remote = None
-            error = self.take_error() or ECONNABORTED.errno
-            raise self.told(error)
+            raise self.told(self.take_error() or ECONNABORTED.errno, name)
         return 0
 
     def _connect_later(self, deadline: int | None) -> Blocking[int]:

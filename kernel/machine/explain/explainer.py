@@ -27,6 +27,9 @@ _DESCRIPTOR: Final = re.compile(r"descriptor (-?\d+) is not open")
 _OBJECT: Final = re.compile(r"(?:pipe|socket):\[\d+\]")
 _PROCESS: Final = re.compile(r"\b(?:process|task|thread) (\d+)\b(?! \()")
 _INJECTED: Final = "diorama made the call fail, as --inject asked; the kernel did not see it"
+_RETURNED: Final = (
+    "the registers are back as they were: the result of the call that was interrupted"
+)
 _READS: Final = frozenset(
     "read readv pread64 preadv preadv2 recvfrom recvmsg recvmmsg accept accept4".split()
 )
@@ -104,11 +107,13 @@ class Explainer(Observer["Task"]):
     ) -> str:
         """One line: why the call failed.  ``reason`` is what the kernel said."""
         kind = BY_NUMBER.get(-result)
+        name = self._table.name(number) or ""
         if injected and not reason:
             return _INJECTED
+        if name == "rt_sigreturn":
+            return _RETURNED
         if kind is None:
             return reason
-        name = self._table.name(number) or ""
         values = self._table.decode(number, args) if args else ()
         if issubclass(kind, Restart) or kind is EINTR:
             return _interruption(task, kind, reason)

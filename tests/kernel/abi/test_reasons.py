@@ -145,7 +145,9 @@ def test_facts_are_given_apart() -> None:
     assert formatted == []
 
 
-def test_a_reason_is_put_together_when_it_is_read() -> None:
+def test_a_reason_is_put_together_when_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()  # else every reason is read at once, see conftest
+
     class Fact:
         asked = 0
 

@@ -1,0 +1,148 @@
+"""The console at a terminal: whose it is when, Ctrl-C, history, completion, leaving."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import termios
+from pathlib import Path
+
+import pytest
+
+from tests.support.command import started
+from tests.support.ptys import PATIENCE, Person, person
+from tests.tools.console.debugged import program
+
+pytestmark = [pytest.mark.guest, pytest.mark.row("T2")]
+PROMPT = b"(diorama)"
+
+
+def running(user: Person) -> bool:
+    """Has the guest the terminal?  The prompt makes it raw, too, but leaves output alone."""
+    return not user.settings[1] & termios.OPOST
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """History of a test is its own."""
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+
+
+def test_ctrl_c_stops_the_machine_and_not_the_guest(arch: str) -> None:
+    with person("debug", str(program(arch)), "spin") as user:
+        user.see(PROMPT)
+        user.type(b"c\r")
+        user.until(lambda: running(user))
+        user.type(b"\x03")
+        user.see(b"Interrupted, 2 ")
+        user.see(PROMPT)
+        user.type(b"print task.state\r")
+        user.see(b"R\r\n")
+        user.see(PROMPT)
+        user.type(b"c\r")
+        user.until(lambda: running(user))
+        user.type(b"\x03")
+        user.see(b"Interrupted, 2 ")
+        user.see(PROMPT)
+        user.type(b"quit 5\r")
+        assert user.wait() == 5
+        assert not user.raw
+
+
+def test_ctrl_c_stops_a_guest_that_sleeps(arch: str) -> None:
+    with person("debug", str(program(arch)), "read") as user:
+        user.see(PROMPT)
+        user.type(b"c\r")
+        user.until(lambda: running(user))
+        user.type(b"\x03")
+        user.see(b"asleep in read")
+        user.see(PROMPT)
+        user.type(b"c\r")
+        user.until(lambda: running(user))
+        user.type(b"typed\r")
+        user.see(b"exited with 6")
+        assert user.wait() == 6
+
+
+def test_the_screen_is_shared(arch: str) -> None:
+    """Cooked for the console, raw for the guest; what the guest wrote stands before the stop."""
+    with person("debug", str(program(arch)), "word") as user:
+        user.see(PROMPT)
+        user.type(b"break exit_group\r")
+        user.see(PROMPT)
+        user.type(b"c\r")
+        shown = user.see(b"enters exit_group")
+        assert shown.index(b"unchanged\r\n") < shown.index(b"Breakpoint 1, ")
+        user.see(PROMPT)
+        user.type(b"\r")
+        user.see(b"exited with 0\r\n")
+        assert user.wait() == 0
+        assert not user.raw
+
+
+def test_tab_completes(arch: str) -> None:
+    with person("debug", str(program(arch)), "word") as user:
+        user.see(PROMPT)
+        user.type(b"runq\t")
+        user.see(b"runqueue")
+        user.type(b"\r")
+        user.see(b"running")
+        user.see(PROMPT)
+        user.type(b"break exit_gr\t")
+        user.see(b"break exit_group")
+        user.type(b"\r")
+        user.see(b"Breakpoint 1: exit_group")
+        user.see(PROMPT)
+        user.type(b"break *twi\t")
+        user.see(b"break *twice")
+        user.type(b"\r")
+        user.see(b"Breakpoint 2: *0x")
+        user.see(PROMPT)
+        user.type(b"\x04")
+        assert user.wait() == 0
+
+
+def test_history_is_kept(tmp_path: Path) -> None:
+    for first in (True, False):
+        with person("debug", str(program("x86_64")), "word") as user:
+            user.see(PROMPT)
+            user.type(b"print 6 * 7\r" if first else b"\x1b[A\x1b[A\r")
+            user.see(b"42\r\n")
+            user.see(PROMPT)
+            user.type(b"quit\r")
+            assert user.wait() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_at_the_prompt_ends_the_run(number: int) -> None:
+    with person("debug", str(program("x86_64")), "word") as user:
+        user.see(PROMPT)
+        user.process.send_signal(number)
+        assert user.wait() == 128 + number
+        assert not user.raw
+
+
+def test_ctrl_c_at_the_prompt_drops_the_line() -> None:
+    with person("debug", str(program("x86_64")), "word") as user:
+        user.see(PROMPT)
+        user.type(b"quit 3\x03")
+        user.see(PROMPT)
+        user.see(PROMPT)
+        user.type(b"quit 4\r")
+        assert user.wait() == 4
+
+
+def test_sigint_without_a_terminal_stops_the_machine(arch: str) -> None:
+    """Commands come from a pipe that stays open: the next one is read when the machine stands."""
+    script = "echo go; while :; do :; done"
+    process = started("debug", "--arch", arch, "busybox", "sh", "-c", script, stdin=subprocess.PIPE)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(b"c\n")
+    process.stdin.flush()
+    assert process.stdout.readline() == b"go\n"
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(b"quit 6\n", PATIENCE)
+    assert process.returncode == 6
+    assert b"Interrupted, 2 " in said

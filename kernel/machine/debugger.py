@@ -103,6 +103,7 @@ class Debugger:
         self.points.clear()
         for task in list(turns.held):
             self.release(task)
+        turns.withdraw()
         machine.turn = machine._turn
         machine.detach(turns.watching)
         machine.remove_door(turns.watching)
@@ -183,6 +184,10 @@ class Debugger:
     def parked(self) -> bool:
         """Would anybody run who is held?"""
         return bool(self._turns.parked)
+
+    def free_doomed(self) -> bool:
+        """Let those run who are held and were killed; was there one?"""
+        return self._turns.free_doomed()
 
     def pause(self) -> None:
         """Stop with 'pause' as soon as possible; callable from a signal handler."""

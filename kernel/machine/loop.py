@@ -140,6 +140,8 @@ class Machine:
 
     def _idle(self) -> None:
         """Nobody can run: let time pass until a timer is due or the host has something."""
+        if self.debugger is not None and self.debugger.free_doomed():
+            return
         timers = self.system.timers
         self.system.scheduler.sample_load(0)
         if timers.barren:

@@ -49,7 +49,7 @@ class KernelError(Exception):
     text: ClassVar[str] = ""
 
     def __init__(self, words: str = "", *facts: object, signal: int = 0) -> None:
-        super().__init__(words)
+        # BaseException has kept the arguments in __new__; its __init__ would do so once more.
         self.words = words
         self.facts = facts
         self.signal = signal

@@ -264,3 +264,85 @@ def test_an_empty_line_repeats(arch: str) -> None:
     addresses = [line[:18] for line in lines(done) if line.startswith("0x")]
     assert int(addresses[1], 16) == int(addresses[0], 16) + 16, "x goes on behind what it showed"
     assert len(addresses) == 2
+
+
+# -- corners -------------------------------------------------------------------------------------
+
+
+def test_a_child_does_not_meet_its_parents_breakpoints(arch: str) -> None:
+    """An address belongs to one address space: the child's copy of `twice` is its own."""
+    done = session(arch, "fork", ["break *twice", "c", "info breaks"])
+    assert done.status == 6
+    assert not any("stops at" in line for line in lines(done))
+
+
+def test_a_child_has_breakpoints_of_its_own(arch: str) -> None:
+    commands = ["catch fork", "c", "task 3", "break *twice", "task 2", "c", "stack", "c"]
+    done = session(arch, "fork", commands)
+    assert done.status == 6
+    assert any(re.match(r"Breakpoint 2, 3 \S+ stops at 0x\w+ twice", s) for s in lines(done))
+
+
+def test_registers_of_a_sleeper(arch: str) -> None:
+    """Its call goes back to its start and is made again."""
+    register = {"x86_64": "r15", "aarch64": "x25"}[arch]
+    commands = ["break getppid", "c", "task 2", f"set reg {register} ${register}", "tasks", "c"]
+    done = session(arch, "threads", commands)
+    assert done.status == 5
+    row = next(line for line in lines(done) if re.match(r" *\*? *2 +2 ", line))
+    assert "futex" not in row, "settled"
+    kept = session(arch, "threads", ["break getppid", "c", "task 2", "print task.call[0]", "c"])
+    assert kept.status == 5
+
+
+def test_predicates_of_events(arch: str) -> None:
+    commands = ["catch signal if signal == SIGTERM", "catch exit if pid == 3", "c", "c"]
+    done = session(arch, "fork", commands)
+    assert done.status == 6
+    met = [line for line in lines(done) if line.startswith("Catchpoint 2, 3 ")]
+    assert len(met) == 1
+
+
+def test_a_virtual_clock(arch: str) -> None:
+    """Standing still is no time: two sessions say the same, whatever lies between their lines."""
+    commands = ["break clock_nanosleep", "c", "finish", "print system.clock.monotonic()", "c"]
+    given = [word for line in commands for word in ("-ex", line)]
+    words = ["debug", "--deterministic", "--arch", arch, *given, "busybox", "sleep", "1000"]
+    first, second = run_cli(*words), run_cli(*words)
+    assert first.status == 0
+    assert first.stderr == second.stderr
+    assert int(lines(first)[-2]) > 1000 * 10**9
+
+
+def test_the_console_and_a_trace_together(arch: str, tmp_path: Path) -> None:
+    out = tmp_path / "calls.json"
+    words = ["-ex", "break write", "-ex", "c", "-ex", "set result 9", "-ex", "quit"]
+    done = run_cli("debug", "--json", str(out), *words, str(program(arch)), "word")
+    assert done.status == 0
+    assert '"name":"mmap"' in out.read_text() or '"name":"set_tid_address"' in out.read_text()
+    assert out.read_text().endswith("}\n"), "nothing recorded is lost"
+
+
+def test_the_time_limit_holds_in_a_session(arch: str) -> None:
+    words = ["-ex", "continue", "-ex", "continue"]
+    done = run_cli("debug", "--timeout", "0.5", *words, str(program(arch)), "spin")
+    assert done.status == 124
+
+
+def test_a_step_over_another_tasks_point_stops_there(arch: str) -> None:
+    """The goal of the step is forgotten, as in gdb."""
+    commands = ["break wait4", "c", "break exit_group if pid == 3", "finish", "info breaks", "c"]
+    done = session(arch, "fork", commands)
+    assert done.status == 6
+    said = lines(done)
+    assert any(line.startswith("Breakpoint 2, 3 ") for line in said)
+    assert not any("returns from wait4" in line for line in said)
+
+
+def test_stepping_through_an_execve_and_a_handler(arch: str) -> None:
+    done = session(arch, "exec", ["break execve", "c", "step", "delete", "c"])
+    assert done.status == 42
+    assert any("returns from execve(" in line and line.endswith(" = 0") for line in lines(done))
+    done = session(arch, "signal", ["break rt_sigreturn", "c", "finish", "delete", "c"])
+    assert done.stdout == b"handled\nalive\n"
+    assert any("returns from rt_sigreturn(" in line for line in lines(done))

@@ -39,7 +39,7 @@ class Observer(Generic[TaskT]):
         """A signal is delivered; info is a SigInfo; action: 'handler', 'ignore', 'stop', 'kill'."""
 
     def fault(self, task: TaskT, address: int, access: int, kind: str) -> None:
-        """A page fault was handled ('minor', 'major', 'cow', ...) or failed ('segv', 'bus')."""
+        """A fault was handled ('minor', 'major', 'cow', ...) or failed ('SEGV_MAPERR', ...)."""
 
     def switch(self, previous: TaskT | None, task: TaskT) -> None:
         """The CPU goes to another task."""

@@ -36,7 +36,7 @@ def report_fault(task: Task, address: int, access: int, verdict: int) -> None:
     code = _code_at(task, regs.pc)
     exact = exact_fault_address(arch, regs, code, address, access)
     fault = arch.page_fault(exact, access, *VERDICT_SIGNALS[verdict], _has_rights(task, address))
-    _force(task, fault, VERDICT_NAMES[verdict])
+    _force(task, fault, VERDICT_NAMES[verdict], access)
 
 
 def report_exception(task: Task, number: int, pc: int) -> None:
@@ -49,11 +49,11 @@ def report_exception(task: Task, number: int, pc: int) -> None:
     _force(task, task.kernel.arch.classify_exception(number, pc, regs, task.mem), "exception")
 
 
-def _force(task: Task, fault: CpuFault, kind: str) -> None:
+def _force(task: Task, fault: CpuFault, kind: str, access: int = 0) -> None:
     info = SigInfo.fault(fault.signal, fault.code, fault.address, fault.trapno, fault.error)
     task.trap = (fault.trapno, fault.error, fault.fault_address)  # for the frame of its handler
     for observer in task.kernel.events:
-        observer.fault(task, fault.address, 0, kind)
+        observer.fault(task, fault.address, access, kind)
     force_signal(task, info)
 
 

@@ -40,7 +40,7 @@ class SignalEvent(NamedTuple):
 
 class FaultEvent(NamedTuple):
     """A page fault.  ``kind``: 'minor', 'major', 'cow', ... where the kernel served it, else what
-    it became: 'segv', 'bus'."""
+    it became: 'SEGV_MAPERR', 'SEGV_ACCERR', 'BUS_ADRERR', 'exception'."""
 
     process: Process
     thread: Thread

@@ -120,11 +120,10 @@ class Machine(Hooking, Stopping):
     ) -> Process:
         """Start a program of the guest's; it runs at the next ``run``.
 
-        A name without a slash is looked for in /bin.  Its stdout and stderr are kept.  ``stdin``:
+        A name without a slash is looked for on PATH.  Its stdout and stderr are kept.  ``stdin``:
         all there is to read; or ``OPEN``, to be fed later; or a function that is asked for up to so
         many bytes and says b'' at the end.  ``env``: beside PATH, HOME and what ``boot`` was given.
         """
-        path = program if "/" in program else f"/bin/{program}"
         task = self._session.new_process()
         process = self.process_of(task)
         process.stdin = _stdin(task, stdin)
@@ -133,7 +132,7 @@ class Machine(Hooking, Stopping):
             self._files.change_directory(task, cwd)
         for trace in self._traces:
             trace.follow(task)
-        what = Program(None, os.fsencode(path), os.fsencode(program), self.arch)
+        what = Program(None, os.fsencode(program), os.fsencode(program), self.arch)
         extra = encoded(env or {})
         self._session.load(task, what, tuple(os.fsencode(arg) for arg in args), extra)
         self._spawned[process.pid] = process

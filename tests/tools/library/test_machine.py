@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,12 +9,6 @@ import pytest
 import diorama
 
 pytestmark = pytest.mark.guest
-
-
-@pytest.fixture
-def machine(arch: str) -> Iterator[diorama.Machine]:
-    with diorama.boot(arch, memory="64m") as booted:
-        yield booted
 
 
 def test_programs_have_status_and_output(machine: diorama.Machine) -> None:

@@ -1,20 +1,24 @@
 """Where the areas of an address space stand in a picture: from addresses to heights.
 
-An address space is 128 TiB with some MiB in it.  All boundaries that any sample has are sorted;
-between two of them either something is mapped at some time, and the piece gets a height that grows
-with the logarithm of its size, or never anything, and it gets a small fixed one.
+An address space is 128 TiB with some MiB in it.  What is ever mapped without a hole is a *region*;
+its height grows with the logarithm of its size.  All boundaries that any sample has divide it,
+again by the logarithms of the pieces, so that a page beside a megabyte can be seen.  What is never
+mapped gets a small fixed height.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from math import log2
 from typing import Final, NamedTuple
 
 from tools.stats.sampling import Band, MapSample
 
 GAP: Final = 0.8
+REGION: Final = 1.4
+"""How much higher a region is than a piece of its size."""
 PAGE: Final = 4096
 NAME_SPACE: Final = 0.034
 """Names stand at least so far apart, as a part of the whole height."""
@@ -49,17 +53,20 @@ class Layout:
     def __init__(self, samples: Iterable[MapSample]) -> None:
         bands = {band for sample in samples for band in sample.bands}
         self.edges = sorted({edge for band in bands for edge in (band.start, band.end)})
-        mapped = _covered(bands)
-        self._heights = [GAP]
-        self.starts: list[int] = []
-        for low, high in zip(self.edges, self.edges[1:], strict=False):
-            before = self._heights[-1]
-            if _inside(mapped, low):
-                self._heights.append(before + log2(1 + (high - low) / PAGE) + 0.5)
-            else:
-                self._heights.append(before + GAP)
-        self.starts = [start for start, _ in mapped]
-        self.top = self._heights[-1] + GAP
+        regions = _covered(bands)
+        self.starts = [start for start, _ in regions]
+        self._heights: list[float] = []
+        height = GAP
+        for start, end in regions:
+            edges = self.edges[bisect_left(self.edges, start) : bisect_right(self.edges, end)]
+            weights = [_weight(high - low) for low, high in pairwise(edges)]
+            scale = REGION * _weight(end - start) / sum(weights)
+            self._heights.append(height)
+            for weight in weights:
+                height += weight * scale
+                self._heights.append(height)
+            height += GAP
+        self.top = height
 
     def height_at(self, address: int) -> float:
         """Of an edge."""
@@ -76,14 +83,15 @@ class Layout:
 
     def names(self, rows: Iterable[Row]) -> list[tuple[float, str]]:
         """(height, name) from the bottom up; an area that several rows have is named once."""
-        wanted: dict[str, list[float]] = {}
-        for row in rows:
-            name = row.band.name or row.band.kind
-            middle = (self.height_at(row.band.start) + self.height_at(row.band.end)) / 2
-            if row.band.name:
-                wanted.setdefault(name, []).append(middle)
-        spots = sorted((sum(at) / len(at), name) for name, at in wanted.items())
-        return _apart(spots, self.top * NAME_SPACE, self.top)
+        spans: dict[str, tuple[int, int]] = {}
+        for band in (row.band for row in rows if row.band.name):
+            start, end = spans.get(band.name, (band.start, band.end))
+            spans[band.name] = min(start, band.start), max(end, band.end)
+        spots = [
+            ((self.height_at(start) + self.height_at(end)) / 2, name)
+            for name, (start, end) in spans.items()
+        ]
+        return _apart(sorted(spots), self.top * NAME_SPACE, self.top)
 
 
 def _apart(spots: list[tuple[float, str]], least: float, top: float) -> list[tuple[float, str]]:
@@ -110,6 +118,5 @@ def _covered(bands: Iterable[Band]) -> list[tuple[int, int]]:
     return joined
 
 
-def _inside(ranges: list[tuple[int, int]], address: int) -> bool:
-    index = bisect_right(ranges, (address, 1 << 64)) - 1
-    return index >= 0 and ranges[index][0] <= address < ranges[index][1]
+def _weight(size: int) -> float:
+    return log2(1 + size / PAGE) + 0.5

@@ -75,7 +75,8 @@ class Plot:
         with mpl.rc_context(settings):
             figure = draw(self.samples, self._table)
             kind = self.path.rpartition(".")[2]
-            metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
+            maker = f"diorama stats --plot, matplotlib {mpl.__version__}"
+            metadata = {"Date": None, "Creator": maker} if kind == "svg" else {"Software": maker}
             try:
                 figure.savefig(self.path, format=kind, metadata=metadata, dpi=120)
             except OSError as error:
@@ -161,18 +162,22 @@ def _draw_map(axis: Axes, samples: Samples, unit: int) -> None:
     for kind, polygons in corners.items():
         colour = KINDS.get(kind, "#999999")
         axis.add_collection(
-            PolyCollection(polygons, facecolors=colour, edgecolors="white", linewidths=0.4)
+            PolyCollection(polygons, facecolors=colour, edgecolors="white", linewidths=0.25)
         )
     axis.set_ylim(0, layout.top)
     axis.set_yticks(*layout.ticks())
     axis.tick_params(axis="y", labelsize=7)
-    title = f"address space of pid {samples.pid}, by address; heights grow with the log of sizes"
+    title = f"address space of pid {samples.pid}: areas by address, heights as the log of sizes"
     axis.set_title(title, loc="left", fontsize=9)
     for time, name in samples.execs[1:]:
         axis.axvline(time / unit, color="black", linewidth=0.8, linestyle=":")
         axis.text(time / unit, layout.top, f" exec {name}", fontsize=7, va="bottom")
     _name_bands(axis, layout, rows)
-    handles = [Patch(facecolor=KINDS[kind], label=kind) for kind in KINDS if kind in corners]
+    handles = [
+        Patch(facecolor=KINDS[kind], label="no rights" if kind == "none" else kind)
+        for kind in KINDS
+        if kind in corners
+    ]
     if handles:
         axis.legend(
             handles=handles, loc="lower left", fontsize=7, ncols=len(handles), frameon=False,

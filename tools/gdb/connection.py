@@ -7,6 +7,7 @@ the connection stands: a peer that goes away or stops reading is ``closed``.
 from __future__ import annotations
 
 import os
+import select
 import socket
 import stat
 from collections import deque
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 PATIENCE: Final = 10.0
 """Seconds a peer may take to read a reply before it is given up."""
+LINGER: Final = 0.5
+"""Seconds a peer may take to hang up after the end."""
 _CHUNK: Final = 1 << 16
 
 
@@ -127,6 +130,12 @@ class Connection:
                     self._write(ACK)
                 self.tokens.append(token)
 
+    def gone(self) -> bool:
+        """Has the peer hung up, whether that was seen yet or not?"""
+        if not self.closed and select.select([self._socket], [], [], 0)[0]:
+            self.receive()
+        return self.closed
+
     def stop_acknowledging(self) -> None:
         """After QStartNoAckMode."""
         self.acknowledge = False
@@ -150,6 +159,13 @@ class Connection:
             self._socket.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
-        """Hang up."""
-        self.closed = True
+        """Hang up.  The peer gets the time to read the last reply: bytes of its own that nobody
+        took would turn the end into a reset."""
+        if not self.closed:
+            self.closed = True
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_WR)
+                self._socket.settimeout(LINGER)
+                while self._socket.recv(_CHUNK):
+                    pass
         self._socket.close()

@@ -18,7 +18,7 @@ from tools.errors import DioramaError
 from tools.gdb.commands import answer
 from tools.gdb.connection import Connection, Listener
 from tools.gdb.packets import INTERRUPT
-from tools.gdb.stops import reply_to
+from tools.gdb.stops import interrupted, reply_to
 from tools.gdb.stub import Stub
 
 if TYPE_CHECKING:
@@ -102,6 +102,10 @@ class GdbServer:
 
     def _knocked(self, _: int) -> None:
         """Somebody connects."""
+        if self._connection is not None and self._connection.gone():
+            if self._standing:
+                return  # the last one leaves first; the next one is still there then
+            self._leave()
         connection = self._listener.accept()
         if connection is None:
             return
@@ -132,17 +136,19 @@ class GdbServer:
         return first if first in pids else next(iter(pids), None)
 
     def _refuse(self, connection: Connection, why: str) -> None:
-        """One debugger at a time; gdb prints the reason."""
+        """One debugger at a time.  gdb prints the reason, if it is the answer to a packet."""
         self._log(f"gdb: a second debugger was refused ({why.removeprefix('diorama: ')})")
-        connection.refuse(why)
         self._refused.append(connection)
 
-        def went(_: int) -> None:
+        def spoke(_: int) -> None:
             connection.receive()
+            if connection.tokens:
+                connection.tokens.clear()
+                connection.refuse(why)
             if connection.closed:
                 self._dismiss(connection)
 
-        self._poller.serve(connection.fileno(), select.POLLIN, went)
+        self._poller.serve(connection.fileno(), select.POLLIN, spoke)
 
     def _dismiss(self, connection: Connection) -> None:
         self._poller.unserve(connection.fileno())
@@ -205,6 +211,7 @@ class GdbServer:
         if stop.reason == "pause" and not self._asked:
             return
         stub.stop = stop
+        stub.selected = None  # as with gdbserver, packets are now about the one that stopped
         reply = reply_to(stub, stop)
         if reply is None:
             stub.stop = None
@@ -215,8 +222,14 @@ class GdbServer:
             stub.reply = reply
             connection.send(reply)
         self._stand(stub, connection)
+        while stub.going and connection.tokens and not self._over():
+            # ^C came in one breath with the order to go on: nothing has moved yet.
+            stub.going = False
+            stub.reply = interrupted(stub)
+            connection.send(stub.reply)
+            self._stand(stub, connection)
         stub.resume()
-        if connection.closed and self._connection is connection:
+        if connection.closed:
             self._leave()
 
     def _stand(self, stub: Stub, connection: Connection) -> None:

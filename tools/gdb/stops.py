@@ -56,13 +56,18 @@ def trap(stub: Stub, task: Task, what: bytes = b"", signal: int = TRAP) -> bytes
 
 def _paused(stub: Stub, stop: Stop) -> bytes:
     """^C, or gdb came or sent something while nothing of its own ran."""
-    signal = INT if stub.interrupting else 0
+    if not stub.sees(stop.task) or stop.task.dead:
+        stop.task = next(stub.tasks(), stop.task)
+    if not stub.interrupting:
+        return trap(stub, stop.task, signal=0)
     stub.interrupting = False
-    task = stop.task if stub.sees(stop.task) and not stop.task.dead else next(stub.tasks(), None)
-    if task is None:
-        return b"W00"
-    stop.task = task
-    return trap(stub, task, signal=signal)
+    return interrupted(stub)
+
+
+def interrupted(stub: Stub) -> bytes:
+    """The answer to ^C."""
+    task = stub.current or next(stub.tasks(), None)
+    return b"W00" if task is None else trap(stub, task, signal=INT)
 
 
 def _start(stub: Stub, stop: Stop) -> bytes:
@@ -85,7 +90,9 @@ def _watchpoint(stub: Stub, stop: Stop) -> bytes | None:
 def _step(stub: Stub, stop: Stop) -> bytes | None:
     """Inside the range that gdb steps through, nothing is said."""
     task = stop.task
-    steps = stub.stepping.get(task.tid, range(0))
+    steps = stub.stepping.get(task.tid)
+    if steps is None:
+        return None  # asked for before gdb changed its mind
     if steps and stub.machine.cpu.registers(task.context).pc in steps:
         return None
     return trap(stub, task)

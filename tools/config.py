@@ -63,6 +63,7 @@ class TraceOptions:
     json: str | None = None  # --json: one object per event; - is stdout
     timeline: str | None = None  # --timeline: Trace Event JSON
     folded: str | None = None  # --folded: user stacks for flame graphs
+    folded_at: Literal["calls", "slices"] = "calls"  # --folded-at: when they are taken
     stacks: bool = False  # -k
     verbose: bool = False  # -v
     hexadecimal: int = 0  # -x: 1, -xx: 2

@@ -9,7 +9,7 @@ import os
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, Literal
 
 from tools.cli.options import Option, UsageError
 from tools.cli.values import (
@@ -75,6 +75,8 @@ class RunDraft:
     def finish(self, command: str, words: Sequence[str]) -> RunConfig:
         """The run that the options and the words after them describe."""
         self._check_host_files(command)
+        if self.trace is not None and self.trace.folded_at == "slices" and not self.trace.folded:
+            raise UsageError(f"{command}: --folded-at needs --folded FILE")
         if self.publish and self.network != "loopback":
             raise UsageError(f"{command}: -p needs --network loopback")
         return RunConfig(
@@ -228,6 +230,13 @@ def _folded(draft: RunDraft, value: str) -> None:
     draft.trace = replace(draft.trace or TraceOptions(), folded=_file(value))
 
 
+def _folded_at(draft: RunDraft, value: str) -> None:
+    if value not in ("calls", "slices"):
+        raise ValueError(f"{value!r} is not one of calls, slices")
+    at: Literal["calls", "slices"] = "calls" if value == "calls" else "slices"
+    draft.trace = replace(draft.trace or TraceOptions(), folded_at=at)
+
+
 def _explain(draft: RunDraft, _: str) -> None:
     draft.trace = replace(draft.trace or TraceOptions(), explain=True)
 
@@ -291,6 +300,9 @@ RUN_OPTIONS: Final = (
     Option(("--json",), "FILE", "one JSON object per event; - is stdout", _trace_json),
     Option(("--timeline",), "FILE", "the run as Trace Event JSON, for Perfetto", _timeline),
     Option(("--folded",), "FILE", "user stacks at system calls, for flame graphs", _folded),
+    Option(
+        ("--folded-at",), "calls|slices", "or at slices of time, to see where it goes", _folded_at
+    ),
     Option(("--explain",), "", "trace, and say why below each error and wait", _explain),
     Option(("--stats",), "[=FILE]", "the system-call table at the end (.json, .csv)", _stats),
     Option(("-g", "--gdb"), "PORT|PATH", "wait for gdb there before the first instruction", _gdb),

@@ -14,13 +14,14 @@ from kernel.views.terminal.host_terminal import line_end
 from tools.errors import DioramaError
 from tools.tracer.dump import DescriptorSet, parse_dumps
 from tools.tracer.filters import Filter, FilterError
+from tools.tracer.folded import Folded
 from tools.tracer.inject import Injection, Marks, Tampering, parse_injection
 from tools.tracer.json_lines import JsonTracer
 from tools.tracer.raw import RawTracer
 from tools.tracer.stacks import Stacks
 from tools.tracer.strace import Options, StraceTracer
 from tools.tracer.summary import Shape, Summary
-from tools.tracer.timeline import Folded, Timeline
+from tools.tracer.timeline import Timeline
 from tools.tracer.view import Detail
 
 if TYPE_CHECKING:
@@ -191,7 +192,8 @@ def _add_files(
         tracing.closers.append(timeline.close)
     if options.folded is not None:
         sink = _extra_output(options.folded, tracing)
-        folded = Folded(table, sink, filters, follow=options.follow)
+        slices = options.folded_at == "slices"
+        folded = Folded(table, sink, filters, follow=options.follow, slices=slices)
         tracing.observers.append(folded)
         tracing.closers.append(folded.close)
 

@@ -5,6 +5,7 @@ Linux: ``send_sigio``, ``sigio_perm``.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from kernel.abi.errors import EAGAIN
@@ -28,27 +29,26 @@ def sigio_sender(task: Task, fd: int) -> Send:
 
     ``fd`` is what si_fd says; a descriptor that is duplicated later keeps it, as in Linux.
     """
-    system, cred = task.kernel, task.cred
+    return partial(_send, task.kernel, task.cred, fd)
 
-    def send(file: OpenFile, ready: int) -> None:
-        kind, number = file.owner
-        signo = file.owner_signal or SIGIO
-        if file.owner_signal:
-            info = SigInfo.poll(signo, POLL_IN if ready & INPUT else POLL_OUT, ready, fd)
+
+def _send(system: System, cred: Credentials, fd: int, file: OpenFile, ready: int) -> None:
+    kind, number = file.owner
+    signo = file.owner_signal or SIGIO
+    if file.owner_signal:
+        info = SigInfo.poll(signo, POLL_IN if ready & INPUT else POLL_OUT, ready, fd)
+    else:
+        info = SigInfo.user(signo, 0, 0, SI_KERNEL)
+    try:
+        if kind == F_OWNER_TID:
+            _send_to_thread(system, cred, number, info)
         else:
-            info = SigInfo.user(signo, 0, 0, SI_KERNEL)
-        try:
-            if kind == F_OWNER_TID:
-                _send_to_thread(system, cred, number, info)
-            else:
-                for group in _processes(system, kind, number):
-                    if _may(cred, group):
-                        send_to_group(group, info)
-        except EAGAIN:  # the queue of real-time signals is full: SIGIO says that something was lost
             for group in _processes(system, kind, number):
-                send_to_group(group, SigInfo.user(SIGIO, 0, 0, SI_KERNEL))
-
-    return send
+                if _may(cred, group):
+                    send_to_group(group, info)
+    except EAGAIN:  # the queue of real-time signals is full: SIGIO says that something was lost
+        for group in _processes(system, kind, number):
+            send_to_group(group, SigInfo.user(SIGIO, 0, 0, SI_KERNEL))
 
 
 def _send_to_thread(system: System, cred: Credentials, tid: int, info: SigInfo) -> None:

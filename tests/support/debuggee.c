@@ -104,9 +104,9 @@ static void handler(int signo)
 static int signals(void)
 {
     signal(SIGUSR1, handler);
-    signal(SIGALRM, handler);
+    signal(SIGUSR2, handler);
     raise(SIGUSR1);
-    raise(SIGALRM);
+    raise(SIGUSR2);
     printf("signals: %d\n", counter);
     return counter;
 }

@@ -45,7 +45,11 @@ def _go_on(stub: Stub) -> None:
 
 
 def trap(stub: Stub, task: Task, what: bytes = b"", signal: int = TRAP) -> bytes:
-    """``T SIGNAL``, what happened, the thread, and the registers gdb asks for first."""
+    """``T SIGNAL``, what happened, the thread, and the registers gdb asks for first.
+
+    That thread is the selected one from now on: gdb takes it to be, and sends no ``Hg``.
+    """
+    stub.selected = task
     reply = b"T%02x%bthread:%b;core:0;" % (signal, what, stub.show(task))
     if task.context is None or task.dead:
         return reply

@@ -55,7 +55,6 @@ def test_break_step_finish_and_a_call(arch: str) -> None:
         r"\$1 = 6$",
         r"return result;",
         r"\$2 = 36$",
-        r"Run till exit",
         r"Value returned is \$3 = 36",
         r"return half \+ half;",
         r"half = 36$",
@@ -128,16 +127,17 @@ def test_values_are_read_and_changed(arch: str) -> None:
 
 def test_floating_point_and_vector_registers(arch: str) -> None:
     float_register, vector = {
-        "x86_64": ("$xmm3.v4_int32", "$xmm15.uint128"),
-        "aarch64": ("$v3.s.u", "$v31.q.u[0]"),
+        "x86_64": ("$xmm3.v4_int32", "$xmm15.v2_int64"),
+        "aarch64": ("$v3.s.u", "$v31.d.u"),
     }[arch]
-    wide = "0x112233445566778899aabbccddeeff00"
+    wide = "{0x99aabbccddeeff00, 0x1122334455667788}"
     result = debug(
         arch,
         [],
         "break square",
         "continue",
-        f"set var {vector} = ((unsigned __int128)0x1122334455667788 << 64) | 0x99aabbccddeeff00",
+        f"set var {vector}[0] = 0x99aabbccddeeff00",
+        f"set var {vector}[1] = 0x1122334455667788",
         f"p/x {vector}",
         f"set var {float_register}[2] = 77",
         f"p {float_register}[2]",
@@ -245,7 +245,7 @@ def test_parent_and_child_both(arch: str) -> None:
         "next",
         "info inferiors",
         "inferior 2",
-        f"tbreak {line_of('/* in the child */')}",
+        f"tbreak debuggee.c:{line_of('/* in the child */')}",
         "continue",
         "print counter",
         "next",
@@ -431,10 +431,10 @@ def test_signals_are_reported_passed_or_dropped(arch: str) -> None:
         "continue",
     )
     result.lines(
-        r"received signal SIGUSR1", r"= 10$", r"= 2$", r"received signal SIGALRM",
-        r"exited with code 016",
+        r"received signal SIGUSR1", r"= 10$", r"= 2$", r"received signal SIGUSR2",
+        r"exited with code 014",
     )  # fmt: skip
-    assert (result.status, result.stdout) == (14, "signals: 14\n")
+    assert (result.status, result.stdout) == (12, "signals: 12\n")
 
 
 def test_handle_says_which_signals_come_unseen(arch: str) -> None:
@@ -442,11 +442,11 @@ def test_handle_says_which_signals_come_unseen(arch: str) -> None:
         arch,
         ["signals"],
         "handle SIGUSR1 nostop noprint pass",
-        "handle SIGALRM nostop print nopass",
+        "handle SIGUSR2 nostop print nopass",
         "continue",
     )
-    assert "SIGUSR1" not in result.gdb.partition("SIGALRM, Alarm")[2]
-    result.lines(r"received signal SIGALRM", r"exited with code 012")
+    assert "received signal SIGUSR1" not in result.gdb
+    result.lines(r"received signal SIGUSR2", r"exited with code 012")
     assert result.stdout == "signals: 10\n"
 
 
@@ -455,7 +455,7 @@ def test_a_breakpoint_in_a_handler_and_a_step_out_of_it(arch: str) -> None:
         arch,
         ["signals"],
         "handle SIGUSR1 nostop noprint pass",
-        "handle SIGALRM nostop noprint pass",
+        "handle SIGUSR2 nostop noprint pass",
         "tbreak handler",
         "continue",
         "backtrace",
@@ -463,16 +463,16 @@ def test_a_breakpoint_in_a_handler_and_a_step_out_of_it(arch: str) -> None:
         "continue",
     )
     result.lines(r"handler \(signo=10\)", r"<signal handler called>", r"signals \(\)")
-    assert result.stdout == "signals: 24\n"
+    assert result.stdout == "signals: 22\n"
 
 
 @pytest.mark.row("T2")
 def test_a_fault_shows_where_and_ends_as_it_would(arch: str) -> None:
     result = debug(
-        arch, ["fault"], "continue", "print $_siginfo._sifields._sigfault.si_addr", "continue"
+        arch, ["fault"], "continue", "print/x $_siginfo._sifields._sigfault.si_addr", "continue"
     )
     result.lines(
-        r"received signal SIGSEGV", r"fault \(\)", r"= \(void \*\) 0x3|= 0x3",
+        r"received signal SIGSEGV", r"fault \(\)", r"= 0x3$",
         r"terminated with signal SIGSEGV",
     )  # fmt: skip
     assert result.status == 128 + 11

@@ -21,7 +21,7 @@ def _string(task: Task, address: int) -> bytes:
     try:
         return task.mem.read_cstring(address, _PAGE) if address else b""
     except ENAMETOOLONG:
-        raise EINVAL("a string of a page or more") from None
+        raise EINVAL("the string at %#x has a page or more", address) from None
 
 
 @syscall("mount(2)")

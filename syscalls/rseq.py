@@ -41,15 +41,15 @@ def _unregister(task: Task, given: Registration, flags: int) -> None:
     if flags & ~RSEQ_FLAG_UNREGISTER:
         raise EINVAL("flags %#x have unknown bits", flags)
     if known is None or known[:2] != given[:2]:
-        raise EINVAL("not what was registered")
+        raise EINVAL("%d bytes at %#x are not what was registered", given[1], given[0])
     if known.signature != given.signature:
-        raise EPERM("another signature")
+        raise EPERM("the signature is %#x, not %#x", given.signature, known.signature)
     withdraw(task, known)
 
 
 def _check_again(known: Registration, given: Registration) -> None:
     if known[:2] != given[:2]:
-        raise EINVAL("another area is registered")
+        raise EINVAL("another area is registered, at %#x", known[0])
     if known.signature != given.signature:
-        raise EPERM("another signature")
-    raise EBUSY("registered already")
+        raise EPERM("the signature is %#x, not %#x", given.signature, known.signature)
+    raise EBUSY("this thread's rseq area is registered already at %#x", known[0])

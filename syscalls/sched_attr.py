@@ -40,7 +40,7 @@ def _read(task: Task, address: int) -> tuple[int, int, int, int]:
     data = task.mem.read(address, size)
     if any(data[ATTR.size :]):
         task.mem.write_u32(address, ATTR.size)
-        raise E2BIG("members this kernel does not know")
+        raise E2BIG("members of struct sched_attr past its first version are set")
     fields = ATTR.unpack(data[: ATTR.size].ljust(ATTR.size, b"\0"))
     return fields[1], fields[2], fields[3], fields[4]
 

@@ -71,7 +71,7 @@ def write_address(task: Task, address: int, length_at: int, raw: bytes) -> None:
     """A sockaddr for the program, cut to the room it has; the real length goes to ``length_at``."""
     room = task.mem.read_s32(length_at)
     if room < 0:
-        raise EINVAL("negative length")
+        raise EINVAL("the length is negative")
     if room and raw:
         task.mem.write(address, raw[:room])
     task.mem.write_u32(length_at, len(raw))
@@ -218,7 +218,7 @@ def setsockopt(
 ) -> Zero:  # fmt: skip
     """Set an option.  See setsockopt(2), socket(7), ip(7), tcp(7)."""
     if optlen < 0:
-        raise EINVAL("negative length")
+        raise EINVAL("the length is negative")
     found = socket_of(task, sockfd)
     value = task.mem.read(optval, min(optlen, MOST_OPTION)) if optlen else b""
     found.set_option(task, level, optname, value)
@@ -234,7 +234,7 @@ def getsockopt(
     found = socket_of(task, sockfd)
     room = task.mem.read_s32(optlen)
     if room < 0:
-        raise EINVAL("negative length")
+        raise EINVAL("the length is negative")
     value = found.get_option(task, level, optname, room)[:room]
     if value:
         task.mem.write(optval, value)

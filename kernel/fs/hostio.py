@@ -223,7 +223,7 @@ class HostStream(OpenFile):
         try:
             yield Sleep((self.queue,))
         except Interrupted:
-            raise ERESTARTSYS("waiting for the host") from None
+            raise ERESTARTSYS("a signal came while the host was waited for") from None
 
     def _watch(self, events: int) -> None:
         """Somebody watches (epoll, O_ASYNC): after a transfer the next readiness is news again."""
@@ -367,13 +367,13 @@ class HostStream(OpenFile):
     def truncate(self, caller: Caller, size: int) -> None:
         """ftruncate(2)."""
         if not self.node.regular:
-            raise EINVAL("not a regular file")
+            raise EINVAL("%s is a stream, which has no size to set", self.path)
         self.node.truncate(size)
 
     def fsync(self, caller: Caller, data_only: bool) -> None:
         """fsync(2); EINVAL for a stream."""
         if not self.node.regular:
-            raise EINVAL("cannot be synchronized")
+            raise EINVAL("%s is a stream, with nothing to write back", self.path)
         self.node.fsync(data_only)
 
     def bytes_readable(self, caller: Caller) -> int:

@@ -66,7 +66,7 @@ class HostNode(HostInode):
         """Nobody but the owner it has: another one would have to be faked."""
         self.sb.check_writable()
         if (uid, gid) != (self.uid, self.gid):
-            raise EPERM("files of a volume keep their owner")
+            raise EPERM("files of a volume keep their owner: %r is uid %d", self.place, self.uid)
         if mode != self.mode & 0o7777:
             self.set_mode(mode)
 
@@ -95,7 +95,7 @@ class HostNode(HostInode):
 
     def _xattr(self, call: str, name: bytes, *arguments: object) -> bytes | None:
         if self.mode & S_IFMT not in (S_IFREG, S_IFDIR) or not HAS_PROC:
-            raise EOPNOTSUPP("no extended attributes here")
+            raise EOPNOTSUPP("a volume has user.* attributes only")
         if not name.startswith(XATTR_SPACE):
             raise ENODATA("not shown") if call == "getxattr" else EPERM("not the guest's to change")
         fd = self.handle()
@@ -285,7 +285,7 @@ class HostDirectory(HostNode):
         """One more name on the host; O_TMPFILE files get their first."""
         parent = self._new(name)
         if not isinstance(inode, HostNode):
-            raise EINVAL("not a file of this volume")
+            raise EINVAL("the file is not on this volume")
         try:
             inode.host_stat()
             source, source_dir = inode.place, inode.directory()
@@ -338,7 +338,7 @@ class HostDirectory(HostNode):
     ) -> None:  # fmt: skip
         """rename(2) on the host, or renameat2(2) to swap."""
         if not isinstance(to, HostDirectory) or not isinstance(inode, HostNode):
-            raise EINVAL("not a directory of this volume")
+            raise EINVAL("the new directory is not on this volume")
         self._checked(name, inode)
         check_step(new_name)
         old_dir, new_dir = self.fd(), to.fd()

@@ -127,7 +127,7 @@ class InotifyFile(AnonymousFile):
         for mark in inode.sb.watched.get(inode, ()):
             if isinstance(mark, WatchMark) and mark.file is self:
                 if mask & IN_MASK_CREATE:
-                    raise EEXIST("watched already")
+                    raise EEXIST("the file is watched already (IN_MASK_CREATE)")
                 kept = mark.mask if mask & IN_MASK_ADD else 0
                 mark.mask = kept | mask & _KEPT
                 return mark.wd

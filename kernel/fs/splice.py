@@ -36,7 +36,7 @@ def _wait_for_room(pipe: Pipe, nonblock: bool) -> Blocking[int]:
     """Until something fits; how much."""
     while True:
         if not pipe.readers:
-            raise EPIPE("nobody has the read end", signal=SIGPIPE)
+            raise EPIPE("nobody has the read end of %s open", pipe.queue.name, signal=SIGPIPE)
         room = pipe.capacity - pipe.size
         if room > 0:
             return room

@@ -204,13 +204,13 @@ class TmpfsOpenFile(RegularFile):
             raise EINVAL("whence %s", whence)
         inode = self.inode
         if offset < 0 or offset >= inode.size:
-            raise ENXIO("offset past the end")
+            raise ENXIO("offset %d is not in the file, which has %d bytes", offset, self.inode.size)
         assert isinstance(inode, TmpfsFile)
         if whence == SEEK_HOLE:
             return inode.contents.next_hole(offset)
         found = inode.contents.next_data(offset)
         if found is None or found >= inode.size:
-            raise ENXIO("no data past the offset")
+            raise ENXIO("there is no data from offset %d on", offset)
         return found
 
 
@@ -250,7 +250,7 @@ class TmpfsDevice(_TmpfsInode):
 
     def open(self, caller: Caller, path: Path, flags: int) -> OpenFile | Blocking[OpenFile]:
         if self.mode & S_IFMT == S_IFSOCK:
-            raise ENXIO("a socket cannot be opened")
+            raise ENXIO("%s is a socket, which is not opened but connected to", path)
         return caller.fs.mounts.devices.open(caller, self, path, flags)
 
 

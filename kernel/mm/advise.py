@@ -189,7 +189,7 @@ def _populate(space: Space, start: int, end: int, write: bool) -> None:
         if verdict == FAULT_BUS:
             raise EFAULT("%s", Around(space, covered, int(write)))
         if verdict:
-            raise ENOMEM("no frame left")
+            raise ENOMEM("no page frame is left (--memory)")
         covered = stop
     if covered < end:
         raise ENOMEM("%s", Around(space, covered))

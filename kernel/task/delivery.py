@@ -84,7 +84,7 @@ def return_to_user(task: Task) -> bool:
         task.kernel.counters.signals += 1
         _act(task, info)
     _finish_interrupted_call(task)
-    if task.saved_mask is not None and _give_back_mask(task):
+    if task.saved_mask is not None and give_back_mask(task):
         return return_to_user(task)
     task.work = False
     return not task.kernel.scheduler.preempt or _give_way(task)
@@ -98,7 +98,7 @@ def _give_way(task: Task) -> bool:
     return False
 
 
-def _give_back_mask(task: Task) -> bool:
+def give_back_mask(task: Task) -> bool:
     """The mask lent to a call (sigsuspend, ppoll) ends; is a signal now free to be taken?"""
     mask, task.saved_mask = task.saved_mask, None
     if mask is not None:
@@ -259,7 +259,7 @@ def restart_at_once(task: Task) -> None:
     """An interrupted call is put back to its start, with no signal there: for a debugger."""
     _finish_interrupted_call(task)
     if task.saved_mask is not None:
-        _give_back_mask(task)
+        give_back_mask(task)
 
 
 def _restart(task: Task, registers: Registers, number: int | None = None) -> None:

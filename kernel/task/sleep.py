@@ -27,14 +27,19 @@ if TYPE_CHECKING:
     from kernel.wait import Blocking, Sleep
 
 
-def begin(task: Task, generator: Blocking[Any]) -> int | None:
-    """Run a handler's generator up to its first sleep: the result, or None if it sleeps."""
+def begin(task: Task, generator: Blocking[Any], deadline: int | None = None) -> int | None:
+    """Run a handler's generator up to its first sleep: the result, or None if it sleeps.
+
+    ``deadline``: when that sleep ends, if it is one that does; of a call that began before.
+    """
     try:
         sleep = next(generator)
     except StopIteration as stop:
         return _finished(task, stop)
     except KernelError as error:
         return failed(task, error)
+    if deadline is not None and sleep.deadline is not None:
+        sleep = sleep._replace(deadline=deadline)
     return _sleep(task, generator, sleep)
 
 

@@ -33,7 +33,7 @@ def _may(caller: Caller, inode: Inode, name: bytes, mask: int) -> None:
     if space != b"system":
         check(cred, inode, mask)
     if name == b"user.":
-        raise EINVAL("no name behind 'user.'")
+        raise EINVAL("an attribute's name ends after 'user.'")
     if space != b"user":
         raise EOPNOTSUPP("%s: there are security.*, trusted.* and user.* here", name)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from kernel.abi.errors import BY_NUMBER, EAGAIN, EINTR, KernelError, Restart
+from kernel.abi.errors import BY_NUMBER, EAGAIN, EINTR, ENOSPC, KernelError, Restart
 from kernel.abi.files import O_NONBLOCK
 from kernel.abi.signals import SA_RESTART, SIG_DFL, SIG_IGN, signal_name
 from kernel.cred import RLIMIT_NOFILE
@@ -120,7 +120,9 @@ class Explainer(Observer["Task"]):
         reason = _DESCRIPTOR.sub(lambda m: self._descriptor(task, int(m[1])), reason)
         reason = _OBJECT.sub(lambda m: _with_owners(task, m[0]), reason)
         reason = _PROCESS.sub(lambda m: _with_name(task, m[0], int(m[1])), reason)
-        return reason + _in_the_way(task, name, values) if kind is EAGAIN and values else reason
+        if kind is EAGAIN and values:
+            return reason + _in_the_way(task, name, values)
+        return reason + _where(task, values) if kind is ENOSPC and values else reason
 
     def _descriptor(self, task: Task, fd: int) -> str:
         words = f"descriptor {fd} is not open"
@@ -181,6 +183,12 @@ def _in_the_way(task: Task, name: str, values: tuple[int, ...]) -> str:
     return f": it would wait for {wanted}, but {asked}"
 
 
+def _where(task: Task, values: tuple[int, ...]) -> str:
+    """ENOSPC of a descriptor: on which mount."""
+    file = task.fds.files.get(values[0])
+    return "" if file is None else f": {file.path} is on {file.path.mount}"
+
+
 def _interruption(task: Task, kind: type[KernelError], reason: str) -> str:
     """Which signal cut the sleep short, and whether the call will go on."""
     info = _next_signal(task)
@@ -198,7 +206,8 @@ def _interruption(task: Task, kind: type[KernelError], reason: str) -> str:
         then = "after its handler the call is made again in any case"
     else:
         then = "after its handler the call ends with EINTR, whatever SA_RESTART says"
-    return f"interrupted by {name}{_sender(task, info)}: {then}"
+    before = "" if reason.startswith("a signal") else f"{reason}; "
+    return f"{before}interrupted by {name}{_sender(task, info)}: {then}"
 
 
 def _next_signal(task: Task) -> SigInfo | None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from kernel.abi.errors import EFAULT, EINVAL, EIO, EOVERFLOW, ESRCH
 from kernel.abi.files import S_IFREG, SEEK_CUR, SEEK_SET, major, minor
+from kernel.mm.around import Around
 from kernel.mm.peek import peek, poke
 from kernel.vfs.inode import Inode, SuperBlock
 from kernel.vfs.openfile import OpenFile
@@ -148,7 +149,7 @@ class MemFile(OpenFile):
             if moved < step:
                 break
         if not done and buf.remaining:
-            raise EIO("nothing is mapped there")
+            raise EIO("%s", Around(self.mm, address, int(writing)))
         if pos is None:
             self.pos = address + done
         return done

@@ -65,7 +65,7 @@ class Terminals:
         task = cast("Task", caller)
         terminal = terminal_of(task)
         if terminal is None:
-            raise ENXIO("no controlling terminal")
+            raise ENXIO("process %d has no controlling terminal", task.tgid)
         assert isinstance(terminal, Terminal)
         return self._open(task, inode, path, flags | O_NOCTTY, terminal)
 
@@ -79,16 +79,16 @@ class Terminals:
         """/dev/pts/N; EIO while it is locked or after its master was closed."""
         slave = self.pairs.get(minor(inode.rdev))
         if slave is None:
-            raise EIO("its master is closed")
+            raise EIO("the master of %s is closed", path)
         if slave.locked:
-            raise EIO("locked: unlockpt(3) was not called")
+            raise EIO("%s is locked: unlockpt(3) was not called", path)
         return self._open(cast("Task", caller), inode, path, flags, slave)
 
     def _open(
         self, task: Task, inode: Inode, path: Path, flags: int, terminal: Terminal
     ) -> TerminalFile:
         if terminal.exclusive and not task.cred.capable(CAP_SYS_ADMIN):
-            raise EBUSY("open for one only (TIOCEXCL)")
+            raise EBUSY("%s is open for one only (TIOCEXCL)", path)
         file = TerminalFile(inode, path, flags & ~O_NOCTTY, terminal)
         if not flags & (O_NOCTTY | O_WRONLY):
             opened_terminal(task, terminal)
@@ -98,7 +98,7 @@ class Terminals:
         """/dev/ptmx: a new pair; the file is its master.  See pts(4)."""
         index = next((n for n in range(PTY_MAX) if n not in self.pairs), None)
         if index is None:
-            raise ENOSPC("too many pseudoterminals")
+            raise ENOSPC("there are %d pseudoterminals, the most that can be", PTY_MAX)
         slave = Slave(self.kernel, index, partial(self._forget, index))
         file = MasterFile(inode, path, flags & ~O_NOCTTY, slave)
         self.pairs[index] = slave

@@ -156,7 +156,7 @@ class MasterFile(TerminalFile):
         if count is not None:
             return count
         if self.flags & O_NONBLOCK:
-            raise EAGAIN("the slave wrote nothing")
+            raise EAGAIN("nothing has been written to the slave, %s", self.slave.changed.name)
         return self._read_later(buf)
 
     def _read_now(self, buf: Buffer) -> int | None:
@@ -167,7 +167,7 @@ class MasterFile(TerminalFile):
             slave.changed.wake()
             return count
         if slave.slave_gone:
-            raise EIO("the slave is closed")
+            raise EIO("nobody has the slave open: %s", self.slave.changed.name)
         return None
 
     def _read_later(self, buf: Buffer) -> Blocking[int]:
@@ -244,14 +244,14 @@ class MasterFile(TerminalFile):
 
     def _signal(self, signo: int) -> int:
         if not 0 < signo <= NSIG:
-            raise EINVAL("signal %s", signo)
+            raise EINVAL("there is no signal %d", signo)
         self.slave.signal_foreground(signo)
         return 0
 
     def _packet_mode(self, task: Task, arg: int) -> int:
         """TIOCPKT: leaving it is fine, it is never on; entering it is not supported."""
         if task.mem.unpack(INT, arg)[0]:
-            raise EINVAL("packet mode is not supported")
+            raise EINVAL("packet mode (TIOCPKT) is not supported here")
         return 0
 
     @property

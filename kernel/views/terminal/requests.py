@@ -77,10 +77,11 @@ def terminal_ioctl(
 ) -> int | Blocking[int]:
     """Answer one request; ENOTTY for what is none of a terminal's."""
     if file.hung_up:
-        raise ENOTTY("the terminal was hung up") if cmd == TIOCSPGRP else EIO("it was hung up")
+        kind = ENOTTY if cmd == TIOCSPGRP else EIO
+        raise kind("%s was hung up", file.path)
     request = _REQUESTS.get(cmd)
     if request is None:
-        raise ENOTTY("no terminal request %#x", cmd)
+        raise ENOTTY("%s does not know request %#x", file.path, cmd)
     return request(task, file, terminal, cmd, arg)
 
 
@@ -148,7 +149,7 @@ def _drain(
 def _flush(task: Task, file: TerminalFile, terminal: Terminal, cmd: int, arg: int) -> int:
     jobs.check_background(task, terminal, SIGTTOU)
     if arg not in (TCIFLUSH, TCOFLUSH, TCIOFLUSH):
-        raise EINVAL("TCFLSH with %s", arg)
+        raise EINVAL("TCFLSH knows 0, 1 and 2, not %d", arg)
     if arg != TCOFLUSH:
         terminal.discipline.flush_input()
         terminal.input_taken()
@@ -169,7 +170,7 @@ def _flow(task: Task, file: TerminalFile, terminal: Terminal, cmd: int, arg: int
         if char:
             terminal.transmit(bytes((char,)))
     else:
-        raise EINVAL("TCXONC with %s", arg)
+        raise EINVAL("TCXONC knows 0 to 3, not %d", arg)
     return 0
 
 
@@ -208,7 +209,7 @@ def _get_group(task: Task, file: TerminalFile, terminal: Terminal, cmd: int, arg
         number = ask(task, terminal)
     elif cmd == TIOCGSID:
         if terminal.session is None:
-            raise ENOTTY("it controls no session")
+            raise ENOTTY("%s controls no session", file.path)
         number = terminal.session.sid
     else:
         number = terminal.foreground.pgid if terminal.foreground is not None else 0
@@ -219,7 +220,7 @@ def _get_group(task: Task, file: TerminalFile, terminal: Terminal, cmd: int, arg
 def _set_group(task: Task, file: TerminalFile, terminal: Terminal, cmd: int, arg: int) -> int:
     """TIOCSPGRP; where a background job would get EIO, it gets ENOTTY here (Linux)."""
     if jobs.terminal_of(task) is not terminal:
-        raise ENOTTY("not the controlling terminal of the caller")
+        raise ENOTTY("%s is not the controlling terminal of process %d", file.path, task.tgid)
     (pgid,) = task.mem.unpack(INT, arg)
     try:
         jobs.set_foreground_group(task, terminal, pgid)
@@ -232,7 +233,7 @@ def _set_group(task: Task, file: TerminalFile, terminal: Terminal, cmd: int, arg
 def _control(task: Task, file: TerminalFile, terminal: Terminal, cmd: int, arg: int) -> int:
     """TIOCSCTTY: become the controlling terminal of the caller's session."""
     if not file.readable and not task.cred.capable(CAP_SYS_ADMIN):
-        raise EPERM("not open for reading")
+        raise EPERM("%s is not open for reading", file.path)
     jobs.acquire_terminal(task, terminal, steal=arg == 1)
     return 0
 
@@ -240,7 +241,7 @@ def _control(task: Task, file: TerminalFile, terminal: Terminal, cmd: int, arg: 
 def _give_up(task: Task, file: TerminalFile, terminal: Terminal, cmd: int, arg: int) -> int:
     """TIOCNOTTY: without a session leader there is no more controlling terminal."""
     if jobs.terminal_of(task) is not terminal:
-        raise ENOTTY("not the controlling terminal of the caller")
+        raise ENOTTY("%s is not the controlling terminal of process %d", file.path, task.tgid)
     jobs.give_up_terminal(task)
     return 0
 
@@ -264,7 +265,7 @@ def _line(task: Task, file: TerminalFile, terminal: Terminal, cmd: int, arg: int
     jobs.check_background(task, terminal, SIGTTOU)
     (wanted,) = task.mem.unpack(INT, arg)
     if wanted:
-        raise EINVAL("no line discipline %s", wanted)
+        raise EINVAL("there is no line discipline %d", wanted)
     return 0
 
 
@@ -275,7 +276,7 @@ def _device(task: Task, file: TerminalFile, terminal: Terminal, cmd: int, arg: i
 
 def _vhangup(task: Task, file: TerminalFile, terminal: Terminal, cmd: int, arg: int) -> int:
     if not task.cred.capable(CAP_SYS_ADMIN):
-        raise EPERM("hanging up needs CAP_SYS_ADMIN")
+        raise EPERM("hanging up needs CAP_SYS_ADMIN, which uid %d has not", task.cred.euid)
     terminal.hang_up()
     return 0
 

@@ -111,18 +111,18 @@ class TerminalFile(OpenFile):
             if terminal.unplugged:
                 if done:
                     return done
-                raise EIO("the other side of the terminal is closed")
+                raise EIO("the other side of %s is closed", self.path)
             if self.flags & O_NONBLOCK:
                 if done:
                     return done
-                raise EAGAIN("nothing was typed")
+                raise EAGAIN("nothing has been typed")
             terminal.read_begins()
             try:
                 woken = yield Sleep((terminal.changed,), deadline)
             except Interrupted:
                 if done:
                     return done
-                raise ERESTARTSYS("nothing was typed") from None
+                raise ERESTARTSYS("nothing has been typed") from None
             if not woken and not terminal.discipline.ready():
                 return done
         return done
@@ -130,7 +130,7 @@ class TerminalFile(OpenFile):
     def write(self, caller: Caller, buf: Buffer, pos: int | None) -> int | Blocking[int]:
         """Output processing, then the screen.  See tty(4), termios(3): TOSTOP, OPOST."""
         if self.hung_up:
-            raise EIO("the terminal was hung up")
+            raise EIO("%s was hung up", self.path)
         terminal = self.terminal
         if terminal.discipline.settings.lflag & TOSTOP:
             check_background(cast("Task", caller), terminal, SIGTTOU)
@@ -143,7 +143,7 @@ class TerminalFile(OpenFile):
         """Write what there is room for; True if nothing is left to write."""
         terminal = self.terminal
         if terminal.unplugged:
-            raise EIO("the other side of the terminal is closed")
+            raise EIO("the other side of %s is closed", self.path)
         discipline = terminal.discipline
         while buf.remaining:
             room = min(terminal.write_room(), CHUNK)
@@ -200,7 +200,7 @@ class TerminalFile(OpenFile):
     def bytes_readable(self, caller: Caller) -> int:
         """FIONREAD: complete lines in canonical mode, else everything."""
         if self.hung_up:
-            raise EIO("the terminal was hung up")
+            raise EIO("%s was hung up", self.path)
         discipline = self.terminal.discipline
         return discipline.queue.readable(discipline.canonical)
 

@@ -6,8 +6,8 @@ whatever it is called there.  Pointers to what the program hands to the kernel a
 or a string is a ``str``, a buffer ``bytes``, a list of strings a list, a structure the text that
 strace shows for it.  What only the kernel writes stays an address.
 
-Besides there are ``task``, ``pid``, ``tid``, ``comm``, ``name`` (of the call), ``args`` (the raw
-registers), Linux's constants, and everything Python has built in.  Only the names that occur in an
+Besides there are ``task``, ``pid``, ``tid``, ``comm``, ``name`` (of the call), ``args`` (all
+arguments as numbers), Linux's constants, and everything Python has built in.  Only the names that occur in an
 expression are decoded.
 """
 

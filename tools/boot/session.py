@@ -42,6 +42,8 @@ from tools.busybox import find_busybox
 from tools.config import DEFAULT_PATH, InspectOptions, RunConfig
 from tools.errors import EXIT_TIMEOUT, EXIT_USAGE, CannotRun, DioramaError, ProgramNotFound
 
+SignalHandlers = Mapping[int, Callable[[int, "FrameType | None"], None]]
+
 if TYPE_CHECKING:
     from kernel.machine.loop import Machine
     from kernel.net.publish import Published
@@ -330,16 +332,26 @@ class Session:
             _say(f"deadlock: {report}")
             self._leave = EXIT_USAGE
 
-    def stand_still(self, use: Callable[[], None]) -> None:
-        """While no guest runs: let ``use`` have the caller's terminal and the host's signals."""
+    def stand_still(self, use: Callable[[], None], handlers: SignalHandlers) -> None:
+        """While no guest runs: let ``use`` have the caller's terminal and the host's signals.
+
+        A signal that comes while hands change waits until somebody has it.
+        """
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
         self._restore_signals()
+        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
         try:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
             if self.console is not None:
                 self.console.lend(use)
             else:
                 use()
         finally:
+            signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
+            for number, handler in before.items():
+                signal.signal(number, handler)
             self._restore_signals = self._catch_signals()
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
             if self.console is not None:
                 self.console.on_interrupt = self.on_interrupt
 

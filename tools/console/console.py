@@ -12,16 +12,19 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from kernel.abi.errors import EINTR, KernelError
 from kernel.machine.debugger import ALL, Debugger, DebuggerBusy, Stop
+from kernel.machine.explain import Explainer
+from tools.boot.session import SignalHandlers
 from tools.console import stops
 from tools.console.command import RESUME, CommandError, Outcome, find
 from tools.console.points import Points, call_values
 from tools.console.symbols import Symbols
 from tools.errors import EXIT_USAGE, DioramaError
 from tools.predicates import CallValues, PredicateError
+from tools.tracer.lines import explained
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -40,8 +43,8 @@ DEADLOCK = "deadlock"
 """The reason of the one stop that is not the debugger's: everybody waits for ever."""
 
 
-class Leave(Exception):
-    """The host wants us to end: the number of its signal."""
+class Leave(BaseException):
+    """The host wants us to end: the number of its signal.  No mistake in a command catches it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,8 @@ class DebugConsole:
             self.debugger = Debugger(self.machine, self.stopped)
         except DebuggerBusy as error:
             raise DioramaError(str(error)) from None
+        self.explainer = Explainer(self.table)
+        self.machine.attach(self.explainer)
         self.attached = True
         session.on_interrupt = self.debugger.pause
         session.on_deadlock = self.deadlocked
@@ -113,6 +118,8 @@ class DebugConsole:
         text = f"{stops.task_name(task)} {stops.place(task, self.symbols)}"
         if task.generator is not None and task.call is not None:
             text += f", asleep in {self.table.name(task.call[0]) or task.call[0]}"
+            wait = self.explainer.wait(task)
+            text += f": {wait}" if wait else ""
         return text
 
     def call_values(self, stop: Stop) -> CallValues:
@@ -126,6 +133,11 @@ class DebugConsole:
     def say(self, text: str) -> None:
         """Show what a command found."""
         self.output.write(text + "\n")
+
+    def say_why(self, why: str) -> None:
+        """Below a call that failed, as with ``trace --explain``."""
+        if why:
+            self.say(explained(why))
 
     def place(self) -> Stop:
         """Where the world stands."""
@@ -154,6 +166,7 @@ class DebugConsole:
             self.attached = False
             self._end_goal()
             self.debugger.close()
+            self.machine.detach(self.explainer)
             self.session.on_interrupt = None
             self.session.on_deadlock = None
 
@@ -187,6 +200,11 @@ class DebugConsole:
         if stop.reason == "pause":
             text = f"Interrupted, {self.where(stop.task)}"
         self.say("".join(f"{point.title} {point.number}, " for point in met) + text)
+        if call is not None and stop.reason == "return" and call.failed:
+            reason = stop.task.error_reason
+            self.say_why(
+                self.explainer.why(stop.task, stop.number, stop.args, call.result or 0, reason)
+            )
 
     def _call(self, stop: Stop) -> Call | None:
         """The system call of a stop; what was printed at its entry is kept for its return."""
@@ -250,7 +268,7 @@ class DebugConsole:
         self.stop = stop
         self._selected = stop.task
         try:
-            self.session.stand_still(self._serve)
+            self.session.stand_still(self._serve, _HANDLERS)
         finally:
             self.stop = None
         if self.attached:
@@ -258,15 +276,11 @@ class DebugConsole:
 
     def _serve(self) -> None:
         """The terminal and the host's signals are ours."""
-        before = {n: signal.signal(n, _leave) for n in (signal.SIGTERM, signal.SIGHUP)}
         try:
             while self.step_dialogue() is not RESUME:
                 pass
         except Leave as why:
             self._leave(128 + int(why.args[0]))
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def step_dialogue(self) -> Outcome:
         """One line.  The end of the input is ``quit``."""
@@ -329,3 +343,11 @@ class DebugConsole:
 def _leave(number: int, frame: FrameType | None) -> None:
     """SIGTERM and SIGHUP while the user is asked."""
     raise Leave(number)
+
+
+_HANDLERS: Final[SignalHandlers] = {
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGTERM: _leave,
+    signal.SIGHUP: _leave,
+}
+"""What the host's signals mean while the world stands still."""

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from tools.console.console import DebugConsole
 
 PROMPT = "(diorama) "
+DUMB = ("dumb", "unknown", "")
+"""Terminals that can only print: the host's line discipline edits."""
 
 
 class Output:
@@ -61,6 +63,9 @@ class Lines:
         return None if self._scripted else _line_of_stdin()
 
     def _ask(self, console: DebugConsole) -> str | None:
+        if os.environ.get("TERM", "dumb") in DUMB:
+            console.output.write(PROMPT)
+            return _line_of_stdin()
         if self._prompt is None:
             self._prompt = _make_prompt(console)
         try:

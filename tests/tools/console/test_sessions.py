@@ -81,6 +81,17 @@ def test_finish_waits_for_a_call_that_sleeps(arch: str) -> None:
     assert any(re.search(r"returns from wait4\(.*WEXITSTATUS\(s\) == 6", s) for s in lines(done))
 
 
+def test_a_call_that_failed_says_why_and_a_sleeper_what_for(arch: str) -> None:
+    words = ["-ex", 'break openat if path == "/none"', "-ex", "c", "-ex", "finish", "-ex", "c"]
+    done = run_cli("debug", "--arch", arch, *words, "busybox", "cat", "/none")
+    assert done.status == 1
+    said = lines(done)
+    at = next(i for i, line in enumerate(said) if "returns from openat" in line)
+    assert said[at + 1] == "    \\ /none: there is no 'none' in /"
+    done = session(arch, "threads", ["break getppid", "c", "task 2", "c"])
+    assert any("asleep in futex: waits for" in line for line in lines(done))
+
+
 def test_a_predicate_that_fails_stops_and_says_why(arch: str) -> None:
     done = session(arch, "word", ["break write if count / 0", "c", "quit"])
     assert "diorama: the predicate of 1 failed: ZeroDivisionError: division by zero" in lines(done)

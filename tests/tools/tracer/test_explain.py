@@ -51,7 +51,7 @@ ERRORS = [
     ("EINVAL rename into itself", "/w/full/entry/x lies in /w/full"),
     ("EROFS open", "/w/ro is on a mount that is read-only: /w/ro (tmpfs, ro,"),
     ("EROFS mkdir", "/w/ro is on a mount that is read-only"),
-    ("ENOSPC write", "the file system holds 65536 bytes"),
+    ("ENOSPC write", "the file system holds 65536 bytes", "/w/mnt/big is on /w/mnt (tmpfs"),
     ("ETXTBSY open", "/bin/explaining", "is being run by 1 process"),
     ("ETXTBSY execve", "/w/written is open for writing (1 file)"),
     ("ENOEXEC execve", "neither an ELF file nor a #! script"),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from tools.cli.options import Option
+from tools.cli.options import Option, UsageError
 from tools.cli.run_options import RUN_OPTIONS, RunDraft
 from tools.config import DebugOptions, RunConfig
 
@@ -20,6 +20,8 @@ class DebugDraft(RunDraft):
 
     def finish(self, command: str, words: Sequence[str]) -> RunConfig:
         """See RunDraft."""
+        if self.gdb is not None:
+            raise UsageError(f"{command}: one debugger is enough; gdb connects to diorama run -g")
         options = DebugOptions(tuple(self.commands), self.scripted)
         return replace(RunDraft.finish(self, command, words), debug=options)
 

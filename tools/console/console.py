@@ -86,7 +86,7 @@ class DebugConsole:
         try:
             self.debugger = Debugger(self.machine, self.stopped)
         except DebuggerBusy as error:
-            raise DioramaError(str(error)) from None
+            raise DioramaError(str(error).removeprefix("diorama: ")) from None
         self.explainer = Explainer(self.table)
         self.machine.attach(self.explainer)
         self.attached = True
@@ -257,6 +257,7 @@ class DebugConsole:
         stuck = [tasks[tid] for tid in sorted(tasks) if tasks[tid].context is not None]
         if not self.attached or not stuck:
             return
+        self._end_goal()
         self.say(f"deadlock: {report}")
         self._dialogue(Stop(stuck[0], DEADLOCK))
         self.detach()

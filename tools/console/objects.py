@@ -219,6 +219,32 @@ def mounts(console: DebugConsole, rest: str) -> None:
     _show(console, ("id", "on", "place", "type", "source", "open", "options"), rows, "no mounts")
 
 
+@command("inodes", "looking")
+def inodes(console: DebugConsole, rest: str) -> None:
+    """Every file that is open somewhere: mode, size, links, locks, who has it (pid:fd)."""
+    no_words(rest, "inodes")
+    rows = [
+        (
+            f"{found.device >> 8:x}:{found.device & 0xFF:x}", found.ino, found.kind,
+            f"{found.mode:06o}", found.size, found.nlink, _holders(found.holders), found.locks,
+            found.paths,
+        )
+        for found in describe.inodes(console.system)
+    ]  # fmt: skip
+    headers = (
+        "device",
+        "inode",
+        "kind",
+        "mode",
+        "size",
+        "links",
+        "open as pid:fd",
+        "locks",
+        "path",
+    )
+    _show(console, headers, rows, "no file is open")
+
+
 @command("pipes", "looking")
 def pipes(console: DebugConsole, rest: str) -> None:
     """Every pipe: what is in it, who reads and writes (pid:fd), who sleeps on it."""

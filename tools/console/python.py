@@ -103,6 +103,7 @@ SUBJECTS: Final = {
     "futexes": "kernel.task.futex.Bucket",
     "runqueue": "kernel.task.scheduler.Scheduler",
     "mounts": "kernel.vfs.mount.Mount",
+    "inodes": "kernel.vfs.inode.Inode",
     "pipes": "kernel.fs.pipe.Pipe",
     "sockets": "kernel.net.socketfile.SocketFile",
     "signals": "kernel.task.signals.send_to_task",

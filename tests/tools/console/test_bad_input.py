@@ -51,6 +51,7 @@ BAD = {
     "futexes x": "takes nothing",
     "runqueue x": "takes nothing",
     "mounts x": "takes nothing",
+    "inodes x": "takes nothing",
     "pipes x": "takes nothing",
     "sockets x": "takes nothing",
     "signals x": "takes nothing",
@@ -135,6 +136,7 @@ def test_mistakes_at_a_call(arch: str) -> None:
         (["debug"], "PROGRAM is missing"),
         (["debug", "-x", "/no/such", "busybox"], "-x: /no/such: No such file or directory"),
         (["debug", "-ex"], "option -ex needs a value"),
+        (["debug", "-g", "0", "busybox"], "one debugger is enough"),
         (["debug", "--nothing", "busybox"], "unknown option --nothing"),
     ],
 )

@@ -12,8 +12,9 @@ pytestmark = [pytest.mark.guest, pytest.mark.row("T1", "T2")]
 
 LOOKING = (
     "tasks", "maps", "pagetable", "pagetable main", "fds", "waits", "futexes", "runqueue", "mounts",
-    "pipes", "sockets", "signals", "memory", "regs", "stack", "disas", "disas main 3", "x $sp 32",
-    "x counter", "task 2", "info breaks", "help", "help step", "print task", "print stop, system",
+    "inodes", "pipes", "sockets", "signals", "memory", "regs", "stack", "disas", "disas main 3",
+    "x $sp 32", "x counter", "task 2", "info breaks", "help", "help step", "print task",
+    "print stop, system",
     "print describe.plain(describe.tasks(system))", "source task", "source openat", "source pipes",
     "set", "delete 9",
 )  # fmt: skip

@@ -28,7 +28,8 @@ class Timeline(Observer["Task"]):
     """Writes spans as they end; ``close`` ends what is open and the document.
 
     ``_user``: since when a task has run its own code, if it does; ``_calls``: (name, since) of the
-    call a task is in; ``_current``: the task on the CPU.
+    call a task is in; ``_current``: the task on the CPU, if none sleeps there; ``_dying``: when and
+    on which track the last span of a task ended that is on the CPU and dead.
     """
 
     def __init__(self, table: SyscallTable, sink: Sink, filters: Filter) -> None:
@@ -42,6 +43,7 @@ class Timeline(Observer["Task"]):
         self._arrows: dict[int, int] = {}
         self._arrow = 0
         self._current: Task | None = None
+        self._dying: tuple[int, int] | None = None
         self._counters: tuple[int, int] = (-1, -1)
         self._clock: Callable[[], int] | None = None
         self._start = 0
@@ -81,6 +83,7 @@ class Timeline(Observer["Task"]):
             self._event(ph="M", name="thread_sort_index", pid=task.tgid, tid=tid, args=order)
 
     def _span(self, task: Task, name: str, since: int, *, call: bool, **args: Any) -> None:
+        more = {"args": args} if args else {}
         self._event(
             ph="X",
             name=name,
@@ -88,7 +91,7 @@ class Timeline(Observer["Task"]):
             ts=since / 1000,
             dur=max(0, self._now() - since) / 1000,
             **self._track(task, call=call),
-            args=args,
+            **more,
         )
 
     def _instant(self, task: Task, name: str, category: str, **args: Any) -> None:
@@ -123,26 +126,40 @@ class Timeline(Observer["Task"]):
         self._know(task)
         if previous is not None:
             self._end_user(previous)
+        self._current, self._dying = task, None
+        if task.tid not in self._calls:
+            self._begin_user(task)
+        self._count(task)
+
+    def asleep(self, task: Task) -> None:
+        """It has left the CPU; who is woken now is not woken by it."""
+        if task is self._current:
+            self._current = None
+
+    def resumed(self, task: Task) -> None:
+        """And is back, at the end of an arrow if somebody woke it."""
         self._current = task
         arrow = self._arrows.pop(task.tid, None)
         if arrow is not None:
             where = self._track(task, call=task.tid in self._calls)
             ts = self._now() / 1000
             self._event(ph="f", bp="e", name="wake", cat="wake", id=arrow, ts=ts, **where)
-        if task.tid not in self._calls:
-            self._begin_user(task)
-        self._count(task)
 
     def woken(self, task: Task) -> None:
-        """An arrow from the task that runs now, if one does."""
+        """An arrow from the task that runs now, if one does; of a dying one from its last span."""
         waker = self._current
         if waker is None or waker is task or task.tid in self._arrows:
             return
+        ts, track = self._now(), {"pid": waker.tgid}
+        if not waker.dead and self._dying is None:
+            track = self._track(waker, call=waker.tid in self._calls)
+        elif self._dying is not None:
+            ts, track["tid"] = self._dying
+        else:
+            return
         self._arrow += 1
         self._arrows[task.tid] = self._arrow
-        where = self._track(waker, call=waker.tid in self._calls)
-        ts = self._now() / 1000
-        self._event(ph="s", name="wake", cat="wake", id=self._arrow, ts=ts, **where)
+        self._event(ph="s", name="wake", cat="wake", id=self._arrow, ts=ts / 1000, **track)
 
     # -- calls -----------------------------------------------------------------------------------
 
@@ -174,6 +191,8 @@ class Timeline(Observer["Task"]):
 
     def task_end(self, task: Task, status: int) -> None:
         """Nothing of it is open any more."""
+        if task is self._current:
+            self._dying = self._now(), 2 * task.tid + (task.tid in self._calls)
         self._end_user(task)
         self._end_call(task)
         self._instant(task, "exit", "task", status=status)

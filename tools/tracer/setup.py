@@ -126,6 +126,8 @@ def set_up(
     if options.paths:
         filters.paths = frozenset(os.fsencode(path) for path in options.paths)
     tracing = Tracing(again=again)
+    if options.explain and options.format == "raw":
+        raise DioramaError("--explain: raw lines have no place for words; use --trace-format strace")
     if options.explain:
         tracing.explainer = Explainer(table)
         tracing.observers.append(tracing.explainer)

@@ -12,7 +12,7 @@ from kernel.cred import RLIMIT_NOFILE
 from kernel.events import Observer
 from kernel.machine.explain.files import data, room
 from kernel.machine.explain.waits import flock_owners, record_owner, waits_for
-from kernel.machine.explain.who import everybody, holders, text
+from kernel.machine.explain.who import everybody, holders, one_line, text
 
 if TYPE_CHECKING:
     from kernel.machine.dispatch import SyscallTable
@@ -93,7 +93,7 @@ class Explainer(Observer["Task"]):
             return ""
         number, *raw = task.call
         name = self._table.name(number) or ""
-        return waits_for(task, name, self._table.decode(number, tuple(raw)))
+        return one_line(waits_for(task, name, self._table.decode(number, tuple(raw))))
 
     def why(
         self,
@@ -106,10 +106,13 @@ class Explainer(Observer["Task"]):
         injected: bool = False,
     ) -> str:
         """One line: why the call failed.  ``reason`` is what the kernel said."""
-        kind = BY_NUMBER.get(-result)
-        name = self._table.name(number) or ""
         if injected and not reason:
             return _INJECTED
+        return one_line(self._why(task, number, args, result, reason))
+
+    def _why(self, task: Task, number: int, args: tuple[int, ...], result: int, reason: str) -> str:
+        kind = BY_NUMBER.get(-result)
+        name = self._table.name(number) or ""
         if name == "rt_sigreturn":
             return _RETURNED
         if kind is None:

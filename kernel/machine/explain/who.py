@@ -16,8 +16,14 @@ MOST: Final = 4
 
 def text(name: bytes) -> str:
     """A guest's name; what is no UTF-8 is escaped, and so is what would break the line."""
-    shown = name.decode("utf-8", "backslashreplace")
-    return shown if shown.isprintable() else repr(shown)[1:-1]
+    return one_line(name.decode("utf-8", "backslashreplace"))
+
+
+def one_line(words: str) -> str:
+    """Words with names of the guest's in them, which may have any byte but NUL and a slash."""
+    if words.isprintable():
+        return words
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in words)
 
 
 def who(system: System, pid: int) -> str:

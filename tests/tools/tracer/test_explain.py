@@ -312,3 +312,10 @@ def test_what_a_closed_descriptor_was_closed_by_is_inherited(work: Path) -> None
     run_cli("trace", "-f", "--explain", "-o", "calls", "busybox", "sh", "-c", script)
     text = Path("calls").read_text()
     assert re.search(r"descriptor 5 is not open: close\(5\) of 2 \(busybox\) closed it", text)
+
+
+def test_raw_lines_have_no_place_for_words(work: Path) -> None:
+    result = run_cli("trace", "--explain", "--trace-format", "raw", "busybox", "true")
+    assert result.status == 125
+    assert result.stderr.startswith(b"diorama: --explain: raw lines have no place for words")
+    assert result.stderr.count(b"\n") == 1

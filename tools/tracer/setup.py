@@ -127,7 +127,7 @@ def set_up(
         filters.paths = frozenset(os.fsencode(path) for path in options.paths)
     tracing = Tracing(again=again)
     if options.explain and options.format == "raw":
-        raise DioramaError("--explain: raw lines have no place for words; use --trace-format strace")
+        raise DioramaError("--explain: raw lines have no place for words; leave --trace-format")
     if options.explain:
         tracing.explainer = Explainer(table)
         tracing.observers.append(tracing.explainer)

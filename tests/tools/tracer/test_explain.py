@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -64,7 +65,7 @@ ERRORS = [
     # another user
     (
         "EACCES search",
-        "/w/secret/inner/file: '/w/secret' is a directory of uid 0, gid 0, mode 0700; "
+        "/w/secret/inner/file: '/w/secret' is a directory of uid 0, gid 0, mode 0700; uid 1000",
         "uid 1000, gid 1000 has no search permission",
     ),
     ("EACCES read", "/w/private is a regular file", "mode 0600", "has no read permission"),
@@ -264,7 +265,7 @@ def test_a_wait_is_said_below_the_unfinished_line(arch: str) -> None:
 def test_every_error_of_the_program_is_explained(arch: str) -> None:
     for words in ((), ("waits",)):
         lines = [line for row in rows(arch, *words).values() for line in row]
-        for line, below in zip(lines, lines[1:], strict=False):
+        for line, below in pairwise(lines):
             if "= -1 E" in line or "= ? ERESTART" in line:
                 assert below.startswith(MARK), line
 

@@ -7,6 +7,8 @@ most; what the panes show is asked for four times a second, and only what can be
 from __future__ import annotations
 
 import asyncio
+import select
+import signal
 import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 PANES: Final = ("calls", "tasks", "files", "memory", "waits", "kernel")
 REFRESH_SECONDS: Final = 0.25
 DRAW_SECONDS: Final = 0.05
+BROWSER_SECONDS: Final = 0.5
+"""How soon it is noticed that the server of ``--web`` is gone."""
 LIMIT: Final = 5000
 """Lines of the stream that are kept."""
 WIDE: Final = (116, 30)
@@ -78,7 +82,8 @@ class InspectorApp(App[int]):
         super().__init__()
         self._hello = hello
         self._guest = guest
-        self._paused_at_start = paused
+        self.held = paused
+        """Is the machine to stand still before its first instruction?"""
         self.link = Link(connection, self._hear, self._lost_machine)
         self.selected = PROGRAM
         self.pane = "calls"
@@ -141,31 +146,36 @@ class InspectorApp(App[int]):
         self._connect_terminal(terminal)
         self.link.start()
         self.set_interval(DRAW_SECONDS, self._draw_events)
+        for number in (signal.SIGHUP, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, self._go)
+        if self.is_web:
+            self.set_interval(BROWSER_SECONDS, self._check_browser)
         self.call_after_refresh(self._begin)
 
     def _connect_terminal(self, terminal: Terminal) -> None:
         if self._guest is not None:
             terminal.on_keys = self._guest.type
-            terminal.focus()
+            self.set_focus(terminal)
         elif self._hello["terminal"]:
             terminal.set_size(*self._hello["window"])
             terminal.border_subtitle = "mirror"
-            self.listing("calls").focus()
+            self.set_focus(self.listing("calls"))
         else:
             terminal.placeholder = "the program's output does not go to a terminal"
-            self.listing("calls").focus()
+            self.set_focus(self.listing("calls"))
 
     async def _begin(self) -> None:
         """The panes have their sizes, and so has the guest's terminal: let it begin."""
         guest = self._guest
         if guest is not None and guest.master is not None:
+            self.terminal.feed(guest.first_words())
             asyncio.get_running_loop().add_reader(guest.master, self._read_terminal)
             self._reading = True
         self.run_worker(self._start(), name="start")
 
     async def _start(self) -> None:
         await self._subscribe()
-        if self._hello["state"] == "waiting" and not self._paused_at_start:
+        if self._hello["state"] == "waiting" and not self.held:
             await self._ask("resume")
         self.run_worker(self._refresh_for_ever(), name="refresh")
 
@@ -202,11 +212,11 @@ class InspectorApp(App[int]):
     def action_pane(self, name: str) -> None:
         """1 to 6, or a click on the strip."""
         self._show_pane(name)
-        self.listing(name).focus()
+        self.set_focus(self.listing(name))
 
     def action_terminal(self) -> None:
         """t: keys go to the guest."""
-        self.terminal.focus()
+        self.set_focus(self.terminal)
 
     def action_zoom(self) -> None:
         """z: the pane with the focus alone, or all of them again."""
@@ -237,8 +247,10 @@ class InspectorApp(App[int]):
             return None
 
     async def _subscribe(self) -> bool:
+        """Events as they are wanted now; those of before that nobody has seen are dropped."""
         wanted = [*_EVENTS, *(_MORE_EVENTS if self._more else ())]
-        done = await self._ask("subscribe", events=wanted, filter=self._filter)
+        clear = self._pending.clear
+        done = await self._ask("subscribe", events=wanted, filter=self._filter, then=clear)
         return done is not None
 
     def action_pause(self) -> None:
@@ -289,7 +301,7 @@ class InspectorApp(App[int]):
     def _draw_events(self) -> None:
         """The lines that have come since the last picture."""
         pending, self._pending = self._pending, []
-        if not pending:
+        if not pending or not self._screen_stack:
             return
         calls = self.listing("calls")
         fresh: dict[object, Row] = {}
@@ -395,8 +407,8 @@ class InspectorApp(App[int]):
         """/: which calls are shown."""
         self._show_pane("calls")
         entry = self.query_one("#filter", Input)
-        entry.add_class("shown")
-        entry.focus()
+        entry.display = True
+        self.set_focus(entry)  # at once: the next key is meant for it
 
     def action_follow(self) -> None:
         """f: to the end of the stream, and stay there."""
@@ -412,11 +424,12 @@ class InspectorApp(App[int]):
             self._filter = before
             entry.add_class("wrong")
             return
-        entry.remove_class("wrong")
-        entry.set_class(bool(self._filter), "shown")
-        self.query_one("#calls-box").border_subtitle = escape(" ".join(self._filter))
         self.listing("calls").clear()
-        self.listing("calls").focus()
+        self._draw_events()
+        entry.remove_class("wrong")
+        entry.display = bool(self._filter)
+        self.query_one("#calls-box").border_subtitle = escape(" ".join(self._filter))
+        self.set_focus(self.listing("calls"))
 
     def on_key(self, event: events.Key) -> None:
         """Escape leaves the filter's line as it was."""
@@ -424,8 +437,8 @@ class InspectorApp(App[int]):
         if event.key == "escape" and entry is not None and entry.has_focus:
             entry.value = " ".join(self._filter)
             entry.remove_class("wrong")
-            entry.set_class(bool(self._filter), "shown")
-            self.listing("calls").focus()
+            entry.display = bool(self._filter)
+            self.set_focus(self.listing("calls"))
 
     # -- one object ------------------------------------------------------------------------------
 
@@ -471,6 +484,17 @@ class InspectorApp(App[int]):
         return {}
 
     # -- the end ---------------------------------------------------------------------------------
+
+    def _check_browser(self) -> None:
+        """Our stdin comes from the server: when it is gone, nobody looks any more."""
+        server = select.poll()
+        server.register(0, 0)
+        if server.poll(0):
+            self._go()
+
+    def _go(self) -> None:
+        """The terminal or the browser is gone, or we are to end."""
+        self.run_worker(self._leave(), group="leave", exclusive=True)
 
     async def action_quit(self) -> None:
         """q: our own guest ends, another machine goes on."""

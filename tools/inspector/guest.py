@@ -23,6 +23,7 @@ _CHUNK: Final = 1 << 16
 PATIENCE_SECONDS: Final = 60.0
 """How long a machine may take until its socket is there; a busy host is slow."""
 GRACE_SECONDS: Final = 3.0
+_ATTACH_LINE: Final = b"diorama: inspector:"
 DIORAMA: Final = (sys.executable, "-P", "-m", "diorama")
 """Ourselves in another process; ``-P``: whatever lies in the current directory."""
 PYTHON_PATH: Final = {
@@ -40,6 +41,7 @@ class Guest:
     """
 
     def __init__(self, words: Sequence[str], rows: int = 24, columns: int = 80) -> None:
+        self.said = b""
         self._directory = tempfile.TemporaryDirectory(prefix="diorama-top-")
         self.path = str(Path(self._directory.name) / "machine")
         master, slave = pty.openpty()
@@ -65,9 +67,7 @@ class Guest:
     def connect(self) -> socket.socket | None:
         """Wait for its socket; None if it ended before.  Then ``said`` has its words."""
         limit = time.monotonic() + PATIENCE_SECONDS
-        self.said = b""
         while time.monotonic() < limit:
-            self.said += self._drain(0.01)
             connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             try:
                 connection.connect(self.path)
@@ -75,9 +75,15 @@ class Guest:
             except OSError:
                 connection.close()
             if self._process.poll() is not None:
-                self.said += self._drain(0)
-                return None
+                break
+            time.sleep(0.005)
+        self.said = self._drain(0)
         return None
+
+    def first_words(self) -> bytes:
+        """What it has said so far, without the line that tells people how to attach."""
+        lines = self._drain(0).splitlines(keepends=True)
+        return b"".join(line for line in lines if not line.startswith(_ATTACH_LINE))
 
     def _drain(self, seconds: float) -> bytes:
         """What it says before it has begun."""

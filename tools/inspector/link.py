@@ -13,6 +13,9 @@ from tools.inspector.protocol import NAME, VERSION, Lines, Message, ProtocolErro
 _CHUNK = 1 << 18
 
 
+_Waiting = tuple["asyncio.Future[Message]", "Callable[[], None] | None"]
+
+
 class LinkError(Exception):
     """The machine refused a request, or is gone; the text says why."""
 
@@ -33,7 +36,7 @@ class Link:
         self._on_event = on_event
         self._on_end = on_end
         self._lines = Lines()
-        self._waiting: dict[int, asyncio.Future[Message]] = {}
+        self._waiting: dict[int, _Waiting] = {}
         self._ids = 0
         self._reader: asyncio.Task[None] | None = None
         self.closed = False
@@ -55,32 +58,43 @@ class Link:
         if number is None:
             self._on_event(message)
             return
-        waiting = self._waiting.pop(number, None)
+        waiting, then = self._waiting.pop(number, (None, None))
         if waiting is None or waiting.done():
             return
         if "error" in message:
             waiting.set_exception(LinkError(message["error"]))
         else:
+            if then is not None:
+                then()
             waiting.set_result(message["ok"])
 
     def _ended(self) -> None:
         if self.closed:
             return
         self.closed = True
-        for waiting in self._waiting.values():
+        for waiting, _ in self._waiting.values():
             if not waiting.done():
                 waiting.set_exception(LinkError("the machine is gone"))
         self._waiting.clear()
         self._on_end()
 
-    async def ask(self, do: str, **details: Any) -> Message:  # Any: what JSON has
-        """A request and its answer.  LinkError: refused, or nobody is there any more."""
+    async def ask(
+        self,
+        do: str,
+        *,
+        then: Callable[[], None] | None = None,
+        **details: Any,  # Any: what JSON has
+    ) -> Message:
+        """A request and its answer.  LinkError: refused, or nobody is there any more.
+
+        ``then`` is called when a good answer has come, before any event that came after it.
+        """
         if self.closed:
             raise LinkError("the machine is gone")
         self._ids += 1
         loop = asyncio.get_running_loop()
         waiting: asyncio.Future[Message] = loop.create_future()
-        self._waiting[self._ids] = waiting
+        self._waiting[self._ids] = waiting, then
         try:
             await loop.sock_sendall(
                 self._connection, encode({"id": self._ids, "do": do, **details})

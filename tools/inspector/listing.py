@@ -143,8 +143,17 @@ class Listing(ScrollView, can_focus=True):
         size = Size(width, len(self._rows) + self._top)
         if size != self.virtual_size:
             self.virtual_size = size
+        self._follow()
+
+    def _follow(self) -> None:
+        """The end stays in view; its place is known when the layout is."""
         if self.following:
             self.scroll_end(animate=False, immediate=True, x_axis=False)
+            self.call_after_refresh(self.scroll_end, animate=False, x_axis=False)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """The end stays in view where it is followed."""
+        self._follow()
 
     def append(self, rows: Sequence[Row], limit: int) -> None:
         """More at the end; beyond ``limit`` the oldest go."""
@@ -283,8 +292,11 @@ class Listing(ScrollView, can_focus=True):
 
     def on_click(self, event: events.Click) -> None:
         """A click moves the cursor and opens the object; see ``selects``."""
-        place = event.y - self._top + self.scroll_offset.y
-        if event.y < self._top or not 0 <= place < len(self._rows):
+        inside = event.get_content_offset(self)
+        if inside is None or inside.y < self._top:
+            return
+        place = inside.y - self._top + self.scroll_offset.y
+        if place >= len(self._rows):
             return
         if self._rows[place].item is None:
             return

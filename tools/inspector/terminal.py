@@ -207,7 +207,7 @@ class Terminal(Widget, can_focus=True):
 
     def on_click(self, event: events.Click) -> None:
         """A click takes the focus."""
-        self.focus()
+        self.screen.set_focus(self)
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         """Back into what has scrolled out."""

@@ -97,17 +97,16 @@ def test_pause_step_resume(arch: str) -> None:
         await person.leave_terminal()
         for count in range(1, 4):
             await person.pilot.press("s")
-            await person.state("paused")
             await person.until(lambda n=count: len(person.lines("calls")) == n)  # type: ignore[misc]
-            app.status.state = "between"  # so that the next step is seen to arrive
+            await person.state("paused")
         await person.see("tasks", "here")
         await person.pilot.press("slash")
         await person.type("write")
         await person.pilot.press("enter")
         await person.until(lambda: app.focused is app.listing("calls"))
         await person.pilot.press("s")
-        await person.state("paused")
         await person.see("calls", '"one\\n"')
+        await person.state("paused")
         assert len(person.lines("calls")) == 1
         await person.pilot.press("p")
         await person.state("running")

@@ -101,6 +101,8 @@ class _Writer:
             self.lines.result("0")
         elif step == "signal" and event["signal"] != "SIGKILL":
             self._signal(tid, f"--- {event['signal']} {event['text']} ---")
+            if event.get("reason"):
+                self.lines.note(explained(event["reason"]))
         elif step == "wait":
             self.lines.wait(tid, explained(event["waits_for"]))
         elif step == "stop":

@@ -316,7 +316,14 @@ class JsonTracer(Observer["Task"]):
         event["code"] = signal.code
         event["action"] = action
         event["text"] = siginfo_text(signal.pack())
+        event["reason"] = self._why_signal(task, signal)
         self._write({**event, "order": self._next()})
+
+    def _why_signal(self, task: Task, signal: SigInfo) -> str | None:
+        """With ``--explain``, what a signal that stands for a bad access has to say."""
+        if self._explainer is None or task.tid in self._open:
+            return None
+        return self._explainer.signal_reason(task, signal) or None
 
     def stopped(self, task: Task, signal: int) -> None:
         """Stopped by a signal (or, signal null, continued)."""

@@ -347,7 +347,11 @@ class StraceTracer(Observer["Task"]):
         if entered is not None:  # strace sees a signal when the call is over
             entered.after.append(text)
         else:
-            self._of(task.tid).line(task.tid, text)
+            lines = self._of(task.tid)
+            lines.line(task.tid, text)
+            why = self._explainer.signal_reason(task, signal) if self._explainer else ""
+            if why:
+                lines.note(explained(why))
 
     def stopped(self, task: Task, signal: int) -> None:
         """``--- stopped by SIGTSTP ---``."""

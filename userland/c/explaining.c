@@ -702,6 +702,19 @@ static void task_waits(void)
     }
     CALL(futex, &shared[0], FUTEX_WAIT, 0, 0);
     reap();
+    uint32_t *mutex = shared + 16; /* as glibc has it: word, count, owner, users, kind */
+    row("glibc mutex");
+    mutex[0] = 2;
+    mutex[3] = 1;
+    pid = fork();
+    if (!pid) {
+        soon();
+        CALL(futex, mutex, FUTEX_WAKE, 1);
+        _exit(0);
+    }
+    mutex[2] = pid;
+    CALL(futex, mutex, FUTEX_WAIT, 2, 0);
+    reap();
     row("PI futex");
     if (!fork()) {
         CALL(futex, &shared[1], FUTEX_LOCK_PI, 0, 0);
@@ -780,6 +793,12 @@ static void socket_waits(void)
     char buf[8];
     int pair[2];
 
+    row("SIGSEGV");
+    if (!fork()) {
+        *(volatile int *)16 = 1;
+        _exit(0);
+    }
+    reap();
     socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
     if (in_child("unix receive")) {
         write(pair[1], "x", 1);

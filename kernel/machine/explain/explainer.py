@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Final
 
 from kernel.abi.errors import BY_NUMBER, EAGAIN, EINTR, ENOSPC, KernelError, Restart
 from kernel.abi.files import O_NONBLOCK
-from kernel.abi.signals import SA_RESTART, SIG_DFL, SIG_IGN, signal_name
+from kernel.abi.signals import SA_RESTART, SIG_DFL, SIG_IGN, SIGBUS, SIGSEGV, signal_name
 from kernel.cred import RLIMIT_NOFILE
 from kernel.events import Observer
 from kernel.machine.explain.files import data, room
 from kernel.machine.explain.waits import flock_owners, record_owner, waits_for
 from kernel.machine.explain.who import everybody, holders, one_line, text
+from kernel.mm.around import Around
+from kernel.mm.fault import ACCESS_FETCH, FAULT_BUS, FAULT_MAPERR, VERDICT_NAMES
 
 if TYPE_CHECKING:
     from kernel.machine.dispatch import SyscallTable
@@ -40,13 +42,15 @@ class Explainer(Observer["Task"]):
     """``why`` a call failed, and what a call ``wait``s for.
 
     ``_closed``: for each descriptor table, how its numbers were closed; a fork's copy inherits it.
-    ``_about``: what will be closed when the call that a task is in succeeds, by tid.
+    ``_about``: what will be closed when the call that a task is in succeeds, by tid.  ``_faults``:
+    (address, access) of a task's last page fault that the kernel refused.
     """
 
     def __init__(self, table: SyscallTable) -> None:
         self._table = table
         self._closed: dict[FdTable, Closed] = {}
         self._about: dict[int, tuple[FdTable, tuple[int, ...], str]] = {}
+        self._faults: dict[int, tuple[int, int]] = {}
 
     # -- what happens to descriptors -------------------------------------------------------------
 
@@ -82,8 +86,14 @@ class Explainer(Observer["Task"]):
     def task_end(self, task: Task, status: int) -> None:
         """Forget a table that nobody uses any more."""
         self._about.pop(task.tid, None)
+        self._faults.pop(task.tid, None)
         if task.fds.users <= 0:
             self._closed.pop(task.fds, None)
+
+    def fault(self, task: Task, address: int, access: int, kind: str) -> None:
+        """A fault that nobody can serve ends in a signal: remember it until that comes."""
+        if kind in _REFUSED:
+            self._faults[task.tid] = (address, access)
 
     # -- answers ---------------------------------------------------------------------------------
 
@@ -94,6 +104,19 @@ class Explainer(Observer["Task"]):
         number, *raw = task.call
         name = self._table.name(number) or ""
         return one_line(waits_for(task, name, self._table.decode(number, tuple(raw))))
+
+    def signal_reason(self, task: Task, info: SigInfo) -> str:
+        """Why the kernel sent a SIGSEGV or SIGBUS: what was done where; '' for other signals."""
+        if info.signo not in (SIGSEGV, SIGBUS) or info.code <= 0 or task.mm is None:
+            return ""
+        found = self._faults.get(task.tid)
+        if found is None:
+            return ""
+        address, access = found
+        pc = task.kernel.cpu.registers(task.context).pc
+        done = ("reads", "writes", "executes")[min(access, ACCESS_FETCH)]
+        what = f"the instruction at {pc:#x} {done} {address:#x}: {Around(task.mm, address, access)}"
+        return one_line(what)
 
     def why(
         self,
@@ -141,6 +164,7 @@ class Explainer(Observer["Task"]):
         return f"{words} and was not since the trace began; open are {shown}"
 
 
+_REFUSED: Final = VERDICT_NAMES[FAULT_MAPERR : FAULT_BUS + 1]
 _CLOSING: Final = frozenset({"close", "dup2", "dup3", "close_range", "execve", "execveat"})
 
 

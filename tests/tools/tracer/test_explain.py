@@ -193,6 +193,7 @@ WAITS = [
     ("one child", r"waits for the exit of child \d+ \(explaining"),
     ("sleep", r"waits for a timer of 0.500 s"),
     ("futex", r"waits for futex 0x[0-9a-f]+ to be woken, the word is 0"),
+    ("glibc mutex", r"waits for futex 0x[0-9a-f]+ to be woken, held by \d+ \(explaining"),
     ("PI futex", r"waits for PI futex 0x[0-9a-f]+, held by \d+ \(explaining"),
     ("pause", r"waits for a signal"),
     (
@@ -204,6 +205,10 @@ WAITS = [
     ("semaphore", r"waits for semaphore 0 of set \d+ to allow -1; it is 0"),
     ("message", r"waits for a message in queue \d+"),
     ("vfork", r"waits for vfork child \d+ \(explaining.*\) to execute a program or to end"),
+    (
+        "SIGSEGV",
+        r"the instruction at 0x[0-9a-f]+ writes 0x10: nothing is mapped at 0x10: /bin/expl",
+    ),
     ("unix receive", r"waits for data for socket:\[\d+\], whose other end has .*\(explaining"),
     ("accept", r"waits for a connection to socket:\[\d+\] 127.0.0.1:4000"),
 ]

@@ -146,13 +146,19 @@ def debug(
     where: str = "0",
     options: Sequence[str] = (),
     executable: Path | None = None,
+    inside: str | None = None,
     remote: str = "remote",
     symbols: bool = True,
     **popen: Any,  # Any: those of subprocess.Popen
 ) -> Debugged:
-    """Debug the debuggee with ``args``: gdb connects and runs ``commands``."""
+    """Debug the debuggee, or another program, with ``args``: gdb connects and runs ``commands``.
+
+    ``inside``: the program's name, where it is in a volume or in a root.
+    """
     guest = executable or debuggee(arch)
-    with Running("run", "-q", "-g", where, *options, str(guest), *args, **popen) as running:
+    with Running(
+        "run", "-q", "-g", where, *options, inside or str(guest), *args, **popen
+    ) as running:
         said = gdb(
             f"target {remote} {running.target}", *commands, symbols=guest if symbols else None
         )

@@ -183,6 +183,7 @@ class Session:
             program=program,
             over=self._over,
             log=_say,
+            virtual=self.config.deterministic,
         )
 
     def _wait_for_gdb(self) -> None:

@@ -16,7 +16,7 @@ from kernel.machine.debugger import Debugger, DebuggerBusy
 from kernel.wait import WaitQueue, Watcher
 from tools.errors import DioramaError
 from tools.gdb.commands import answer
-from tools.gdb.connection import Connection, Listener
+from tools.gdb.connection import Connection, Listener, announce
 from tools.gdb.packets import INTERRUPT
 from tools.gdb.stops import interrupted, reply_to
 from tools.gdb.stub import Stub
@@ -36,7 +36,8 @@ BUSY = "diorama: another debugger is attached"
 class GdbServer:
     """gdb's door to one machine.
 
-    ``over``: has the run ended, so that nobody waits any longer?  ``log`` takes lines for people.
+    ``virtual``: time is virtual (see Pace).  ``over``: has the run ended, so that nobody waits any
+    longer?  ``log`` takes lines for people.
     Invariant: there is a Debugger in the machine exactly while there is a connection or gdb is
     awaited; ``_stub`` belongs to the connection.
     """
@@ -50,12 +51,14 @@ class GdbServer:
         program: Task,
         over: Callable[[], bool],
         log: Callable[[str], None],
+        virtual: bool = False,
     ) -> None:
         self._machine = machine
         self._poller = poller
         self._program = program
         self._over = over
         self._log = log
+        self._virtual = virtual
         self._debugger: Debugger | None = None
         self._connection: Connection | None = None
         self._stub: Stub | None = None
@@ -81,7 +84,9 @@ class GdbServer:
         return self._listener.name
 
     def wait(self) -> None:
-        """Until gdb has come, or the run is over."""
+        """Until gdb has come, or the run is over.  From here on host signals are caught."""
+        if self._virtual:
+            announce(self._listener.socket.fileno())
         self._log(f"waiting for gdb: target remote {self.name}")
         while self._connection is None and not self._over():
             self._look(None)
@@ -124,6 +129,8 @@ class GdbServer:
         pid = self._find_process()
         if pid is not None:
             self._stub.attach(pid, ran_before=late)
+        if self._virtual:
+            announce(connection.fileno())
         self._watch(connection)
         if late:
             self._ask()

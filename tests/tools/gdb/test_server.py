@@ -149,6 +149,26 @@ def test_an_interrupt(arch: str, what: str) -> None:
         assert running.finish().status == 128 + 9
 
 
+def test_an_interrupt_where_time_is_virtual(arch: str) -> None:
+    """No ticker makes the machine look up."""
+    with (
+        Running("run", "-q", "--deterministic", "-g", "0", str(debuggee(arch)), "busy") as running,
+        Client(running.target) as client,
+    ):
+        client.ask(FEATURES)
+        client.send(b"vCont;c")
+        running.wait_for_output(b"busy")
+        client.interrupt()
+        assert (client.receive() or b"").startswith(b"T02thread:p2.")
+        assert client.ask(b"D;2") == b"OK"
+        client.socket.close()
+        with Client(running.target) as again:
+            again.ask(FEATURES)
+            assert (again.ask(b"?") or b"").startswith(b"T05thread:p2.")
+            again.send(b"k")
+            assert running.finish().status == 128 + 9
+
+
 def test_an_interrupted_read_goes_on_reading(arch: str) -> None:
     with Running(
         "run", "-q", "-g", "0", str(debuggee(arch)), "asleep", stdin=-1

@@ -101,8 +101,12 @@ class DebuggedTurns:
         return self._may_go(stop.task)
 
     def _may_go(self, task: Task) -> bool:
-        closed = self.debugger.closed
-        return not (task.dead or self.leaving or closed or task in self.held or task.queued)
+        over = task.dead or task.queued or self.leaving or self.debugger.closed
+        return not over and not self._is_held(task)
+
+    def _is_held(self, task: Task) -> bool:
+        """Must it not run?  Who is to die may."""
+        return task in self.held and not doomed(task)
 
     def _apply(self, stop: Stop) -> None:
         """What was assigned to a 'return'."""
@@ -115,7 +119,7 @@ class DebuggedTurns:
         """The turn ends early: the task goes on later, where it is."""
         if task.dead or task.queued:
             return
-        if task in self.held:
+        if self._is_held(task):
             self.parked[task] = None
         else:
             self.machine.system.scheduler.enqueue(task, front=True)
@@ -149,7 +153,7 @@ class DebuggedTurns:
         if self._open is not None:
             stop, self._open = self._open, None
             self._apply(stop)
-        if task in self.held and not doomed(task):
+        if self._is_held(task):
             self.parked[task] = None
             return
         machine = self.machine
@@ -237,6 +241,9 @@ class DebuggedTurns:
                 except TurnOver:
                     self.give_back(task)
                     return False
+                if self.debugger.closed:
+                    self.give_back(task)
+                    return False
             began = self.steps.get(task)
             if began is None or self._registers(task).pc == began:
                 return True
@@ -268,7 +275,7 @@ class DebuggedTurns:
         task.involuntary_switches += 1
         if not task.dead:
             disturbed(task)
-            if task in self.held or self.leaving:
+            if self._is_held(task) or self.leaving:
                 self.give_back(task)
             else:
                 scheduler.turn_over(task)

@@ -89,9 +89,7 @@ class Debugged:
     def word(self, stop: Stop, name: str, size: int = 4) -> int:
         """A variable's value."""
         assert stop.task.mm is not None
-        return int.from_bytes(
-            self.debugger.read(stop.task.mm, self.symbols[name], size), "little"
-        )
+        return int.from_bytes(self.debugger.read(stop.task.mm, self.symbols[name], size), "little")
 
 
 def debugged(

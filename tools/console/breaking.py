@@ -101,6 +101,7 @@ def _break_at(console: DebugConsole, where: str, condition: str | None) -> None:
 
 def _add(console: DebugConsole, point: Point) -> None:
     console.points.add(point)
+    console.points.arm(console.debugger)  # what a command does here may be caught already
     console.say(f"{point.title} {point.number}: {point.text}")
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from kernel.task.siginfo import SigInfo
+from kernel.task.signals import send_to_group
 from tools.console import complete, words
 from tools.console.command import CommandError, command
 from tools.tracer.filters import FilterError, parse_signals
@@ -135,6 +137,15 @@ def _store(console: DebugConsole, address: int, data: bytes) -> None:
     written = console.debugger.write(mm, address, data) if mm is not None else 0
     if written < len(data):
         raise CommandError(f"only {written} of {len(data)} bytes are mapped at {address:#x}")
+
+
+@command("send SIGNAL", "changing", complete=complete.signals)
+def send(console: DebugConsole, rest: str) -> None:
+    """Send a signal to the selected task's process: send INT is what Ctrl-C was."""
+    number = _signal_number(rest)
+    if not number:
+        raise CommandError("want the name or number of one signal")
+    send_to_group(console.task.group, SigInfo(number))
 
 
 def _signal(console: DebugConsole, rest: str) -> None:

@@ -46,8 +46,13 @@ def commands(console: DebugConsole, words: list[str]) -> Iterable[str]:
 def events(console: DebugConsole, words: list[str]) -> Iterable[str]:
     """What ``catch`` knows, and the signals."""
     if len(words) > 1 and words[0] == "signal":
-        return [signal_name(n) for n in range(1, NSIG + 1)]
+        return signals(console, words)
     return EVENTS
+
+
+def signals(console: DebugConsole, words: list[str]) -> Iterable[str]:
+    """Names of signals."""
+    return [signal_name(n) for n in range(1, NSIG + 1)]
 
 
 def calls(console: DebugConsole, words: list[str]) -> Iterable[str]:
@@ -72,6 +77,8 @@ def changes(console: DebugConsole, words: list[str]) -> Iterable[str]:
     if len(words) == 1:
         return ("arg", "result", "reg", "mem", "signal")
     stop = console.at_call()
+    if words[0] == "signal":
+        return signals(console, words)
     if words[0] == "reg":
         return console.system.arch.register_names
     if words[0] == "arg" and stop is not None:

@@ -18,6 +18,7 @@ from kernel.abi.errors import EINTR, KernelError
 from kernel.machine.debugger import ALL, Debugger, DebuggerBusy, Stop
 from kernel.machine.explain import Explainer
 from tools.boot.session import SignalHandlers
+from tools.cli.messages import one_line
 from tools.console import stops
 from tools.console.command import RESUME, CommandError, Outcome, find
 from tools.console.points import Points, call_values
@@ -81,6 +82,7 @@ class DebugConsole:
         self.again = ""
         self._met: list[Point] = []
         self._entered: dict[int, Call] = {}
+        self._replaced: dict[int, None] = {}
         self._selected: Task | None = None
         self._last_line = ""
         try:
@@ -131,13 +133,8 @@ class DebugConsole:
         self._selected = task
 
     def say(self, text: str) -> None:
-        """Show what a command found."""
-        self.output.write(text + "\n")
-
-    def say_why(self, why: str) -> None:
-        """Below a call that failed, as with ``trace --explain``."""
-        if why:
-            self.say(explained(why))
+        """Show what a command found; what a guest named cannot move the cursor."""
+        self.output.write("\n".join(map(one_line, text.split("\n"))) + "\n")
 
     def place(self) -> Stop:
         """Where the world stands."""
@@ -156,6 +153,8 @@ class DebugConsole:
         if stop.reason == "enter":
             self._entered[stop.task.tid] = call
         call.result = stop.result
+        if stop.result is not None:
+            self._replaced[stop.task.tid] = None
         self.say(
             f"now {stops.returning(call) if call.result is not None else stops.entering(call)}"
         )
@@ -200,11 +199,17 @@ class DebugConsole:
         if stop.reason == "pause":
             text = f"Interrupted, {self.where(stop.task)}"
         self.say("".join(f"{point.title} {point.number}, " for point in met) + text)
-        if call is not None and stop.reason == "return" and call.failed:
-            reason = stop.task.error_reason
-            self.say_why(
-                self.explainer.why(stop.task, stop.number, stop.args, call.result or 0, reason)
-            )
+        if call is not None and stop.reason == "return":
+            self._explain(stop, call)
+
+    def _explain(self, stop: Stop, call: Call) -> None:
+        """Below a call that failed, as with ``trace --explain``; our own results need no reason."""
+        ours = self._replaced.pop(stop.task.tid, 0) is None
+        if call.failed and not ours:
+            result, reason = call.result or 0, stop.task.error_reason
+            why = self.explainer.why(stop.task, stop.number, stop.args, result, reason)
+            if why:
+                self.say(explained(why))
 
     def _call(self, stop: Stop) -> Call | None:
         """The system call of a stop; what was printed at its entry is kept for its return."""

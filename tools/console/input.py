@@ -39,7 +39,10 @@ class Output:
         data = text.encode("utf-8", "surrogateescape").replace(b"\n", line_end(2))
         with suppress(OSError):
             while data:
-                data = data[os.write(2, data) :]
+                try:
+                    data = data[os.write(2, data) :]
+                except BlockingIOError:  # the caller's own setting, which we leave alone
+                    select.select([], [2], [])
 
 
 class Lines:

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from kernel.machine.debugger import Watchpoint
+from tools.cli.messages import one_line
 from tools.console.points import call_values
 from tools.tracer.calls import entry_text, exit_text
 from tools.tracer.results import result_text
@@ -26,7 +27,7 @@ STRING_LIMIT = 64
 def task_name(task: Task) -> str:
     """``2 busybox``; of a thread that is not the leader ``2/5 redis``."""
     number = str(task.tid) if task.tid == task.tgid else f"{task.tgid}/{task.tid}"
-    return f"{number} {os.fsdecode(task.comm)}"
+    return f"{number} {one_line(os.fsdecode(task.comm))}"
 
 
 def stop_text(stop: Stop, call: Call | None, symbols: Symbols) -> str:
@@ -46,7 +47,7 @@ def _what(stop: Stop, call: Call | None, symbols: Symbols) -> str:
         word = "thread" if thread else "child"
         return f"made the {word} {stop.other.tid} by {stop.reason}"
     if stop.reason == "exec":
-        return f"executes {_program(stop.task)} from now on"
+        return f"executes {one_line(os.fsdecode(stop.task.comm))} from now on"
     if stop.reason == "exit":
         return end_text(stop.status)
     if stop.reason == "thread_exit":
@@ -106,7 +107,3 @@ def _watched(stop: Stop, symbols: Symbols) -> str:
     if isinstance(point, Watchpoint):
         text = f"accessed {point.address:#x}: {point.old.hex(' ')} -> {point.new.hex(' ')}"
     return f"{text} {place(stop.task, symbols)}"
-
-
-def _program(task: Task) -> str:
-    return os.fsdecode(task.comm)

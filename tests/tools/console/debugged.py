@@ -17,6 +17,7 @@ SOURCE = r"""
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,6 +27,13 @@ static pthread_mutex_t first = PTHREAD_MUTEX_INITIALIZER, second = PTHREAD_MUTEX
 static pthread_barrier_t both;
 
 __attribute__((noinline)) long twice(long n) { counter += n; return 2 * n; }
+__attribute__((noinline)) long below(long n)
+{
+    long rest = n ? below(n - 1) : 0;
+    counter++;
+    return rest + n;
+}
+
 static void say(const char *text) { write(1, text, strlen(text)); }
 static void handler(int number) { (void)number; say("handled\n"); }
 
@@ -54,6 +62,11 @@ int main(int argc, char **argv)
         long n = twice(20);
         n += twice(1);
         return (int)n;
+    } else if (!strcmp(what, "recursion")) {
+        return (int)below(3);
+    } else if (!strcmp(what, "name")) {
+        prctl(PR_SET_NAME, "\x1b[2J\n\xff");
+        say("named\n");
     } else if (!strcmp(what, "word")) {
         say(word);
         say("\n");
@@ -102,11 +115,14 @@ def program(arch: str) -> Path:
 
 
 def session(arch: str, what: str, commands: Sequence[str], *options: str) -> GuestResult:
-    """Hold a session with the program's part ``what``; commands by -ex."""
+    """Hold a session with the program's part ``what``; commands by -ex.
+
+    Time is virtual, so that who runs when does not depend on the host's load.
+    """
     given = [word for line in commands for word in ("-ex", line)]
-    return run_cli("debug", *given, *options, str(program(arch)), what)
+    return run_cli("debug", "--deterministic", *given, *options, str(program(arch)), what)
 
 
 def lines(result: GuestResult) -> list[str]:
     """What the console said."""
-    return result.stderr.decode().splitlines()
+    return result.stderr.decode(errors="surrogateescape").splitlines()

@@ -59,6 +59,6 @@ def test_all_of_them_were_tried() -> None:
     assert start.FAMILIES
     tried = {line.split()[0] for line in LOOKING}
     tried |= {line.split()[0] for _, way, _ in STOPS.values() for line in way}
-    elsewhere = {"step", "finish", "detach", "quit", "delete"}  # test_sessions
+    elsewhere = {"send", "step", "finish", "detach", "quit", "delete"}  # test_sessions
     names = {name for name, found in COMMANDS.items() if not {name, *found.aliases} & tried}
     assert names <= elsewhere

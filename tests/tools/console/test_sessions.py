@@ -252,7 +252,7 @@ def test_a_pipeline(arch: str) -> None:
     script = "echo one | cat | wc -c"
     commands = ["break read if task.tid != 2", "c", "tasks", "pipes", "delete", "c"]
     given = [word for line in commands for word in ("-ex", line)]
-    done = run_cli("debug", "--arch", arch, *given, "busybox", "sh", "-c", script)
+    done = run_cli("debug", "--deterministic", "--arch", arch, *given, "busybox", "sh", "-c", script)
     assert (done.status, done.stdout.strip()) == (0, b"4")
     assert sum("pipe:[" in line for line in lines(done)) >= 2
 
@@ -275,6 +275,60 @@ def test_an_empty_line_repeats(arch: str) -> None:
     addresses = [line[:18] for line in lines(done) if line.startswith("0x")]
     assert int(addresses[1], 16) == int(addresses[0], 16) + 16, "x goes on behind what it showed"
     assert len(addresses) == 2
+
+
+def test_finish_knows_its_own_frame(arch: str) -> None:
+    """Each level of a recursion returns to the one above it, not to the first that passes."""
+    first = {"x86_64": "rdi", "aarch64": "x0"}[arch]
+    commands = [f"break *below if {first} == 1", "c", "print '--'", "finish", "stack", "c"]
+    done = session(arch, "recursion", commands)
+    assert done.status == 6
+    said = lines(done)
+    cut = said.index("--")
+    assert re.search(r"stops at 0x\w+ below\+", said[cut + 1])
+    assert sum("(below+" in line for line in said[cut + 2 :]) == 2, "of three, one has returned"
+
+
+def test_a_signal_can_be_sent(arch: str) -> None:
+    done = session(arch, "signal", ["break write", "c", "c", "catch signal", "send TERM", "c", "c"])
+    assert done.status == 143
+    assert done.stdout == b"handled\nalive\n"
+    assert any("is about to get SIGTERM {si_signo=SIGTERM" in line for line in lines(done))
+
+
+def test_names_cannot_move_the_cursor(arch: str) -> None:
+    commands = ["break write", "c", "tasks", "print comm", "print task.comm", "task 2", "c"]
+    done = session(arch, "name", commands)
+    assert b"\x1b" not in done.stderr
+    assert any(line.startswith("Breakpoint 1, 2 \\x1b[2J\\n") for line in lines(done))
+
+
+def test_completion(arch: str) -> None:
+    typed = {
+        "fin": ["finish"],
+        "break exit_": ["exit_group"],
+        "break openat ": ["if"],
+        "break openat if pa": ["path", "pathname"],
+        "break *twi": ["*twice"],
+        "catch f": ["fault", "fork"],
+        "catch signal SIGUS": ["SIGUSR1", "SIGUSR2"],
+        "set a": ["arg"],
+        "set arg f": ["fd"],
+        "set signal SIGKI": ["SIGKILL"],
+        "send SIGTE": ["SIGTERM"],
+        "task ": ["1", "2"],
+        "x coun": ["counter"],
+        "help runq": ["runqueue"],
+        "source execvea": ["execveat"],
+        "delete ": ["1"],
+        "info ": ["breaks"],
+        "nothing x": [],
+        "maps x": [],
+    }
+    find = "__import__('tools.console.complete').console.complete.candidates(console, {!r})"
+    commands = [f"print {find.format(text)}" for text in typed]
+    done = session(arch, "word", ["break write", "c", *commands, "quit"])
+    assert lines(done)[3:] == [str(found) for found in typed.values()]
 
 
 # -- corners -------------------------------------------------------------------------------------

@@ -117,6 +117,20 @@ def test_tab_completes(arch: str) -> None:
         assert user.wait() == 0
 
 
+def test_after_the_given_commands_the_user_is_asked() -> None:
+    words = ["-ex", "break write", "-ex", "continue", "-ex", "print 'given'"]
+    with person("debug", *words, str(program("x86_64")), "word") as user:
+        user.see(b"enters write")
+        user.see(b"given\r\n")
+        user.see(PROMPT)
+        user.type(b"\r")
+        user.type(b"finish\r")
+        user.see(b"returns from write")
+        user.see(PROMPT)
+        user.type(b"quit 2\r")
+        assert user.wait() == 2
+
+
 def test_history_is_kept(tmp_path: Path) -> None:
     for first in (True, False):
         with person("debug", str(program("x86_64")), "word") as user:

@@ -16,7 +16,6 @@ DEFAULT_HOSTNAME: Final = b"diorama"
 DEFAULT_PATH: Final = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 TraceFormat = Literal["strace", "raw"]
-TimeStamp = Literal["", "t", "tt", "ttt", "r"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +53,15 @@ class TraceOptions:
     follow: bool = True  # -f
     separate_files: bool = False  # -ff
     output: str | None = None  # -o, a host path; None is stderr
+    append: bool = False  # -A
+    column: int = 40  # -a
     string_limit: int = 32  # -s
-    timestamp: TimeStamp = ""  # -t -tt -ttt -r
-    durations: bool = False  # -T
-    descriptors: int = 0  # -y: 1, -yy: 2
+    absolute: str = ""  # -t time.s, -tt time.us, -ttt unix.us
+    relative: str = ""  # -r, a precision: s ms us ns
+    durations: str = ""  # -T, a precision
+    const_style: str = "abbrev"  # -X: or raw, verbose
+    detach_on_exec: bool = False  # -b execve
+    always_pid: bool = False  # --always-show-pid
     summary: bool = False  # -c, and -C
     summary_only: bool = False  # -c
     json: str | None = None  # --json: one object per event; - is stdout
@@ -65,8 +69,8 @@ class TraceOptions:
     folded: str | None = None  # --folded: user stacks for flame graphs
     folded_at: Literal["calls", "slices"] = "calls"  # --folded-at: when they are taken
     stacks: bool = False  # -k
-    verbose: bool = False  # -v
-    hexadecimal: int = 0  # -x: 1, -xx: 2
+    stack_depth: int = 64  # --stack-trace-frame-limit
+    hexadecimal: int = 0  # see tools.tracer.view.Hexadecimal
     call_numbers: bool = False  # -n
     counters: bool = False  # -i
     names: bool = False  # -N
@@ -74,6 +78,7 @@ class TraceOptions:
     wall_clock: bool = False  # -w
     sort_by: str = "time-percent"  # -S
     columns: str = ""  # -U
+    overhead: int = 0  # -O, nanoseconds
     explain: bool = False  # --explain: why, below errors and waits
     injections: tuple[str, ...] = ()  # --inject, strace's grammar
 
@@ -134,6 +139,7 @@ class RunConfig:
     rootfs: str | None = None  # a directory or a tar; None is the root in memory
     volumes: tuple[Volume, ...] = ()
     environment: Mapping[bytes, bytes] = field(default_factory=dict)  # beside PATH, HOME, TERM
+    unset: tuple[bytes, ...] = ()  # variables that it does not get
     workdir: bytes | None = None  # None: /
     user: tuple[int, int] | None = None  # uid, gid; None: 0, 0
     hostname: bytes = DEFAULT_HOSTNAME

@@ -62,6 +62,7 @@ def strace_text(events: Iterable[Event], *, pids: bool = False) -> str:
     writer = _Writer(Prefix(pid_always=pids))
     for _, step, event in sorted(_steps(events), key=lambda item: item[0]):
         writer.take(step, event)
+    writer.lines.flush()
     return writer.text.getvalue()
 
 
@@ -84,6 +85,7 @@ class _Writer:
     text: StringIO = field(default_factory=StringIO)
     lines: Lines = field(init=False)
     open: dict[int, list[str]] = field(default_factory=dict)
+    frames: str = ""  # of the event at hand: what stands below a signal
 
     def __post_init__(self) -> None:
         self.lines = Lines(self.text, self.prefix, lambda: 0)
@@ -91,6 +93,7 @@ class _Writer:
     def take(self, step: str, event: Event) -> None:
         """One step of one event."""
         tid = event["tid"]
+        self.frames = "".join(f"\n > {frame}" for frame in event.get("stack") or ())
         if step == "enter":
             self._enter(tid, event)
         elif step == "leave":
@@ -109,7 +112,7 @@ class _Writer:
             self.lines.line(tid, f"--- stopped by {event['signal']} ---")
         elif step == "superseded":
             self.lines.line(tid, f"+++ superseded by execve in pid {event['by']} +++")
-        elif step == "exit":
+        elif step == "exit" and event["text"] is not None:
             self.lines.line(tid, f"+++ {event['text']} +++")
 
     def _enter(self, tid: int, event: Event) -> None:
@@ -137,6 +140,7 @@ class _Writer:
             self.lines.line(tid, line)
 
     def _signal(self, tid: int, line: str) -> None:
+        line += self.frames
         if tid in self.open:
             self.open[tid].append(line)
         else:

@@ -46,7 +46,7 @@ def test_the_commands_print_what_the_page_says(block: str, tmp_path: Path) -> No
 def test_every_option_of_trace_is_mentioned() -> None:
     from tools.cli.trace_options import STRACE_OPTIONS
 
-    words = set(re.findall(r"(?<![\w-])--?[a-zA-Z]+", TEXT))
+    words = set(re.findall(r"(?<![\w-])--?[a-zA-Z]+(?:-[a-zA-Z]+)*", TEXT))
     names = {name for option in STRACE_OPTIONS for name in option.names}
     assert names - words == set()
 

@@ -67,6 +67,9 @@ def _nothing() -> None:
     """No signals are caught yet."""
 
 
+LEAVING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
 def _say(line: str) -> None:
     """Our own words go to stderr, UTF-8 whatever the locale; a closed stderr loses them."""
     try:
@@ -137,6 +140,7 @@ class Session:
         self.status: int | None = None
         self.task: Task | None = None
         self.console = stdio.make_console(self.system) if with_terminal else None
+        self._asked_to_leave = False  # a signal says so; for who waits outside the loop
         self._leave: int | None = None  # an exit status decided by the host: timeout, SIGTERM
         self._interrupted_at: int | None = None
         self._watchers: Watchers | None = None
@@ -165,7 +169,7 @@ class Session:
         self._show(program)
         self.task = self.new_process()
         stdio.connect(self.system, self.task, self.console, self.config.user or (0, 0))
-        self._watchers = Watchers(self.config, self.machine)
+        self._watchers = Watchers(self.config, self.machine, _say, lambda: self._asked_to_leave)
         self.load(self.task, program, self.config.args)
         if self.config.inspect is not None:
             self._open_inspector(self.config.inspect)
@@ -252,6 +256,8 @@ class Session:
         if self.console is not None and (stdio.is_terminal(0) or stdio.is_terminal(1)):
             values[b"TERM"] = os.environb.get(b"TERM", b"linux")
         values.update(self.config.environment)
+        for name in self.config.unset:
+            values.pop(name, None)
         values.update(extra or {})
         return tuple(name + b"=" + value for name, value in values.items())
 
@@ -406,6 +412,8 @@ class Session:
         """Let host signals through to ``_attend``; returns what undoes it."""
 
         def noted(number: int, frame: FrameType | None) -> None:
+            if number in LEAVING:
+                self._asked_to_leave = True
             self.machine.cpu.request_attention()
 
         cpu = self.machine.cpu

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from tools.boot.stdio import is_terminal
@@ -18,14 +20,23 @@ if TYPE_CHECKING:
     from tools.pcap.capture import Capture
     from tools.stats.plot import Plot
     from tools.stats.watching import RunCounts
+    from tools.tracer.output import Output
     from tools.tracer.setup import Tracing
 
 
 class Watchers:
     """Attached before the first instruction; ``finish`` writes what they have to say."""
 
-    def __init__(self, config: RunConfig, machine: Machine) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        machine: Machine,
+        say: Callable[[str], None] = lambda line: None,
+        leaving: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._machine = machine
+        self._say = say
+        self._leaving = leaving
         self._stats = config.stats
         self._counts: RunCounts | None = None
         self._plot: Plot | None = None
@@ -81,8 +92,16 @@ class Watchers:
         self._begun = True
         for observer in self._tracing.observers:
             self._machine.attach(observer)
+        for output in self._tracing.outputs:
+            output.say, output.leaving = self._say, self._leaving
+            output.broken = partial(self._lost, self._tracing, output)
         if self._tracing.tampering is not None:
             self._tracing.tampering.install(self._machine)
+
+    def _lost(self, tracing: Tracing, output: Output) -> None:
+        """What an output cannot take need not be made: the program goes on as if unwatched."""
+        for observer in tracing.wrote(output):
+            self._machine.detach(observer)
 
     def _detach(self) -> None:
         if self._tracing is not None:

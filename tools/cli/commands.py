@@ -14,7 +14,7 @@ from tools.cli.options import Option, Parser, UsageError
 from tools.cli.run_options import RUN_OPTIONS, RunDraft
 from tools.cli.syscalls_command import SYSCALLS_OPTIONS, syscalls
 from tools.cli.top_command import TOP_OPTIONS, top
-from tools.cli.trace_options import TRACE_OPTIONS, TraceDraft
+from tools.cli.trace_options import PARSED_OPTIONS, TRACE_OPTIONS, TraceDraft
 from tools.config import RunConfig, StatsOptions
 from tools.stats.compare import compare
 
@@ -84,11 +84,8 @@ def _compare(files: Sequence[str]) -> int:
 def trace(words: Sequence[str], execute: Execute) -> int:
     """``diorama trace``: run with every call shown."""
     draft = TraceDraft()
-    rest = Parser("trace", TRACE_OPTIONS).parse(words, draft)
-    config = draft.finish("trace", _program("trace", rest))
-    if draft.shown.separate_files and draft.shown.output is None:
-        raise UsageError("trace: -ff needs -o FILE, the beginning of the files' names")
-    return execute(config)
+    rest = Parser("trace", PARSED_OPTIONS).parse(words, draft)
+    return execute(draft.finish("trace", _program("trace", rest)))
 
 
 def debug(words: Sequence[str], execute: Execute) -> int:

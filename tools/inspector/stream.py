@@ -102,7 +102,7 @@ class Stream(Observer["Task"]):
         self.wanted = wanted
         self._on_more = on_more
         self._allowance = Allowance(wanted.rate)
-        self._detail = Detail(paths=1 if wanted.paths else 0)
+        self._detail = Detail(descriptors=frozenset(("path",) if wanted.paths else ()))
         self._open: dict[int, _Open] = {}
         self._seq = 0
         self._calls = "calls" in wanted.kinds

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from struct import Struct
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kernel.abi.errors import KernelError
 from kernel.abi.memory import MREMAP_DONTUNMAP, MREMAP_FIXED, MREMAP_MAYMOVE
@@ -30,10 +30,11 @@ from tools.tracer import (
 from tools.tracer.results import DECODED_ON_EXIT
 from tools.tracer.show_process import clone_flags_text, futex_rest
 from tools.tracer.show_signals import mask_text
-from tools.tracer.shows import show_for
+from tools.tracer.shows import Show, show_for
 from tools.tracer.text import address, hexadecimal
 
 if TYPE_CHECKING:
+    from syscalls.kinds import Kind
     from tools.tracer.view import Call
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "show_terminal",
 ]
 
+WORD: Final = (1 << 64) - 1
 CLONE_ARGS_HEAD: Final = Struct("<QQQQ")  # flags, pidfd, child_tid, parent_tid
 # rt_sigreturn: where the blocked mask lies above the stack pointer, in the frame of each CPU.
 SIGRETURN_MASK: Final = {"x86_64": 296, "aarch64": 168}
@@ -58,61 +60,133 @@ UNDECLARED: Final = {
 }
 
 
+class _Part(NamedTuple):
+    """One argument of a call, with everything that is known before the call is made."""
+
+    label: str
+    kind: Kind
+    show: Show
+    hidden: Callable[[Call], bool] | None
+    followed: bool  # is it a pointer whose target is shown, and not a string
+    after: bool  # always shown after the call
+
+
+class _Form(NamedTuple):
+    """How the lines of a call are made; one for each call, made when it is met first."""
+
+    parts: tuple[_Part, ...]
+    first_late: int  # DYNAMIC: some argument decides in each call anew
+    entry: Callable[[Call], str] | None
+    exit: Callable[[Call], str] | None
+    comma_on_exit: bool
+    room: bool  # does the kernel overwrite a length that is needed afterwards
+
+
+DYNAMIC: Final = -1
+STRINGS: Final = frozenset("*path *string *path_out *bytes *bytes_out *strings *environ".split())
+"""Pointers that ``-e verbose=none`` leaves alone."""
+_FORMS: dict[str, _Form] = {}
+
+
+def _form(call: Call) -> _Form:
+    found = _FORMS.get(call.name)
+    if found is None:
+        found = _FORMS[call.name] = _made(call)
+    return found
+
+
+def _made(call: Call) -> _Form:
+    assert call.declaration is not None
+    parts = tuple(
+        _Part(
+            name,
+            kind,
+            show_for(kind.show),
+            _HIDDEN.get((call.name, index)),
+            kind.is_pointer and kind.show not in STRINGS,
+            kind.is_pointer and call.name in _ALL_AFTER,
+        )
+        for index, (name, kind) in enumerate(call.declaration.parameters)
+    )
+    late = DYNAMIC
+    if all(part.show.late_if is None for part in parts):
+        late = next((i for i, p in enumerate(parts) if p.kind.out and not p.show.early), len(parts))
+    special = _ENTRY.get(call.name), _EXIT.get(call.name)
+    room = any(part.kind.show in ("*socklen", "*msghdr_out") for part in parts)
+    return _Form(parts, late, *special, call.name in _COMMA_ON_EXIT, room)
+
+
 def entry_text(call: Call) -> str:
     """What can be said before the kernel acts; ends in ``, `` if the next argument is late."""
-    special = _ENTRY.get(call.name)
-    if special is not None:
-        return special(call)
+    if call.detail.raw:
+        return ", ".join(hexadecimal(value & WORD) for value in call.values)
     if call.declaration is None:
-        return ", ".join(_undeclared(call))
-    show_net.remember_room(call)
-    first_late = _first_late(call)
-    text = ", ".join(_arguments(call, 0, first_late))
+        special = _ENTRY.get(call.name)
+        return special(call) if special is not None else ", ".join(_undeclared(call))
+    form = _form(call)
+    if form.entry is not None:
+        return form.entry(call)
+    if not form.parts:
+        return ""
+    if form.room:
+        show_net.remember_room(call)
+    first_late = form.first_late if form.first_late != DYNAMIC else _first_late(call)
+    text = ", ".join(_arguments(call, form, 0, first_late))
     more = first_late < len(call.values)
-    return f"{text}, " if text and more and call.name not in _COMMA_ON_EXIT else text
+    return f"{text}, " if text and more and not form.comma_on_exit else text
 
 
 def exit_text(call: Call) -> str:
     """The arguments that had to wait for the kernel."""
-    special = _EXIT.get(call.name)
-    if special is not None:
-        return special(call)
-    if call.declaration is None or call.name in _ENTRY:
+    if call.detail.raw:
         return ""
-    first_late = _first_late(call)
-    text = ", ".join(_arguments(call, first_late, len(call.values)))
-    return f", {text}" if text and first_late and call.name in _COMMA_ON_EXIT else text
+    if call.declaration is None:
+        special = _EXIT.get(call.name)
+        return special(call) if special is not None else ""
+    form = _form(call)
+    if form.exit is not None:
+        return form.exit(call)
+    if form.entry is not None or form.first_late >= len(form.parts):
+        return ""
+    first_late = form.first_late if form.first_late != DYNAMIC else _first_late(call)
+    text = ", ".join(_arguments(call, form, first_late, len(form.parts)))
+    return f", {text}" if text and first_late and form.comma_on_exit else text
 
 
 def complete_on_entry(call: Call) -> bool:
     """Was everything printed on entry?  Then a task that dies in the call leaves no gap."""
+    if call.detail.raw:
+        return True
     if call.name in _EXIT or call.name in DECODED_ON_EXIT:
         return False
     return call.declaration is None or _first_late(call) >= len(call.values)
 
 
 def _first_late(call: Call) -> int:
-    assert call.declaration is not None
-    for index, (_, kind) in enumerate(call.declaration.parameters):
-        if show_for(kind.show).is_late(kind, call, index):
+    form = _form(call)
+    if form.first_late != DYNAMIC:
+        return form.first_late
+    for index, part in enumerate(form.parts):
+        if part.show.is_late(part.kind, call, index):
             return index
-    return len(call.values)
+    return len(form.parts)
 
 
-def _arguments(call: Call, start: int, end: int) -> list[str]:
+def _arguments(call: Call, form: _Form, start: int, end: int) -> list[str]:
     """The shown arguments in a range."""
-    assert call.declaration is not None
     found = []
+    detail = call.detail
     for index in range(start, end):
-        if (call.name, index) in _HIDDEN and _HIDDEN[call.name, index](call):
+        part = form.parts[index]
+        if part.hidden is not None and part.hidden(call):
             continue
-        name, kind = call.declaration.parameters[index]
-        if call.failed and kind.is_pointer and call.name in _ALL_AFTER:
-            text: str | None = address(call.values[index])
+        text: str | None
+        if (part.followed and not detail.structures) or (part.after and call.failed):
+            text = address(call.values[index])
         else:
-            text = show_for(kind.show).shown(kind, call, index)
+            text = part.show.shown(part.kind, call, index)
         if text is not None:
-            found.append(f"{name}={text}" if call.detail.names else text)
+            found.append(f"{part.label}={text}" if detail.names else text)
     return found
 
 

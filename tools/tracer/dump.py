@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from kernel.abi.structs import IOVEC
-from tools.tracer.filters import FilterError
+from tools.tracer.filters import DescriptorSet
 
 if TYPE_CHECKING:
     from tools.tracer.view import Call
@@ -16,24 +16,6 @@ WRITES: Final = frozenset({"write", "pwrite64", "sendto"})
 VECTOR_READS: Final = frozenset({"readv", "preadv", "preadv2"})
 VECTOR_WRITES: Final = frozenset({"writev", "pwritev", "pwritev2"})
 MOST_VECTORS: Final = 1024
-
-
-class DescriptorSet:
-    """``3,5``, ``all``, ``none``, ``!1``: which descriptors."""
-
-    def __init__(self, text: str) -> None:
-        self._inverted = text.startswith("!")
-        self._members: set[int] = set()
-        for word in text.removeprefix("!").split(","):
-            if word == "all":
-                self._inverted, self._members = not self._inverted, set()
-            elif word.isdecimal():
-                self._members.add(int(word))
-            elif word != "none":
-                raise FilterError(f"invalid descriptor {word!r}")
-
-    def __contains__(self, fd: int) -> bool:
-        return (fd in self._members) is not self._inverted
 
 
 NOBODY: Final = DescriptorSet("none")

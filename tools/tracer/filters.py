@@ -23,11 +23,16 @@ if TYPE_CHECKING:
 
 DUMPS = frozenset({"read", "reads", "r", "write", "writes", "w"})
 """Qualifiers that are no filters; see ``dump``."""
+LOOKS = frozenset(
+    "abbrev a verbose v raw x quiet q silent silence decode-fds decode-fd decode-pids "
+    "decode-pid".split()
+)
+"""Those that say how a line looks; see ``qualifiers``."""
 STATUSES = ("successful", "failed", "unfinished", "unavailable", "detached")
 
 _CLASS_NAMES: Mapping[str, str] = {
     "process": "clone clone3 fork vfork execve execveat exit exit_group wait4 waitid kill tkill "
-    "tgkill rt_sigqueueinfo rt_tgsigqueueinfo pidfd_open pidfd_send_signal",
+    "tgkill rt_sigqueueinfo rt_tgsigqueueinfo pidfd_send_signal",
     "signal": "rt_sigaction rt_sigprocmask rt_sigreturn rt_sigpending rt_sigtimedwait "
     "rt_sigqueueinfo rt_tgsigqueueinfo rt_sigsuspend sigaltstack kill tkill tgkill pause signalfd "
     "signalfd4 pidfd_send_signal",
@@ -36,8 +41,8 @@ _CLASS_NAMES: Mapping[str, str] = {
     "sendto recvfrom sendmsg recvmsg sendmmsg recvmmsg shutdown setsockopt getsockopt sendfile "
     "getpmsg putpmsg",
     "memory": "mmap munmap mprotect mremap brk madvise msync mincore mlock mlock2 munlock mlockall "
-    "munlockall remap_file_pages pkey_mprotect pkey_alloc pkey_free mbind shmat shmdt "
-    "process_madvise set_mempolicy get_mempolicy migrate_pages move_pages io_setup io_destroy",
+    "munlockall remap_file_pages pkey_mprotect mbind shmat shmdt "
+    "set_mempolicy get_mempolicy migrate_pages move_pages io_setup io_destroy",
     "creds": "getuid geteuid getgid getegid getresuid getresgid setuid setgid setreuid setregid "
     "setresuid setresgid setfsuid setfsgid getgroups setgroups capget capset prctl",
     "clock": "clock_gettime clock_settime clock_getres clock_adjtime adjtimex gettimeofday "
@@ -45,7 +50,7 @@ _CLASS_NAMES: Mapping[str, str] = {
     "pure": "getpid getppid gettid getuid geteuid getgid getegid getpgrp",
     "stat": "stat",
     "lstat": "lstat",
-    "fstat": "fstat newfstatat",
+    "fstat": "fstat newfstatat statx",
     "statfs": "statfs",
     "fstatfs": "fstatfs",
     "%stat": "stat lstat fstat newfstatat statx",
@@ -62,6 +67,8 @@ def _is_file(declaration: Declaration) -> bool:
 
 def _is_descriptor(declaration: Declaration) -> bool:
     """%desc: calls that take or return a descriptor."""
+    if declaration.name in _NOT_DESCRIPTORS or declaration.name in class_members("network"):
+        return declaration.name == "sendfile"
     shows = {p.kind.show for p in declaration.parameters}
     wanted = {"fd", "dirfd", "*pollfds", "*fd_set", "*pipe_fds"}
     return bool(shows & wanted) or declaration.result == "NewFd"
@@ -71,11 +78,36 @@ _CLASS_TESTS: Mapping[str, Callable[[Declaration], bool]] = {
     "file": _is_file,
     "desc": _is_descriptor,
 }
-_SYNONYMS = {"fd": "desc", "descriptor": "desc", "filesystem": "file", "mem": "memory"}
+_NOT_DESCRIPTORS = frozenset({"close_range"})
+_SYNONYMS = {
+    "net": "network",
+    "fd": "desc",
+    "descriptor": "desc",
+    "filesystem": "file",
+    "mem": "memory",
+}
 
 
 class FilterError(ValueError):
     """An expression that strace would refuse; the text says why."""
+
+
+class DescriptorSet:
+    """``3,5``, ``all``, ``none``, ``!1``: which descriptors."""
+
+    def __init__(self, text: str) -> None:
+        self._inverted = text.startswith("!")
+        self._members: set[int] = set()
+        for word in text.removeprefix("!").split(","):
+            if word == "all":
+                self._inverted, self._members = not self._inverted, set()
+            elif word.isdecimal():
+                self._members.add(int(word))
+            elif word != "none":
+                raise FilterError(f"invalid descriptor {word!r}")
+
+    def __contains__(self, fd: int) -> bool:
+        return (fd in self._members) is not self._inverted
 
 
 def class_members(name: str) -> frozenset[str]:
@@ -108,6 +140,9 @@ def parse_trace(text: str, known: Iterable[str]) -> frozenset[str]:
 def _member(member: str, names: frozenset[str]) -> frozenset[str]:
     optional = member.startswith("?")
     member = member.removeprefix("?")
+    member, at, personality = member.partition("@")
+    if at and personality != "64":
+        raise FilterError(f"{member}@{personality}: every program here is a 64-bit one")
     if member == "all":
         return names
     if member == "none":
@@ -165,16 +200,20 @@ def parse_statuses(text: str) -> frozenset[str]:
     return frozenset(STATUSES) - chosen if inverted else frozenset(chosen)
 
 
-def touches(call: Call, paths: frozenset[bytes]) -> bool:
-    """``-P``: does a call name one of the paths, or use a descriptor that refers to one?"""
+def touches(call: Call, wanted: Filter) -> bool:
+    """``-P`` and ``-e trace-fds=``: does a call name one of the paths, or use a descriptor that
+    refers to one, or one of the descriptors?"""
     if call.declaration is None:
         return False
+    paths = wanted.paths or frozenset()
     for index, (_, kind) in enumerate(call.declaration.parameters):
         if kind.show == "*path":
             found = call.read_string(call.values[index], PATH_MAX)
             if found is not None and found[0] in paths:
                 return True
         elif kind.show in ("fd", "dirfd"):
+            if wanted.descriptors is not None and call.values[index] in wanted.descriptors:
+                return True
             path = path_of_descriptor(call, call.values[index])
             if path is not None and path.encode(errors="surrogateescape") in paths:
                 return True
@@ -190,6 +229,17 @@ class Filter:
     statuses: frozenset[str] | None = None
     unknown: bool = field(default=True)
     paths: frozenset[bytes] | None = None
+    descriptors: DescriptorSet | None = None
+
+    @property
+    def narrow(self) -> bool:
+        """Does it take a look at the arguments?"""
+        return self.paths is not None or self.descriptors is not None
+
+    @property
+    def detached(self) -> bool:
+        """Are calls shown in which the tracer let a task go?"""
+        return self.statuses is None or "detached" in self.statuses
 
     @classmethod
     def parse(cls, expressions: Iterable[str], known: Iterable[str]) -> Filter:
@@ -207,7 +257,9 @@ class Filter:
                 found.signals = parse_signals(text)
             elif qualifier == "status":
                 found.statuses = parse_statuses(text)
-            elif qualifier not in DUMPS:
+            elif qualifier in ("trace-fds", "trace-fd"):
+                found.descriptors = DescriptorSet(text)
+            elif qualifier not in DUMPS and qualifier not in LOOKS:
                 raise FilterError(f"invalid qualifier {qualifier!r}")
         return found
 

@@ -78,6 +78,7 @@ class JsonTracer(Observer["Task"]):
         self.table = table
         self.options = options or Options()
         self.filter = filters or Filter()
+        self._looks = self.options.looking()
         self.traced: dict[int, None] = {}
         self._sink = sink
         self._stacks = stacks
@@ -141,7 +142,9 @@ class JsonTracer(Observer["Task"]):
         event["status"] = None if killed else status >> 8 & 0xFF
         event["signal"] = signal_text(killed) if killed else None
         event["core_dumped"] = bool(status & 0x80)
-        self._write({**event, "text": end_text(status), "order": self._next()})
+        hidden = not self.filter.signal(killed) if killed else "exit" in self._looks.quiet
+        event["text"] = None if hidden else end_text(status)
+        self._write({**event, "order": self._next()})
         del self.traced[tid]
 
     def renumbered(self, task: Task, old: int, new: int) -> None:
@@ -170,7 +173,9 @@ class JsonTracer(Observer["Task"]):
         shown = first and self.filter.call("execve") and self.filter.status(failed=False)
         if self.filter.paths is not None and path not in self.filter.paths:
             shown = False
-        event["text"] = first_exec_text(task, path, argv, self.options.detail) if shown else None
+        event["text"] = (
+            first_exec_text(task, path, argv, self._looks.of("execve")) if shown else None
+        )
         self._write({**event, "order": self._next()})
 
     # -- calls -----------------------------------------------------------------------------------
@@ -184,7 +189,7 @@ class JsonTracer(Observer["Task"]):
             self._last_name[task.tid] = name or ""
             return
         entered = self._entered(task, number, args)
-        if self.filter.paths is not None and not touches(entered.call, self.filter.paths):
+        if self.filter.narrow and not touches(entered.call, self.filter):
             self._skipped[task.tid] = None
         else:
             self._open[task.tid] = entered
@@ -193,7 +198,7 @@ class JsonTracer(Observer["Task"]):
         declaration = self.table.declaration(number)
         name = self.table.name(number) or f"syscall_{number:#x}"
         values = self.table.decode(number, args)
-        call = Call(task, name, declaration, values, self.options.detail)
+        call = Call(task, name, declaration, values, self._looks.of(name))
         if name == "restart_syscall":
             call.memo = self._last_name.get(task.tid)
         self._last_name[task.tid] = name
@@ -207,8 +212,11 @@ class JsonTracer(Observer["Task"]):
             entry_text(call),
             [_text(call, i, late=False) for i in range(len(values))],
             [_path(call, i) for i in range(len(values))],
-            [str(f) for f in self._stacks.of(task)] if self._stacks is not None else None,
+            self._stack(task),
         )
+
+    def _stack(self, task: Task) -> list[str] | None:
+        return [str(f) for f in self._stacks.of(task)] if self._stacks is not None else None
 
     def syscall_exit(
         self, task: Task, number: int, args: tuple[int, ...], result: int, reason: str
@@ -316,6 +324,7 @@ class JsonTracer(Observer["Task"]):
         event["code"] = signal.code
         event["action"] = action
         event["text"] = siginfo_text(signal.pack())
+        event["stack"] = self._stack(task)
         event["reason"] = self._why_signal(task, signal)
         self._write({**event, "order": self._next()})
 

@@ -14,6 +14,8 @@ from typing import Protocol
 
 RESULT_COLUMN = 40
 NS = 1_000_000_000
+PRECISIONS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
+"""Digits behind the point."""
 
 
 class Sink(Protocol):
@@ -25,58 +27,77 @@ class Sink(Protocol):
 
 @dataclass(slots=True)
 class Prefix:
-    """What stands before a line: pid, and one of strace's time stamps ('', t, tt, ttt, r)."""
+    """What stands before a line: pid and times; and where the result stands.
+
+    ``absolute``: '' or a format, ``time`` or ``unix``, a dot, and a precision: ``time.us`` is
+    ``-tt``.  ``relative``: a precision.  Precisions are those of strace: ``s ms us ns``.
+    """
 
     pid_always: bool = False  # -f -o: the bare number
     pid_if_many: bool = False  # on the terminal: [pid N] from the second task on
-    stamp: str = ""
+    absolute: str = ""
+    relative: str = ""
+    column: int = RESULT_COLUMN
+
+
+def _no_words(tid: int) -> str:
+    return ""
 
 
 class Lines:
     """One output stream.
 
     Invariants: ``printing`` is the task whose line is not ended, or None; ``column`` is how far
-    that line has come.
+    that line has come.  ``_text`` is what has not been handed to the sink: never more than the
+    pieces of one event, see ``flush``.  ``label`` gives what stands behind a pid.
     """
 
     __slots__ = (
-        "_column",
-        "_last_stamp",
-        "_now",
-        "_prefix",
-        "_sink",
-        "_where",
-        "printing",
-        "tasks",
-    )
+        "_column", "_last_stamp", "_now", "_plain", "_prefix", "_sink", "_text", "_where", "label",
+        "printing", "tasks",
+    )  # fmt: skip
 
     def __init__(
         self,
         sink: Sink,
         prefix: Prefix,
         now: Callable[[], int],
-        where: Callable[[int], str] = lambda tid: "",
+        where: Callable[[int], str] | None = None,
+        label: Callable[[int], str] | None = None,
     ) -> None:
-        self._where = where
+        self._where = where or _no_words
         self._sink = sink
         self._prefix = prefix
         self._now = now
         self._last_stamp: int | None = None
         self._column = 0
+        self._text = ""
+        self._plain = not (prefix.absolute or prefix.relative or where or prefix.pid_always)
+        self.label = label or _no_words
         self.printing: int | None = None
         self.tasks = 0
 
     def begin(self, tid: int) -> None:
         """Start a line of a task; an open line is left unfinished."""
-        self.interrupt()
+        if self.printing is not None:
+            self.interrupt()
         self.printing = tid
-        if self._prefix.pid_always:
-            self.write(f"{tid:<5} ")
-        elif self._prefix.pid_if_many and self.tasks > 1:
-            self.write(f"[pid {tid:5}] ")
-        if self._prefix.stamp:
+        prefix = self._prefix
+        if prefix.pid_if_many and self.tasks > 1:
+            self.write(f"[pid {tid:5}{self.label(tid)}] ")
+        elif self._plain:
+            return
+        elif prefix.pid_always:
+            self.write(f"{f'{tid}{self.label(tid)}':<5} ")
+        if prefix.absolute or prefix.relative:
             self.write(self._stamp())
         self.write(self._where(tid))
+
+    def flush(self) -> None:
+        """Hand over what there is: at the end of each event, so that nothing is ever lost."""
+        if self._text:
+            self._sink.write(self._text)
+            self._text = ""
 
     def interrupt(self) -> None:
         """Somebody else prints now."""
@@ -91,6 +112,7 @@ class Lines:
             self._put(" <detached ...>\n")
         self._column = 0
         self.printing = None
+        self.flush()
 
     def resume(self, tid: int, name: str) -> None:
         """Make the open line that of this task's call."""
@@ -105,10 +127,8 @@ class Lines:
 
     def result(self, text: str) -> None:
         """Close the parenthesis, go to the result's column, end the line."""
-        self.write(") ")
-        if self._column < RESULT_COLUMN:
-            self.write(" " * (RESULT_COLUMN - self._column))
-        self._put(f"= {text}\n")
+        room = self._prefix.column - self._column - 2
+        self._put(f"){' ' * room if room > 0 else ''} = {text}\n")
         self._column = 0
         self.printing = None
 
@@ -118,12 +138,14 @@ class Lines:
         self._put(text + "\n")
         self._column = 0
         self.printing = None
+        self.flush()
 
     def wait(self, tid: int, text: str) -> None:
         """What a task's call waits for: below its line, which is left unfinished."""
         if self.printing == tid:
             self.interrupt()
             self.note(text)
+            self.flush()
         else:
             self.line(tid, text)
 
@@ -132,19 +154,33 @@ class Lines:
         self._put(text + "\n")
 
     def _put(self, text: str) -> None:
-        self._sink.write(text)
+        self._text += text
 
     def _stamp(self) -> str:
         now = self._now()
-        seconds, micro = now // NS, now % NS // 1000
-        if self._prefix.stamp == "r":
+        prefix = self._prefix
+        text = absolute_text(now, prefix.absolute) if prefix.absolute else ""
+        if prefix.relative:
             since = 0 if self._last_stamp is None else now - self._last_stamp
             self._last_stamp = now
-            return f"{since // NS:6d}.{since % NS // 1000:06d} "
-        if self._prefix.stamp == "ttt":
-            return f"{seconds}.{micro:06d} "
-        clock = time.strftime("%H:%M:%S", time.localtime(seconds))
-        return f"{clock}.{micro:06d} " if self._prefix.stamp == "tt" else f"{clock} "
+            passed = f"{since // NS:6d}{fraction(since, prefix.relative)}"
+            text += f" (+{passed})" if text else passed
+        return text + " "
+
+
+def absolute_text(now: int, kind: str) -> str:
+    """A point in time, nanoseconds since 1970, as ``time.us`` or ``unix.s`` ask for."""
+    form, _, precision = kind.partition(".")
+    seconds = now // NS
+    if form == "unix":
+        return f"{seconds}{fraction(now, precision)}"
+    return time.strftime("%H:%M:%S", time.localtime(seconds)) + fraction(now, precision)
+
+
+def fraction(nanoseconds: int, precision: str) -> str:
+    """What comes after the seconds: '' for ``s``, ``.123`` for ``ms``."""
+    digits = PRECISIONS[precision]
+    return f".{nanoseconds % NS // 10 ** (9 - digits):0{digits}d}" if digits else ""
 
 
 def explained(text: str) -> str:

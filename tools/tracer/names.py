@@ -8,6 +8,8 @@ from typing import Final
 
 from kernel import cred
 from kernel.abi import clocks, files, ioctls, ipc, memory, process, signals
+from tools.tracer import style
+from tools.tracer.text import hexadecimal
 
 WORD: Final = 0xFFFFFFFFFFFFFFFF
 HALF: Final = 0xFFFFFFFF
@@ -39,6 +41,11 @@ class Flags:
         return found, value
 
     def text(self, value: int) -> str:
+        """As ``-X`` asks: ``A|B|0x40``, ``0x43``, or ``0x43 /* A|B|0x40 */``."""
+        text = self.abbrev(value)
+        return text if style.plain() else style.named(hexadecimal(value & self.width), text)
+
+    def abbrev(self, value: int) -> str:
         """``A|B|0x40``, ``0``, or ``0x40 /* X_??? */``."""
         value &= self.width
         if not value:
@@ -62,6 +69,11 @@ class Constants:
         self.width = width
 
     def text(self, value: int) -> str:
+        """As ``-X`` asks: ``SEEK_SET``, ``0x1``, or ``0x1 /* SEEK_SET */``."""
+        text = self.abbrev(value)
+        return text if style.plain() else style.named(hexadecimal(value & self.width), text)
+
+    def abbrev(self, value: int) -> str:
         """The name, or ``0x63 /* F_??? */``."""
         name = self.by_value.get(value)
         if name is not None:

@@ -15,10 +15,10 @@ from kernel.abi.errors import (
 )
 from syscalls.kinds import RESULTS
 from tools.tracer.names import CONSTANTS, FLAGS
-from tools.tracer.show_basic import describe_fd
-from tools.tracer.show_files import open_flags_text, poll_note, select_note
-from tools.tracer.show_signals import name as signal_text
-from tools.tracer.show_system import personality_text
+from tools.tracer.show_basic import describe_fd, pid_text
+from tools.tracer.show_files import open_flags_abbrev, poll_note, select_note
+from tools.tracer.show_signals import abbrev as signal_text
+from tools.tracer.show_system import personality_abbrev
 from tools.tracer.text import calendar, hexadecimal, mode_bits
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ def result_text(call: Call) -> str:
     assert call.result is not None
     if call.failed:
         return _error(call, -call.result)
+    if call.detail.raw:
+        return hexadecimal(call.result)
     if call.name in _SPECIAL:
         return _SPECIAL[call.name](call, call.result)
     show = RESULTS[call.declaration.result] if call.declaration else "dec"
@@ -39,6 +41,8 @@ def result_text(call: Call) -> str:
         return mode_bits(call.result)
     if show == "fd":
         return describe_fd(call, call.result)
+    if show == "pid":
+        return pid_text(call, call.result)
     return str(call.result)
 
 
@@ -55,16 +59,16 @@ def _error(call: Call, number: int) -> str:
 def _fcntl(call: Call, result: int) -> str:
     command = call.values[1]
     if command == files.F_GETFD:
-        return f"{result:#x} (flags {FLAGS['fd'].text(result)})" if result else "0"
+        return f"{result:#x} (flags {FLAGS['fd'].abbrev(result)})" if result else "0"
     if command == files.F_GETFL:
-        flags = open_flags_text(call.task.kernel.arch.open_flags_in(result))
+        flags = open_flags_abbrev(call.task.kernel.arch.open_flags_in(result))
         return f"{hexadecimal(result)} (flags {flags})"
     if command == files.F_GET_SEALS:
-        return f"{result:#x} (seals {FLAGS['seals'].text(result)})" if result else "0"
+        return f"{result:#x} (seals {FLAGS['seals'].abbrev(result)})" if result else "0"
     if command == files.F_GETSIG:
         return f"{result} ({signal_text(result)})" if result else "0"
     if command == files.F_GETLEASE:
-        return f"{hexadecimal(result)} ({CONSTANTS['lock_type'].text(result)})"
+        return f"{hexadecimal(result)} ({CONSTANTS['lock_type'].abbrev(result)})"
     if command in (files.F_DUPFD, files.F_DUPFD_CLOEXEC):
         return describe_fd(call, result)
     return str(result)
@@ -73,9 +77,9 @@ def _fcntl(call: Call, result: int) -> str:
 def _prctl(call: Call, result: int) -> str:
     option = call.values[0]
     if option == process.PR_GET_DUMPABLE:
-        return f"{result} ({CONSTANTS['dumpable'].text(result)})"
+        return f"{result} ({CONSTANTS['dumpable'].abbrev(result)})"
     if option == process.PR_GET_SECUREBITS and result:
-        return f"{result:#x} ({FLAGS['securebits'].text(result)})"
+        return f"{result:#x} ({FLAGS['securebits'].abbrev(result)})"
     return str(result)
 
 
@@ -84,19 +88,19 @@ def _time(call: Call, result: int) -> str:
 
 
 def _personality(call: Call, result: int) -> str:
-    return f"{hexadecimal(result)} ({personality_text(result)})"
+    return f"{hexadecimal(result)} ({personality_abbrev(result)})"
 
 
 def _policy(call: Call, result: int) -> str:
-    return f"{result} ({CONSTANTS['sched'].text(result)})"
+    return f"{result} ({CONSTANTS['sched'].abbrev(result)})"
 
 
 def _poll(call: Call, result: int) -> str:
-    return f"{result}{poll_note(call)}"
+    return f"{result}{poll_note(call)}" if call.detail.structures else str(result)
 
 
 def _select(call: Call, result: int) -> str:
-    return f"{result}{select_note(call)}"
+    return f"{result}{select_note(call)}" if call.detail.structures else str(result)
 
 
 def _number(call: Call, result: int) -> str:

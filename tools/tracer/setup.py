@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from kernel.machine.explain import Explainer
-from kernel.views.terminal.host_terminal import line_end
 from tools.errors import DioramaError
-from tools.tracer.dump import DescriptorSet, parse_dumps
-from tools.tracer.filters import Filter, FilterError
+from tools.tracer import style
+from tools.tracer.dump import parse_dumps
+from tools.tracer.filters import DescriptorSet, Filter, FilterError
 from tools.tracer.folded import Folded
 from tools.tracer.inject import Injection, Marks, Tampering, parse_injection
 from tools.tracer.json_lines import JsonTracer
+from tools.tracer.output import Output, of_command, of_file, of_stream
+from tools.tracer.qualifiers import Looks
 from tools.tracer.raw import RawTracer
 from tools.tracer.stacks import Stacks
 from tools.tracer.strace import Options, StraceTracer
@@ -31,66 +32,24 @@ if TYPE_CHECKING:
     from tools.config import TraceOptions
 
 
-class Output:
-    """Where a trace goes on the host: a file, or stderr.
-
-    What a guest sees must not depend on who watches, so a write that fails here raises nothing: the
-    first failure is kept, the rest of the trace is lost, and ``close`` says so.
-    """
-
-    __slots__ = ("_failure", "_file", "_name", "_partial", "_terminal")
-
-    def __init__(
-        self, file: IO[str] | None, name: str = "", failure: OSError | None = None
-    ) -> None:
-        self._file = file  # None: stderr is closed, or the file could not be made
-        self._name = name  # '' for stderr, which stays open
-        self._failure = failure
-        self._partial = False
-        self._terminal = file is not None and not name and file.isatty()
-
-    def write(self, text: str) -> None:
-        """Take some text."""
-        if self._file is None or self._failure is not None:
-            return
-        if self._terminal:  # raw while a guest has it
-            text = text.replace("\n", line_end(2).decode())
-        try:
-            self._file.write(text)
-        except OSError as error:
-            self._failure = error
-        self._partial = not text.endswith("\n")
-
-    def close(self) -> None:
-        """End the last line.  DioramaError: not everything could be written."""
-        if self._partial:
-            self.write(" <unfinished ...>\n")
-        try:
-            if self._file is not None:
-                self._file.close() if self._name else self._file.flush()
-        except OSError as error:
-            self._failure = self._failure or error
-        self.check()
-
-    def check(self) -> None:
-        """DioramaError if something went wrong; a reader that has gone away is no mistake."""
-        if self._failure is not None and not isinstance(self._failure, BrokenPipeError):
-            name = self._name or "stderr"
-            raise DioramaError(f"{name}: {self._failure.strerror}") from None
-
-
 @dataclass(slots=True)
 class Tracing:
     """The observers of one run and what they write to; ``finish`` ends it."""
 
     observers: list[Observer[Task]] = field(default_factory=list)
     summary: Summary | None = None
-    output: Output = field(default_factory=lambda: Output(sys.stderr))
+    output: Output = field(default_factory=lambda: of_stream(2, ""))
     files: list[Output] = field(default_factory=list)
     tampering: Tampering | None = None
     explainer: Explainer | None = None
     again: bool = False
     closers: list[Callable[[], None]] = field(default_factory=list)
+    writers: list[tuple[Output, Observer[Task]]] = field(default_factory=list)
+
+    def add(self, sink: Output, observer: Observer[Task]) -> None:
+        """An observer that writes to ``sink``."""
+        self.observers.append(observer)
+        self.writers.append((sink, observer))
 
     def finish(self) -> None:
         """Print the summary, if there is one, and close the files.  DioramaError: see Output."""
@@ -101,8 +60,23 @@ class Tracing:
             self.output.write(self.summary.table_text())
         for close in self.closers:
             close()
-        for output in [*self.files, self.output]:
-            output.close()
+        failure: DioramaError | None = None
+        for output in self.outputs:
+            try:
+                output.close()
+            except DioramaError as error:
+                failure = failure or error
+        if failure is not None:
+            raise failure
+
+    @property
+    def outputs(self) -> list[Output]:
+        """Everything that is written to."""
+        return [*self.files, self.output]
+
+    def wrote(self, output: Output) -> list[Observer[Task]]:
+        """The observers that write to one output and to nothing else."""
+        return [observer for sink, observer in self.writers if sink is output]
 
 
 def set_up(
@@ -121,10 +95,12 @@ def set_up(
     try:
         filters = Filter.parse(options.expressions, names)
         dumps = parse_dumps(options.expressions)
+        looks = Looks.parse(options.expressions, names, _detail(options))
     except FilterError as error:
         raise DioramaError(str(error)) from None
     if options.paths:
         filters.paths = frozenset(os.fsencode(path) for path in options.paths)
+    style.choose(options.const_style)
     tracing = Tracing(again=again)
     if options.explain and options.format == "raw":
         raise DioramaError("--explain: raw lines have no place for words; leave --trace-format")
@@ -139,15 +115,17 @@ def set_up(
         for task in tasks:
             tracing.tampering.adopt(task)
     if options.output is not None and not options.separate_files:
-        tracing.output = _create(options.output, again=again)
+        tracing.output = _create(options, again=again)
         tracing.output.check()
     if options.summary:
-        shape = Shape(options.sort_by, options.columns, wall_clock=options.wall_clock)
+        shape = Shape(
+            options.sort_by, options.columns, options.overhead, wall_clock=options.wall_clock
+        )
         tracing.summary = Summary(table, filters, shape, follow=options.follow)
         tracing.observers.append(tracing.summary)
     if options.text:
-        tracing.observers.append(_printer(options, table, filters, dumps, tracing, marks))
-    _add_files(options, table, filters, tracing, marks)
+        tracing.add(tracing.output, _printer(options, table, filters, looks, dumps, tracing, marks))
+    _add_files(options, table, filters, looks, tracing, marks)
     for printer in tracing.observers:
         if isinstance(printer, StraceTracer | JsonTracer):
             for task in tasks:
@@ -168,14 +146,20 @@ def _injections(options: TraceOptions, names: Iterable[str]) -> list[Injection]:
 
 
 def _add_files(
-    options: TraceOptions, table: SyscallTable, filters: Filter, tracing: Tracing, marks: Marks
+    options: TraceOptions,
+    table: SyscallTable,
+    filters: Filter,
+    looks: Looks,
+    tracing: Tracing,
+    marks: Marks,
 ) -> None:
     """``--json``, ``--timeline``, ``--folded``: each with a file of its own."""
     if options.json is not None:
         sink = _extra_output(options.json, tracing)
-        stacks = _stacks(options)
-        shown = Options(follow=options.follow, detail=_detail(options))
-        tracing.observers.append(
+        stacks = _stacks(options) if options.stacks else None
+        shown = Options(follow=options.follow, looks=looks)
+        tracing.add(
+            sink,
             JsonTracer(
                 table,
                 sink,
@@ -184,28 +168,28 @@ def _add_files(
                 stacks=stacks,
                 marks=marks,
                 explainer=tracing.explainer,
-            )
+            ),
         )
     if options.timeline is not None:
         # One document is one file; what --timeline wrote before stays.
         path = f"{options.timeline}.{time.time_ns()}" if tracing.again else options.timeline
         timeline = Timeline(table, _extra_output(path, tracing), filters)
-        tracing.observers.append(timeline)
+        tracing.add(tracing.files[-1], timeline)
         tracing.closers.append(timeline.close)
     if options.folded is not None:
         sink = _extra_output(options.folded, tracing)
         slices = options.folded_at == "slices"
         folded = Folded(table, sink, filters, follow=options.follow, slices=slices)
-        tracing.observers.append(folded)
+        tracing.add(sink, folded)
         tracing.closers.append(folded.close)
 
 
 def _extra_output(path: str, tracing: Tracing) -> Output:
     """A file that must be writable, or, for ``-``, stdout."""
     if path == "-":
-        output = Output(sys.stdout, failure=None if sys.stdout else OSError(9, "stdout is closed"))
+        output = of_stream(1, "stdout")
     else:
-        output = _create(path, again=tracing.again)
+        output = of_file(path, append=tracing.again)
     output.check()
     tracing.files.append(output)
     return output
@@ -213,22 +197,21 @@ def _extra_output(path: str, tracing: Tracing) -> Output:
 
 def _detail(options: TraceOptions) -> Detail:
     return Detail(
-        options.string_limit,
-        options.descriptors,
-        options.verbose,
-        options.hexadecimal,
-        options.names,
+        string_limit=options.string_limit,
+        hexadecimal=options.hexadecimal,
+        names=options.names,
     )
 
 
-def _stacks(options: TraceOptions) -> Stacks | None:
-    return Stacks() if options.stacks else None
+def _stacks(options: TraceOptions) -> Stacks:
+    return Stacks(options.stack_depth)
 
 
 def _printer(
     options: TraceOptions,
     table: SyscallTable,
     filters: Filter,
+    looks: Looks,
     dumps: tuple[DescriptorSet, DescriptorSet],
     tracing: Tracing,
     marks: Marks,
@@ -238,7 +221,8 @@ def _printer(
 
     def open_sink(tid: int) -> Output:
         if options.separate_files and options.output is not None:
-            tracing.files.append(_create(f"{options.output}.{tid}", again=tracing.again))
+            append = tracing.again or options.append
+            tracing.files.append(of_file(f"{options.output}.{tid}", append=append))
             return tracing.files[-1]
         return tracing.output
 
@@ -246,15 +230,19 @@ def _printer(
         follow=options.follow,
         separate=options.separate_files and options.output is not None,
         to_file=options.output is not None,
-        detail=_detail(options),
+        looks=looks,
         call_numbers=options.call_numbers,
         counters=options.counters,
         reads=dumps[0],
         writes=dumps[1],
         durations=options.durations,
-        stamp=options.timestamp,
+        absolute=options.absolute,
+        relative=options.relative,
+        column=options.column,
+        detach_on_exec=options.detach_on_exec,
+        always_pid=options.always_pid,
     )
-    stacks = _stacks(options)
+    stacks = _stacks(options) if options.stacks else None
     return StraceTracer(
         table,
         open_sink,
@@ -266,11 +254,9 @@ def _printer(
     )
 
 
-def _create(path: str, *, again: bool) -> Output:
+def _create(options: TraceOptions, *, again: bool) -> Output:
     """Truncated when tracing begins; when it begins again, what is there stays."""
-    try:
-        return Output(
-            open(path, "a" if again else "w", encoding="utf-8", errors="surrogateescape"), path
-        )
-    except OSError as error:
-        return Output(None, path, error)
+    assert options.output is not None
+    if options.output[:1] in ("|", "!"):
+        return of_command(options.output[1:])
+    return of_file(options.output, append=again or options.append)

@@ -12,10 +12,12 @@ from kernel.abi.limits import PATH_MAX
 from kernel.abi.structs import IOVEC
 from kernel.net.socketfile import SocketFile
 from kernel.vfs.dentry import display_path
+from kernel.views.pidfd import PidFile
 from tools.tracer.shows import shows
 from tools.tracer.text import address, fields, hexadecimal, quote, sequence
 
 if TYPE_CHECKING:
+    from kernel.task.task import Task
     from kernel.vfs.dentry import Path
     from kernel.vfs.openfile import OpenFile
     from tools.tracer.view import Call
@@ -59,7 +61,18 @@ def pointer(call: Call, i: int) -> str:
 @shows("pid")
 def process_number(call: Call, i: int) -> str:
     """A task, process or group."""
-    return str(call.values[i])
+    return pid_text(call, call.values[i])
+
+
+def pid_text(call: Call, pid: int) -> str:
+    """A process; with ``-Y`` and its name, if there is one."""
+    return f"{pid}{comm_text(call.task, pid)}" if call.detail.comms else str(pid)
+
+
+def comm_text(task: Task, pid: int) -> str:
+    """``<name>`` of a task; '' if there is none."""
+    found = task.kernel.tasks.get(pid)
+    return f"<{quote(found.comm)[1:-1]}>" if found is not None else ""
 
 
 @shows("uid")
@@ -79,27 +92,30 @@ def path_of_descriptor(call: Call, fd: int) -> str | None:
 
 
 def describe_fd(call: Call, fd: int) -> str:
-    """A descriptor, with its path under ``-y``."""
-    if call.detail.paths and fd >= 0:
+    """A descriptor, with what ``-e decode-fds=`` wants behind it."""
+    if call.detail.descriptors and fd >= 0:
         try:
-            file = call.task.fds.get(fd)
-            return f"{fd}<{described(call, file)}>"
+            text = described(call, call.task.fds.get(fd))
         except KernelError:
-            pass
+            text = ""
+        return f"{fd}<{text}>" if text else str(fd)
     return str(fd)
 
 
 def described(call: Call, file: OpenFile) -> str:
-    """A file by its path; with ``-yy`` a device by its number, a socket by its addresses."""
-    inode = file.inode
-    if call.detail.paths > 1:
-        if inode.mode & S_IFMT in (S_IFCHR, S_IFBLK):
-            kind = "char" if inode.mode & S_IFMT == S_IFCHR else "block"
-            number = f"{inode.rdev >> 8 & 0xFFF}:{inode.rdev & 0xFF}"
-            return f"{path_text(call, file.path)}<{kind} {number}>"
-        if isinstance(file, SocketFile):
-            return socket_text(file) or path_text(call, file.path)
-    return path_text(call, file.path)
+    """A device by its number, a socket by its addresses, others by their path; '' for nothing."""
+    wanted, inode = call.detail.descriptors, file.inode
+    if "socket" in wanted and isinstance(file, SocketFile):
+        text = socket_text(file)
+        if text:
+            return text
+    if "dev" in wanted and inode.mode & S_IFMT in (S_IFCHR, S_IFBLK):
+        kind = "char" if inode.mode & S_IFMT == S_IFCHR else "block"
+        number = f"{inode.rdev >> 8 & 0xFFF}:{inode.rdev & 0xFF}"
+        return f"{path_text(call, file.path)}<{kind} {number}>"
+    if "pidfd" in wanted and isinstance(file, PidFile):
+        return f"pid:{file.group.pid}"
+    return path_text(call, file.path) if "path" in wanted else ""
 
 
 def socket_text(file: SocketFile) -> str:
@@ -142,7 +158,7 @@ def directory(call: Call, i: int) -> str:
     fd = call.values[i]
     if fd != AT_FDCWD:
         return describe_fd(call, fd)
-    if call.detail.paths:
+    if "path" in call.detail.descriptors:
         return f"AT_FDCWD<{path_text(call, call.task.fs.cwd)}>"
     return "AT_FDCWD"
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from kernel.abi import files
 from kernel.abi.files import O_ACCMODE, O_CREAT, O_TMPFILE_BIT, S_IFBLK, S_IFCHR, S_IFMT
 from kernel.abi.structs import DIRENT64, FLOCK, OPEN_HOW, POLLFD, STATFS, STATX, TIMESPEC, TIMEVAL
+from tools.tracer import style
 from tools.tracer.names import CONSTANTS, FLAGS, OPEN_FLAGS
 from tools.tracer.show_signals import mask_text
 from tools.tracer.show_signals import name as signal_text
@@ -50,6 +51,11 @@ FD_SETSIZE = 1024 * 1024
 
 
 def open_flags_text(flags: int) -> str:
+    """The access mode, then the flags, as ``-X`` asks."""
+    return style.named(hexadecimal(flags & 0xFFFFFFFF), open_flags_abbrev(flags))
+
+
+def open_flags_abbrev(flags: int) -> str:
     """The access mode, then the flags."""
     access = ("O_RDONLY", "O_WRONLY", "O_RDWR", "O_ACCMODE")[flags & O_ACCMODE]
     names, rest = OPEN_FLAGS.split(flags & ~O_ACCMODE & 0xFFFFFFFF)
@@ -72,7 +78,11 @@ def mode(call: Call, i: int) -> str | None:
 
 
 def symbolic_mode(value: int) -> str:
-    """``S_IFDIR|S_ISVTX|0777``."""
+    """``S_IFDIR|S_ISVTX|0777``, as ``-X`` asks."""
+    return style.named(mode_bits(value), _mode_abbrev(value))
+
+
+def _mode_abbrev(value: int) -> str:
     kind = TYPES.get(value & S_IFMT)
     parts = [kind] if kind else ([f"{value & S_IFMT:#o}"] if value & S_IFMT else [])
     for bit, label in SPECIAL_BITS:

@@ -20,9 +20,10 @@ from kernel.abi.signals import (
     signal_name,
 )
 from kernel.abi.structs import SIGACTION, STACK_T
+from tools.tracer import style
 from tools.tracer.names import FLAGS, prefixed
 from tools.tracer.shows import shows
-from tools.tracer.text import address, fields
+from tools.tracer.text import address, fields, hexadecimal
 
 if TYPE_CHECKING:
     from tools.tracer.view import Call
@@ -44,6 +45,11 @@ _OF_SIGNAL = {
 
 
 def name(signo: int) -> str:
+    """A signal, as ``-X`` asks: SIGINT, 2, or ``2 /* SIGINT */``."""
+    return style.named(str(signo), abbrev(signo))
+
+
+def abbrev(signo: int) -> str:
     """SIGINT, SIGRTMIN, SIGRT_1, or the number."""
     return "SIGRTMIN" if signo == SIGRTMIN else signal_name(signo)
 
@@ -52,7 +58,7 @@ def mask_text(mask: int) -> str:
     """``[INT TERM]``, or ``~[KILL STOP]`` where more than two thirds are in it."""
     inverted = mask.bit_count() >= NSIG * 2 // 3
     shown = ~mask if inverted else mask
-    names = [name(n)[3:] for n in range(1, NSIG + 1) if shown >> (n - 1) & 1]
+    names = [style.named(str(n), abbrev(n)[3:]) for n in range(1, NSIG + 1) if shown >> (n - 1) & 1]
     return ("~" if inverted else "") + "[" + " ".join(names) + "]"
 
 
@@ -74,7 +80,7 @@ def sigset(call: Call, i: int) -> str:
 
 def handler(value: int) -> str:
     """SIG_DFL, SIG_IGN or an address."""
-    return {0: "SIG_DFL", 1: "SIG_IGN"}.get(value) or f"{value:#x}"
+    return style.named(hexadecimal(value), {0: "SIG_DFL", 1: "SIG_IGN"}.get(value) or f"{value:#x}")
 
 
 @shows("*sigaction")
@@ -111,10 +117,9 @@ def altstack(call: Call, i: int) -> str:
 
 
 def code_name(signo: int, code: int) -> str:
-    """si_code by name."""
-    if code in _CODES:
-        return _CODES[code]
-    return _OF_SIGNAL.get(signo, {}).get(code) or f"{code & 0xFFFFFFFF:#x}"
+    """si_code, as ``-X`` asks."""
+    text = _CODES.get(code) or _OF_SIGNAL.get(signo, {}).get(code) or f"{code & 0xFFFFFFFF:#x}"
+    return style.named(str(code) if code < 0 else hexadecimal(code), text)
 
 
 def siginfo_text(data: bytes) -> str:

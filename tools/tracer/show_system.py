@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from kernel.abi import process
 from kernel.abi.limits import PATH_MAX
 from kernel.abi.structs import SYSINFO, UTSNAME
+from tools.tracer import style
 from tools.tracer.names import CONSTANTS, FLAGS
 from tools.tracer.show_basic import text_at
 from tools.tracer.show_signals import name as signal_text
@@ -50,8 +51,11 @@ def sysinfo(call: Call, i: int) -> str:
 @shows("map_flags")
 def map_flags(call: Call, i: int) -> str:
     """The type of the mapping, then its flags."""
-    value = call.values[i]
-    kind, rest = CONSTANTS["map_type"].text(value & MAP_TYPE), value & ~MAP_TYPE
+    return style.named(hexadecimal(call.values[i]), _map_flags(call.values[i]))
+
+
+def _map_flags(value: int) -> str:
+    kind, rest = CONSTANTS["map_type"].abbrev(value & MAP_TYPE), value & ~MAP_TYPE
     names, unknown = FLAGS["map"].split(rest)
     if rest and kind == "MAP_FILE":
         return "|".join([*names, f"{unknown:#x}"] if unknown else names)
@@ -66,10 +70,15 @@ def personality(call: Call, i: int) -> str:
 
 
 def personality_text(value: int) -> str:
+    """``PER_LINUX|ADDR_NO_RANDOMIZE``, as ``-X`` asks."""
+    return style.named(hexadecimal(value), personality_abbrev(value))
+
+
+def personality_abbrev(value: int) -> str:
     """``PER_LINUX|ADDR_NO_RANDOMIZE``."""
-    domain = CONSTANTS["domain"].text(value & 0xFF).replace(" /*  */", "")
+    domain = CONSTANTS["domain"].abbrev(value & 0xFF).replace(" /*  */", "")
     rest = value & ~0xFF
-    return f"{domain}|{FLAGS['personality'].text(rest)}" if rest else domain
+    return f"{domain}|{FLAGS['personality'].abbrev(rest)}" if rest else domain
 
 
 # --- prctl: what is shown depends on the option ---------------------------------------------------

@@ -64,12 +64,13 @@ class Frame:
 class Stacks:
     """Reads stacks; keeps the symbols of each file it has seen."""
 
-    def __init__(self) -> None:
+    def __init__(self, depth: int = DEPTH) -> None:
+        self._depth = depth
         self._images: dict[tuple[bytes, int, int], Image | None] = {}
 
     def of(self, task: Task) -> list[Frame]:
         """The frames of a task that is in a system call, innermost first."""
-        return [self.frame(task, address) for address in addresses(task)]
+        return [self.frame(task, address) for address in addresses(task)[: self._depth]]
 
     def frame(self, task: Task, address: int) -> Frame:
         """An address of the task's as a level of a stack: its file, its function."""

@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kernel.abi.signals import SIGKILL
 from kernel.events import Observer
+from syscalls.stubs import decode_arguments
 from tools.tracer.calls import complete_on_entry, entry_text, exit_text
-from tools.tracer.dump import NOBODY, DescriptorSet, dump_lines
-from tools.tracer.filters import Filter, touches
-from tools.tracer.lines import Lines, Prefix, Sink, explained
+from tools.tracer.dump import NOBODY, dump_lines
+from tools.tracer.filters import DescriptorSet, Filter, touches
+from tools.tracer.lines import RESULT_COLUMN, Lines, Prefix, Sink, explained, fraction
+from tools.tracer.qualifiers import Looks
 from tools.tracer.results import interruption, result_text
-from tools.tracer.show_basic import environment
-from tools.tracer.show_signals import name as signal_text
+from tools.tracer.show_basic import comm_text, environment
+from tools.tracer.show_signals import abbrev as signal_text
 from tools.tracer.show_signals import siginfo_text
-from tools.tracer.text import sequence
+from tools.tracer.text import quote, sequence
 from tools.tracer.view import Call, Detail
 
 if TYPE_CHECKING:
     from kernel.machine.explain import Explainer
     from kernel.task.siginfo import SigInfo
     from kernel.task.task import Task
+    from syscalls.declare import Declaration
     from syscalls.table import SyscallTable
     from tools.tracer.inject import Marks
     from tools.tracer.stacks import Stacks
 
 NS = 1_000_000_000
 ARGV_LIMIT = 32
+SENDER = re.compile(r"si_pid=(\d+)")
 
 
 @dataclass(slots=True)
@@ -39,12 +44,21 @@ class Options:
     separate: bool = False  # -ff
     to_file: bool = False  # -o
     detail: Detail = field(default_factory=Detail)  # -s, -y, -v, -x
+    looks: Looks | None = None  # -e abbrev= verbose= raw= quiet=; None: the detail for every call
     call_numbers: bool = False  # -n
     counters: bool = False  # -i
     reads: DescriptorSet = NOBODY  # -e read=
     writes: DescriptorSet = NOBODY  # -e write=
-    durations: bool = False  # -T
-    stamp: str = ""  # -t -tt -ttt -r
+    durations: str = ""  # -T: a precision
+    absolute: str = ""  # -t -tt -ttt: see lines.Prefix
+    relative: str = ""  # -r: a precision
+    column: int = RESULT_COLUMN  # -a
+    detach_on_exec: bool = False  # -b execve
+    always_pid: bool = False  # --always-show-pid
+
+    def looking(self) -> Looks:
+        """How each call looks."""
+        return self.looks or Looks(self.detail)
 
 
 @dataclass(slots=True)
@@ -60,7 +74,16 @@ class _Open:
     printed: bool
     stack: tuple[str, ...] = ()
     wait: str = ""
-    after: list[str] = field(default_factory=list)
+    after: list[str] | None = None
+
+
+class _Known(NamedTuple):
+    """What holds for every call with one number."""
+
+    name: str
+    declaration: Declaration | None
+    detail: Detail
+    shown: bool
 
 
 class StraceTracer(Observer["Task"]):
@@ -84,6 +107,7 @@ class StraceTracer(Observer["Task"]):
         self.table = table
         self.options = options or Options()
         self.filter = filters or Filter()
+        self.looks = self.options.looking()
         self.traced: dict[int, None] = {}
         self._stacks = stacks
         self._marks = marks
@@ -94,6 +118,11 @@ class StraceTracer(Observer["Task"]):
         self._places: dict[int, tuple[int, int | None]] = {}
         self._last_name: dict[int, str] = {}
         self._lines: dict[int, Lines] = {}
+        self._known: dict[int, _Known] = {}
+        self._begun = False
+        self._dumps = self.options.reads is not NOBODY or self.options.writes is not NOBODY
+        self._places_wanted = self.options.call_numbers or self.options.counters
+        self._comms: dict[int, Task] = {}
         self._clock: Callable[[], int] = lambda: 0
         self._monotonic: Callable[[], int] = lambda: 0
 
@@ -104,6 +133,7 @@ class StraceTracer(Observer["Task"]):
         self._clock = task.kernel.clock.realtime
         self._monotonic = task.kernel.clock.monotonic
         self.traced[task.tid] = None
+        self._comms[task.tid] = task
         if not self.options.separate:
             self._of(task.tid).tasks = len(self.traced)
 
@@ -112,14 +142,26 @@ class StraceTracer(Observer["Task"]):
         key = tid if self.options.separate else 0
         lines = self._lines.get(key)
         if lines is None:
+            options = self.options
             prefix = Prefix(
-                pid_always=self.options.follow and self.options.to_file and not key,
-                pid_if_many=not self.options.to_file,
-                stamp=self.options.stamp,
+                pid_always=options.to_file and not key and (options.follow or options.always_pid),
+                pid_if_many=not options.to_file,
+                absolute=options.absolute,
+                relative=options.relative,
+                column=options.column,
             )
-            lines = Lines(self._open_sink(tid), prefix, lambda: self._clock(), self._where)
+            where = self._where if self._places_wanted else None
+            label = self._comm if self.looks.detail.comms else None
+            lines = Lines(self._open_sink(tid), prefix, lambda: self._clock(), where, label)
             self._lines[key] = lines
+            if options.always_pid and not options.to_file:
+                lines.tasks = 2
         return lines
+
+    def _comm(self, tid: int) -> str:
+        """``-Y``: the name of a task, which may be dead already."""
+        task = self._comms.get(tid)
+        return f"<{quote(task.comm)[1:-1]}>" if task is not None else ""
 
     def _where(self, tid: int) -> str:
         """``-n`` and ``-i``: the number of the task's last call, and where it was made."""
@@ -130,15 +172,17 @@ class StraceTracer(Observer["Task"]):
         return text
 
     def _note_place(self, task: Task, number: int) -> None:
-        if self.options.call_numbers or self.options.counters:
+        if self._places_wanted:
             self._places[task.tid] = (number, task.kernel.cpu.registers(task.context).pc)
 
     def task_start(self, task: Task, parent: Task | None) -> None:
         """With ``-f`` children are shown too."""
         if parent is None or parent.tid not in self.traced or not self.options.follow:
             return
-        if not self.options.to_file:
-            self._of(task.tid).note(f"strace: Process {task.tid} attached")
+        if not self.options.to_file and "attach" not in self.looks.quiet:
+            lines = self._of(task.tid)
+            lines.note(f"strace: Process {task.tid} attached")
+            lines.flush()
         self.follow(task)
 
     def task_end(self, task: Task, status: int) -> None:
@@ -149,30 +193,35 @@ class StraceTracer(Observer["Task"]):
         self._close_open(task)
         last = len(group.tasks) <= 1
         if last or tid != group.pid:
-            self._ended(tid, f"+++ {end_text(status)} +++")
+            self._ended(tid, status)
         if last and tid != group.pid and group.pid in self.traced:
-            self._ended(group.pid, f"+++ {end_text(status)} +++")
+            self._ended(group.pid, status)
 
-    def _ended(self, tid: int, text: str) -> None:
+    def _ended(self, tid: int, status: int) -> None:
         self._places[tid] = (self._places.get(tid, (0, None))[0], None)
-        self._of(tid).line(tid, text)
+        killed = status & 0x7F
+        hidden = not self.filter.signal(killed) if killed else "exit" in self.looks.quiet
+        if not hidden:
+            self._of(tid).line(tid, f"+++ {end_text(status)} +++")
         self._forget(tid)
 
     def _forget(self, tid: int) -> None:
         del self.traced[tid]
         self._places.pop(tid, None)
         self._last_name.pop(tid, None)
-        if not self.options.separate:
+        self._comms.pop(tid, None)
+        if not self.options.separate and not self.options.always_pid:
             self._of(tid).tasks = len(self.traced)
 
     def renumbered(self, task: Task, old: int, new: int) -> None:
         """A thread executes and gets the number of its leader, who is gone."""
         if old not in self.traced:
             return
-        if new in self.traced:
+        if new in self.traced and "thread-execve" not in self.looks.quiet:
             self._of(new).line(new, f"+++ superseded by execve in pid {old} +++")
         self._forget(old)
         self.traced[new] = None
+        self._comms[new] = task
         entered = self._open.pop(old, None)
         if entered is not None:
             self._open[new] = entered
@@ -181,17 +230,40 @@ class StraceTracer(Observer["Task"]):
         """The first program is started by the machine, not by a call: show it as one."""
         if task.tid not in self.traced and not self.traced:
             self.follow(task)
-        if task.tid not in self.traced or task.tid in self._open or not self.filter.call("execve"):
+        if task.tid not in self.traced:
             return
-        if not self.filter.status(failed=False):
+        if self.options.detach_on_exec and self._begun:
+            self._detach_from(task)
+            return
+        self._begun = True
+        if task.tid in self._open or not self.filter.call("execve"):
+            return
+        if not self.filter.status(failed=False) or self.filter.descriptors is not None:
             return
         if self.filter.paths is not None and path not in self.filter.paths:
             return
         lines = self._of(task.tid)
         self._note_place(task, self.table.numbers["execve"])
         lines.begin(task.tid)
-        lines.write("execve(" + first_exec_text(task, path, argv, self.options.detail))
-        lines.result("0" + (" <0.000000>" if self.options.durations else ""))
+        lines.write("execve(" + first_exec_text(task, path, argv, self.looks.of("execve")))
+        lines.result("0" + self._duration(self._monotonic()))
+        lines.flush()
+
+    def _detach_from(self, task: Task) -> None:
+        """``-b execve``: the task goes on alone."""
+        entered = self._open.pop(task.tid, None)
+        lines = self._of(task.tid)
+        if entered is not None and self.filter.detached:
+            if entered.printed:
+                lines.resume(task.tid, entered.call.name)
+            else:
+                lines.begin(task.tid)
+                lines.write(entered.call.notes)
+            lines.detach()
+        if "attach" not in self.looks.quiet and not self.options.to_file:
+            lines.note(f"strace: Process {task.tid} detached")
+            lines.flush()
+        self._forget(task.tid)
 
     def detach(self) -> None:
         """Tracing ends while the program goes on."""
@@ -205,33 +277,43 @@ class StraceTracer(Observer["Task"]):
         tid = task.tid
         if tid not in self.traced:
             return
-        name = self.table.name(number)
-        self._note_place(task, number)
-        if not self.filter.call(name):
-            self._last_name[tid] = name or ""
+        known = self._known.get(number) or self._learn(number)
+        if self._places_wanted:
+            self._note_place(task, number)
+        if not known.shown:
+            self._last_name[tid] = known.name
             return
-        call = self._call(task, number, args)
-        if self.filter.paths is not None and not touches(call, self.filter.paths):
+        call = self._call(task, known, args)
+        if self.filter.narrow and not touches(call, self.filter):
             self._skipped[tid] = None
             return
-        text = f"{call.name}({entry_text(call)}"
+        text = f"{known.name}({entry_text(call)}"
         # With a status filter nothing may be printed before the end is known; and a call that is
         # not implemented has a line of ours between its entry and its end.
-        printed = self.filter.statuses is None and call.declaration is not None
+        printed = self.filter.statuses is None and known.declaration is not None
         if printed:
             lines = self._of(tid)
             lines.begin(tid)
             lines.write(text)
+            lines.flush()
         else:
             call.notes = text
         stack = tuple(map(str, self._stacks.of(task))) if self._stacks is not None else ()
         self._open[tid] = _Open(call, self._monotonic(), printed, stack)
 
-    def _call(self, task: Task, number: int, args: tuple[int, ...]) -> Call:
+    def _learn(self, number: int) -> _Known:
+        name = self.table.name(number)
         declaration = self.table.declaration(number)
-        values = self.table.decode(number, args)
-        name = self.table.name(number) or f"syscall_{number:#x}"
-        call = Call(task, name, declaration, values, self.options.detail)
+        shown = name or f"syscall_{number:#x}"
+        known = _Known(shown, declaration, self.looks.of(shown), self.filter.call(name))
+        if 0 <= number < len(self.table.names):
+            self._known[number] = known
+        return known
+
+    def _call(self, task: Task, known: _Known, args: tuple[int, ...]) -> Call:
+        declaration, name = known.declaration, known.name
+        values = decode_arguments(declaration, self.table.arch, args) if declaration else args
+        call = Call(task, name, declaration, values, known.detail)
         if name == "restart_syscall":
             call.memo = self._last_name.get(task.tid)
         else:
@@ -243,7 +325,10 @@ class StraceTracer(Observer["Task"]):
     ) -> None:
         """Print the rest and the result."""
         tid = task.tid
-        if tid not in self.traced or not self.filter.call(self.table.name(number)):
+        if tid not in self.traced:
+            return
+        known = self._known.get(number) or self._learn(number)
+        if not known.shown:
             return
         if tid in self._skipped:
             del self._skipped[tid]
@@ -253,7 +338,7 @@ class StraceTracer(Observer["Task"]):
             return
         entered = self._open.pop(tid, None)
         if entered is None:  # attached while the call slept
-            entered = _Open(self._call(task, number, args), self._monotonic(), True)
+            entered = _Open(self._call(task, known, args), self._monotonic(), True)
         call = entered.call
         call.result = result
         if call.name == "rt_sigreturn":
@@ -266,19 +351,25 @@ class StraceTracer(Observer["Task"]):
         else:
             lines.begin(tid)
             lines.write(call.notes)
-        lines.write(exit_text(call))
-        ending = "".join(f" ({word})" for word in self._marks.of(tid)) if self._marks else ""
-        lines.result(result_text(call) + ending + self._duration(entered.started))
+        ending = result_text(call)
+        if self._marks is not None:
+            ending += "".join(f" ({word})" for word in self._marks.of(tid))
+        rest = exit_text(call)
+        if rest:
+            lines.write(rest)
+        lines.result(ending + self._duration(entered.started))
         if self._explainer is not None and call.failed:
             injected = self._marks is not None and bool(self._marks.of(tid))
             why = self._explainer.why(task, number, args, result, reason, injected=injected)
             if why:
                 lines.note(explained(why))
-        for text in dump_lines(call, self.options.reads, self.options.writes):
-            lines.note(text)
+        if self._dumps:
+            for text in dump_lines(call, self.options.reads, self.options.writes):
+                lines.note(text)
         for frame in entered.stack:
             lines.note(f" > {frame}")
-        for line in entered.after:
+        lines.flush()
+        for line in entered.after or ():
             lines.line(tid, line)
 
     def asleep(self, task: Task) -> None:
@@ -301,9 +392,9 @@ class StraceTracer(Observer["Task"]):
         if task.tid in self.traced:
             self._close_open(task)
 
-    def _waiting_lines(self, tid: int) -> list[str]:
+    def _waiting_lines(self, tid: int) -> bool:
         entered = self._open.get(tid)
-        return entered.after if entered is not None else []
+        return entered is not None and bool(entered.after)
 
     def _close_open(self, task: Task) -> None:
         entered = self._open.get(task.tid)
@@ -326,12 +417,13 @@ class StraceTracer(Observer["Task"]):
         lines.result("?")
         for frame in entered.stack:
             lines.note(f" > {frame}")
+        lines.flush()
 
     def _duration(self, started: int) -> str:
         if not self.options.durations:
             return ""
         spent = self._monotonic() - started
-        return f" <{spent // NS}.{spent % NS // 1000:06d}>"
+        return f" <{spent // NS}{fraction(spent, self.options.durations)}>"
 
     # -- signals ---------------------------------------------------------------------------------
 
@@ -342,16 +434,22 @@ class StraceTracer(Observer["Task"]):
             return
         if signal.signo == SIGKILL:
             return
-        text = f"--- {signal_text(signal.signo)} {siginfo_text(signal.pack())} ---"
+        info_text = siginfo_text(signal.pack())
+        if self.looks.detail.comms:
+            info_text = SENDER.sub(lambda m: m[0] + comm_text(task, int(m[1])), info_text)
+        text = f"--- {signal_text(signal.signo)} {info_text} ---"
+        if self._stacks is not None:
+            text += "".join(f"\n > {frame}" for frame in self._stacks.of(task))
         entered = self._open.get(task.tid)
         if entered is not None:  # strace sees a signal when the call is over
-            entered.after.append(text)
-        else:
-            lines = self._of(task.tid)
-            lines.line(task.tid, text)
-            why = self._explainer.signal_reason(task, signal) if self._explainer else ""
-            if why:
-                lines.note(explained(why))
+            entered.after = [*(entered.after or ()), text]
+            return
+        lines = self._of(task.tid)
+        lines.line(task.tid, text)
+        why = self._explainer.signal_reason(task, signal) if self._explainer else ""
+        if why:
+            lines.note(explained(why))
+            lines.flush()
 
     def stopped(self, task: Task, signal: int) -> None:
         """``--- stopped by SIGTSTP ---``."""

@@ -25,6 +25,7 @@ class Shape:
 
     sort_by: str = "time-percent"
     columns: str = ""
+    overhead: int = 0  # nanoseconds of each call that are the tracer's own
     wall_clock: bool = False
 
 
@@ -96,7 +97,7 @@ class Summary(Observer["Task"]):
         started, sleeps = self._entered.pop(task.tid)
         if sleeps != task.voluntary_switches and not self.shape.wall_clock:
             return 0
-        return task.kernel.clock.monotonic() - started
+        return max(0, task.kernel.clock.monotonic() - started - self.shape.overhead)
 
     def syscall_exit(
         self, task: Task, number: int, args: tuple[int, ...], result: int, reason: str

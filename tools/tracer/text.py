@@ -19,13 +19,20 @@ _SIMPLE: Final = {
 _DIGITS: Final = range(0x30, 0x38)
 
 
-def quote(data: bytes, *, cut: bool = False, force_hex: bool = False) -> str:
+def quote(
+    data: bytes, *, cut: bool = False, force_hex: bool = False, hex_bytes: bool = False
+) -> str:
     """A C string literal; ``cut`` says that more bytes follow, which is shown by ``...``."""
-    body = "".join(f"\\x{byte:02x}" for byte in data) if force_hex else _escaped(data)
-    return f'"{body}"' + ("..." if cut else "")
+    if force_hex:
+        body = "".join(f"\\x{byte:02x}" for byte in data)
+    elif data.isascii() and (text := data.decode("ascii")).isprintable():
+        body = text.replace("\\", "\\\\").replace('"', '\\"')  # mostly
+    else:
+        body = _escaped(data, hex_bytes=hex_bytes)
+    return f'"{body}"...' if cut else f'"{body}"'
 
 
-def _escaped(data: bytes) -> str:
+def _escaped(data: bytes, *, hex_bytes: bool) -> str:
     """C escapes; octal ones as short as the next character allows."""
     parts: list[str] = []
     for index, byte in enumerate(data):
@@ -33,6 +40,8 @@ def _escaped(data: bytes) -> str:
             parts.append(_SIMPLE[byte])
         elif 0x20 <= byte < 0x7F:
             parts.append(chr(byte))
+        elif hex_bytes:
+            parts.append(f"\\x{byte:02x}")
         elif index + 1 < len(data) and data[index + 1] in _DIGITS:
             parts.append(f"\\{byte:03o}")
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 from struct import Struct
 from typing import TYPE_CHECKING, Any
 
@@ -17,21 +18,43 @@ PAGE = 4096
 _TEXT = frozenset(range(0x20, 0x7F)) | frozenset(range(0x09, 0x0E))
 
 
+class Hexadecimal(IntEnum):
+    """Which bytes of strings are in hexadecimal: ``-x``, ``-xx``, ``--strings-in-hex``."""
+
+    NEVER = 0
+    NON_ASCII = 1
+    """A string with a byte that is no text, as a whole."""
+    ALL = 2
+    NON_ASCII_CHARS = 3
+    """Only such a byte, where it would be octal."""
+
+
 @dataclass(slots=True)
 class Detail:
-    """How much is shown: ``-s``, ``-y`` and ``-yy``, ``-v``, ``-x``, ``-xx``, ``-N``."""
+    """How much is shown: ``-s``, ``-y`` and ``-yy``, ``-v``, ``-x``, ``-xx``, ``-N``.
+
+    ``descriptors``: what is said behind one (``-e decode-fds=``); ``comms``: the name behind a pid
+    (``-Y``); ``structures``: what pointers lead to (``-e verbose=``); ``raw``: arguments as numbers
+    (``-e raw=``).
+    """
 
     string_limit: int = DEFAULT_STRING_LIMIT
-    paths: int = 0
+    descriptors: frozenset[str] = frozenset()
     verbose: bool = False
-    hexadecimal: int = 0
+    hexadecimal: int = Hexadecimal.NEVER
     names: bool = False
+    comms: bool = False
+    structures: bool = True
+    raw: bool = False
 
     def quote(self, data: bytes, *, cut: bool = False, force_hex: bool = False) -> str:
         """A C string: in hexadecimal as a whole where ``-x`` finds a byte that is no text."""
-        if self.hexadecimal > 1 or (self.hexadecimal and not _TEXT.issuperset(data)):
+        how = self.hexadecimal
+        if how == Hexadecimal.NEVER:
+            return quote(data, cut=cut, force_hex=force_hex)
+        if how == Hexadecimal.ALL or (how == Hexadecimal.NON_ASCII and not _TEXT.issuperset(data)):
             force_hex = True
-        return quote(data, cut=cut, force_hex=force_hex)
+        return quote(data, cut=cut, force_hex=force_hex, hex_bytes=True)
 
 
 @dataclass(slots=True)

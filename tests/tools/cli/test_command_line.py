@@ -149,9 +149,9 @@ def test_straces_letters_in_trace() -> None:
     config = configure(*words)
     trace = config.trace
     assert trace is not None
-    assert (trace.follow, trace.timestamp, trace.durations) == (True, "tt", True)
+    assert (trace.follow, trace.absolute, trace.durations) == (True, "time.us", "us")
     assert (trace.string_limit, trace.output) == (8, "out")
-    assert trace.expressions == ("trace=file",)
+    assert trace.expressions == ("trace=file", "decode-fds=path")
     assert config.args == (b"-f",)
 
 
@@ -212,8 +212,8 @@ def test_shell_has_no_program(capsys: pytest.CaptureFixture[str]) -> None:
         (("run", "--trace-format", "json", "p"), "strace, raw"),
         (("run", "--tmpfs", "/x:mode=7", "p"), "unknown mount option"),
         (("trace", "-e", "A=1", "p"), "use --env A=1"),
-        (("trace", "-e", "kvm=vcpu", "p"), "not supported"),
-        (("trace", "-u", "1", "p"), "unknown option -u"),
+        (("trace", "-e", "kvm=vcpu", "p"), "no KVM"),
+        (("trace", "-u", "nobody-at-all", "p"), "no user"),
         (("syscalls", "extra"), "unexpected"),
     ],
 )

@@ -130,7 +130,7 @@ DIFFERENCES: Final = (
     ),
     Difference(
         "go",
-        r"clone\(|gettid\(|sigaltstack\(|rt_sigprocmask\(|exited with|\(ADDRESS, \d+, PROT|madvise",
+        r"clone\(|gettid\(|sigaltstack\(|rt_sigprocmask\(|exited with|^.mmap\(|madvise|exit_group",
         "how many threads Go starts, and which of them asks for memory",
         timing=True,
     ),

@@ -17,6 +17,7 @@ def test_the_result_stands_in_column_40() -> None:
     out.begin(2)
     out.write("close(3")
     out.result("0")
+    out.flush()
     assert sink.getvalue() == "close(3)" + " " * 32 + "= 0\n"
     assert sink.getvalue().index("=") == 40
 
@@ -26,6 +27,7 @@ def test_a_long_line_has_one_space() -> None:
     out.begin(2)
     out.write("x" * 60)
     out.result("0")
+    out.flush()
     assert sink.getvalue() == "x" * 60 + ") = 0\n"
 
 
@@ -37,6 +39,7 @@ def test_another_task_leaves_the_line_unfinished() -> None:
     out.resume(17663, "read")
     out.write('"hi", 2')
     out.result("2")
+    out.flush()
     assert sink.getvalue() == (
         "17663 read(3,  <unfinished ...>\n"
         "17664 +++ exited with 0 +++\n" + '17663 <... read resumed>"hi", 2)'.ljust(40) + "= 2\n"
@@ -49,6 +52,7 @@ def test_resuming_ones_own_line_says_nothing() -> None:
     out.write("getpid(")
     out.resume(2, "getpid")
     out.result("2")
+    out.flush()
     assert sink.getvalue().startswith("getpid()")
 
 
@@ -63,10 +67,16 @@ def test_pids_on_the_terminal_only_from_the_second_task_on() -> None:
 
 def test_time_stamps() -> None:
     now = 1_000_000_000_123_456_789
-    for stamp, shown in (("ttt", "1000000000.123456 a\n"), ("r", "     0.000000 a\n")):
-        out, sink = lines(Prefix(stamp=stamp), now)
+    for prefix, shown in (
+        (Prefix(absolute="unix.us"), "1000000000.123456 a\n"),
+        (Prefix(absolute="unix.s"), "1000000000 a\n"),
+        (Prefix(relative="us"), "     0.000000 a\n"),
+        (Prefix(relative="s"), "     0 a\n"),
+        (Prefix(absolute="unix.ms", relative="ms"), "1000000000.123 (+     0.000) a\n"),
+    ):
+        out, sink = lines(prefix, now)
         out.line(2, "a")
         assert sink.getvalue() == shown
-    out, sink = lines(Prefix(stamp="tt"), now)
+    out, sink = lines(Prefix(absolute="time.us"), now)
     out.line(2, "a")
     assert sink.getvalue()[8:] == ".123456 a\n"

@@ -11,7 +11,7 @@ import pytest
 from tests.support import oracles
 from tests.support.guest import run_cli
 from tools.busybox import find_busybox
-from tools.tracer.dump import DescriptorSet
+from tools.tracer.filters import DescriptorSet
 
 pytestmark = pytest.mark.row("K10")
 ARCHES = ("x86_64", "aarch64")
@@ -158,7 +158,12 @@ def test_sets_of_descriptors() -> None:
     [
         ("-U", "nope"), ("-U", "calls,calls"), ("-S", "nope"), ("-e", "read=x"),
         ("-e", "write=1,"), ("-e", "trace=nosuch"), ("-e", "trace=%nosuch"), ("-e", "trace=/["),
-        ("-e", "signal=NOPE"), ("-e", "status=nope"), ("-e", "nope=1"), ("-e", "abbrev=none"),
+        ("-e", "signal=NOPE"), ("-e", "status=nope"), ("-e", "nope=1"), ("-e", "abbrev=nosuch"),
+        ("-e", "quiet=nosuch"), ("-e", "decode-fds=nosuch"), ("-e", "decode-pids=nosuch"),
+        ("-e", "kvm=vcpu"), ("-X", "nosuch"), ("-O", "5xs"), ("-a", "x"), ("-b", "fork"),
+        ("-p", "1"), ("--seccomp-bpf",), ("-D",), ("-I", "1"), ("-u", "nobody-at-all"),
+        ("--relative-timestamps=x",), ("--timestamps=x",), ("--syscall-times=x",),
+        ("-ff", "-o", "|cat"), ("-e", "trace=open@32"), ("--strings-in-hex=x",),
         ("-s", "x"), ("-P",), ("--json",),
     ],
 )  # fmt: skip

@@ -10,7 +10,7 @@ from tests.support.guest import run_guest
 
 pytestmark = [pytest.mark.row("T2"), pytest.mark.guest]
 
-FUNCTIONS = ("main", "marker", "square", "memcmp", "memcpy", "fork", "write", "pread", "open")
+FUNCTIONS = ("main", "marker", "square", "memcpy", "fork", "write", "pread", "open", "close")
 
 
 def breakpoints_everywhere(run: Debugged, stop: Stop) -> None:

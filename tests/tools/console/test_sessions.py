@@ -252,7 +252,9 @@ def test_a_pipeline(arch: str) -> None:
     script = "echo one | cat | wc -c"
     commands = ["break read if task.tid != 2", "c", "tasks", "pipes", "delete", "c"]
     given = [word for line in commands for word in ("-ex", line)]
-    done = run_cli("debug", "--deterministic", "--arch", arch, *given, "busybox", "sh", "-c", script)
+    done = run_cli(
+        "debug", "--deterministic", "--arch", arch, *given, "busybox", "sh", "-c", script
+    )
     assert (done.status, done.stdout.strip()) == (0, b"4")
     assert sum("pipe:[" in line for line in lines(done)) >= 2
 

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from tools.errors import DioramaError
-from tools.stats.formats import FORMAT, VERSION
 
+FORMAT: Final = "diorama-stats"
+VERSION: Final = 1
 NS_PER_SECOND: Final = 1_000_000_000
 FIELDS: Final = ("calls", "errors", "nanoseconds")
 OTHERS: Final = ("faults", "switches", "frames")

@@ -12,11 +12,10 @@ import io
 import json
 from typing import Any, Final
 
+from tools.stats.compare import FORMAT, VERSION
 from tools.stats.table import as_table
 from tools.stats.values import NS_PER_SECOND, ProcessRows, Stats, StatsRow
 
-FORMAT: Final = "diorama-stats"
-VERSION: Final = 1
 COLUMNS: Final = (
     "calls", "errors", "seconds", "syscall", "asleep", "bytes", "errnos", "pid", "command",
 )  # fmt: skip

@@ -16,16 +16,15 @@ from typing import TYPE_CHECKING, Final, cast
 
 from kernel.abi.errors import EINTR, KernelError
 from kernel.machine.debugger import ALL, Debugger, DebuggerBusy, Stop
-from kernel.machine.explain import Explainer
 from tools.boot.session import SignalHandlers
 from tools.cli.messages import one_line
 from tools.console import stops
+from tools.console.calls import Calls
 from tools.console.command import RESUME, CommandError, Outcome, find
 from tools.console.points import Points, call_values
 from tools.console.symbols import Symbols
 from tools.errors import EXIT_USAGE, DioramaError
 from tools.predicates import CallValues, PredicateError
-from tools.tracer.lines import explained
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -81,16 +80,13 @@ class DebugConsole:
         self.goal: Goal | None = None
         self.again = ""
         self._met: list[Point] = []
-        self._entered: dict[int, Call] = {}
-        self._replaced: dict[int, None] = {}
         self._selected: Task | None = None
         self._last_line = ""
         try:
             self.debugger = Debugger(self.machine, self.stopped)
         except DebuggerBusy as error:
             raise DioramaError(str(error).removeprefix("diorama: ")) from None
-        self.explainer = Explainer(self.table)
-        self.machine.attach(self.explainer)
+        self.calls = Calls(self.machine, self.table)
         self.attached = True
         session.on_interrupt = self.debugger.pause
         session.on_deadlock = self.deadlocked
@@ -118,11 +114,7 @@ class DebugConsole:
     def where(self, task: Task) -> str:
         """What a task is doing, in a line."""
         text = f"{stops.task_name(task)} {stops.place(task, self.symbols)}"
-        if task.generator is not None and task.call is not None:
-            text += f", asleep in {self.table.name(task.call[0]) or task.call[0]}"
-            wait = self.explainer.wait(task)
-            text += f": {wait}" if wait else ""
-        return text
+        return text + self.calls.where(task)
 
     def call_values(self, stop: Stop) -> CallValues:
         """The decoded arguments of the call of a stop."""
@@ -149,15 +141,7 @@ class DebugConsole:
 
     def changed_call(self, stop: Stop) -> None:
         """A command has changed the call of a stop: show it as it is now."""
-        call = stops.call_of(stop, self.table)
-        if stop.reason == "enter":
-            self._entered[stop.task.tid] = call
-        call.result = stop.result
-        if stop.result is not None:
-            self._replaced[stop.task.tid] = None
-        self.say(
-            f"now {stops.returning(call) if call.result is not None else stops.entering(call)}"
-        )
+        self.say(self.calls.changed(stop))
 
     def detach(self) -> None:
         """Let the program go; nothing stops it any more."""
@@ -165,7 +149,7 @@ class DebugConsole:
             self.attached = False
             self._end_goal()
             self.debugger.close()
-            self.machine.detach(self.explainer)
+            self.calls.close()
             self.session.on_interrupt = None
             self.session.on_deadlock = None
 
@@ -177,7 +161,7 @@ class DebugConsole:
             return
         met = self.points.met(stop)
         reached = self.goal is not None and self.goal.reached(stop)
-        call = self._call(stop) if met or self.goal is not None else None
+        call = self.calls.at(stop) if met or self.goal is not None else None
         if not met and not reached and stop.reason not in ("start", "pause"):
             if not self._lost_goal(stop):
                 return
@@ -199,29 +183,9 @@ class DebugConsole:
         if stop.reason == "pause":
             text = f"Interrupted, {self.where(stop.task)}"
         self.say("".join(f"{point.title} {point.number}, " for point in met) + text)
-        if call is not None and stop.reason == "return":
-            self._explain(stop, call)
-
-    def _explain(self, stop: Stop, call: Call) -> None:
-        """Below a call that failed, as with ``trace --explain``; our own results need no reason."""
-        ours = self._replaced.pop(stop.task.tid, 0) is None
-        if call.failed and not ours:
-            result, reason = call.result or 0, stop.task.error_reason
-            why = self.explainer.why(stop.task, stop.number, stop.args, result, reason)
-            if why:
-                self.say(explained(why))
-
-    def _call(self, stop: Stop) -> Call | None:
-        """The system call of a stop; what was printed at its entry is kept for its return."""
-        if stop.reason == "enter":
-            call = self._entered[stop.task.tid] = stops.call_of(stop, self.table)
-            return call
-        if stop.reason != "return":
-            return None
-        kept = self._entered.pop(stop.task.tid, None)
-        call = kept or stops.call_of(stop, self.table)
-        call.result = stop.result
-        return call
+        why = self.calls.why(stop, call) if call is not None else ""
+        if why:
+            self.say(why)
 
     def _end_goal(self) -> None:
         """What a step or finish waited for has come, or does not matter any more."""

@@ -69,6 +69,13 @@ class Network:
         seen = traffic.observers if isinstance(traffic, WatchedTraffic) else ()
         self.traffic = WatchedTraffic(traffic, (*seen, observer))
 
+    def unwatch(self, observer: WireObserver) -> None:
+        """It sees no more."""
+        traffic = self.traffic
+        if isinstance(traffic, WatchedTraffic):
+            left = tuple(other for other in traffic.observers if other is not observer)
+            self.traffic = WatchedTraffic(traffic, left) if left else Traffic(traffic)
+
     @property
     def has_loopback(self) -> bool:
         """Is there an address to talk to?"""

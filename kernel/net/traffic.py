@@ -56,13 +56,13 @@ class WireObserver:
 
 
 class Traffic:
-    """What went through lo: /proc/net/dev."""
+    """What went through lo: /proc/net/dev.  ``before``: whose counts it goes on with."""
 
     __slots__ = ("bytes", "packets")
 
-    def __init__(self) -> None:
-        self.bytes = 0
-        self.packets = 0
+    def __init__(self, before: Traffic | None = None) -> None:
+        self.bytes: int = before.bytes if before is not None else 0
+        self.packets: int = before.packets if before is not None else 0
 
     # -- told by TCP -----------------------------------------------------------------------------
 
@@ -130,10 +130,11 @@ class WatchedTraffic(Traffic):
     __slots__ = ("_ends", "observers")
 
     def __init__(self, before: Traffic, observers: tuple[WireObserver, ...]) -> None:
-        super().__init__()
-        self.bytes, self.packets = before.bytes, before.packets
+        super().__init__(before)
         self.observers = observers
-        self._ends: dict[HostSocket, tuple[Endpoint, Endpoint]] = {}
+        self._ends: dict[HostSocket, tuple[Endpoint, Endpoint]] = (
+            before._ends if isinstance(before, WatchedTraffic) else {}
+        )
 
     # -- TCP -------------------------------------------------------------------------------------
 

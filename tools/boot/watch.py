@@ -72,8 +72,11 @@ class Watchers:
         from tools.pcap.capture import Capture
 
         system = self._machine.system
-        self._capture = Capture(path, system.clock)
-        network_of(system).watch(self._capture)
+        self._capture = capture = Capture(path, system.clock)
+        network = network_of(system)
+        network.watch(capture)
+        capture.output.say, capture.output.leaving = self._say, self._leaving
+        capture.output.broken = partial(network.unwatch, capture)
 
     def toggle_trace(self) -> None:
         """SIGUSR1 to diorama: tracing on or off; calls in progress are taken up as resumed."""
@@ -122,7 +125,7 @@ class Watchers:
                     self._finish_stats(self._stats)
             finally:
                 if self._capture is not None:
-                    self._capture.close()
+                    self._capture.output.close()
 
     def _finish_stats(self, options: StatsOptions) -> None:
         from tools.stats.formats import render  # only runs with statistics need it

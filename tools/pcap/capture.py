@@ -1,23 +1,21 @@
 """The observer of the net room, and the file it writes.
 
-A write that fails raises nothing into the kernel: what a guest sees must not depend on who watches.
-The first failure is kept, the rest is lost, and ``close`` says so; a reader that went away (of a
-FIFO, or of stdout) is no mistake.  Every packet is handed to the host at once, so that a reader at
-the other end of a FIFO sees it when it happens.
+What is written, and what is said when it cannot be, is the trace's own: ``tools.tracer.output``.
+Every packet is handed to the host at once, so that a reader at the other end of a FIFO sees it when
+it happens.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
-from typing import IO, TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final
 
 from dpkt import pcap
 
 from kernel.net.traffic import WireObserver
-from tools.errors import DioramaError
 from tools.pcap.headers import Headers
 from tools.pcap.streams import Streams
+from tools.tracer.output import of_file, of_stream
 
 if TYPE_CHECKING:
     from kernel.clock.clock import Clock
@@ -34,52 +32,22 @@ class Capture(WireObserver):
     """Writes what it sees to a capture file.  DioramaError: the file cannot be made."""
 
     def __init__(self, path: str, clock: Clock) -> None:
-        self._name = path
         self._clock = clock
-        self._failure: OSError | None = None
         self._headers = Headers()
         self._streams = Streams(self._headers)
-        self._file = self._open(path)
+        self.output = of_stream(1, "stdout") if path == "-" else of_file(path, append=False)
+        self.output.check()
         header = pcap.LEFileHdr(
             magic=pcap.TCPDUMP_MAGIC_NANO, snaplen=SNAPLEN, linktype=LINKTYPE_RAW
         )
-        self._put(bytes(header))
-
-    @staticmethod
-    def _open(path: str) -> IO[bytes]:
-        if path == "-":
-            if sys.stdout is None:
-                raise DioramaError("--pcap -: stdout is closed")
-            return sys.stdout.buffer
-        try:
-            return open(path, "wb", buffering=0)
-        except OSError as error:
-            raise DioramaError(f"{path}: {error.strerror}") from None
-
-    def _put(self, data: bytes) -> None:
-        if self._failure is not None:
-            return
-        try:
-            view = memoryview(data)
-            while view:
-                view = view[self._file.write(view) :]
-            self._file.flush()
-        except OSError as error:
-            self._failure = error
+        self.output.put(bytes(header))
 
     def _packets(self, packets: Iterable[bytes]) -> None:
         now = self._clock.realtime()
         for packet in packets:
             size = len(packet)
             header = pcap.LEPktHdr(tv_sec=now // NS, tv_usec=now % NS, caplen=size, len=size)
-            self._put(bytes(header) + packet)
-
-    def close(self) -> None:
-        """The run is over.  DioramaError: not everything could be written."""
-        if self._name != "-":
-            self._file.close()
-        if self._failure is not None and not isinstance(self._failure, BrokenPipeError):
-            raise DioramaError(f"{self._name}: {self._failure.strerror}") from None
+            self.output.put(bytes(header) + packet)
 
     # -- what happens ----------------------------------------------------------------------------
 

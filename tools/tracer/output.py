@@ -88,6 +88,12 @@ class Output:
             text = text.replace("\n", line_end(2).decode())
         data = text.encode("utf-8", "surrogateescape")
         self._partial = not data.endswith(b"\n")
+        self.put(data)
+
+    def put(self, data: bytes) -> None:
+        """Take bytes as they are: a capture's."""
+        if self._fd is None or self._failure is not None:
+            return
         try:
             if self._ready is None:
                 done = os.write(self._fd, data)

@@ -127,3 +127,15 @@ def test_watching_goes_on_counting_and_several_may_watch() -> None:
     traffic = world.network.traffic
     assert (traffic.packets, traffic.bytes) == (before + 1, 8)
     assert notes[0].told == notes[1].told == [("data", far.local.port, b"678", True)]  # type: ignore[attr-defined]
+
+
+def test_who_has_seen_enough_sees_no_more_and_the_counts_go_on() -> None:
+    world, notes = watched()
+    near, _ = world.pair(AF_INET, SOCK_STREAM)
+    send(world, near, b"12345")
+    told = list(notes.told)
+    world.network.unwatch(notes)
+    assert type(world.network.traffic) is Traffic
+    send(world, near, b"678")
+    assert notes.told == told
+    assert world.network.traffic.bytes == 8

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import signal
 import socket
 import struct
 import subprocess
@@ -443,7 +444,7 @@ def test_what_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     assert result.stderr == b"diorama: /dev/full: No space left on device\n"
 
 
-def test_a_reader_that_goes_away_is_no_mistake(tmp_path: Path) -> None:
+def test_a_reader_that_goes_away_is_told_of_and_stops_nothing(tmp_path: Path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
 
@@ -456,4 +457,22 @@ def test_a_reader_that_goes_away_is_no_mistake(tmp_path: Path) -> None:
     script = f"sleep 0.3; {CHAT}; cat /tmp/o"
     result = run_cli("run", "--pcap", str(fifo), "busybox", "sh", "-c", script)
     reader.join(20)
-    assert (result.status, result.stdout, result.stderr) == (0, b"x\n", b"")
+    assert (result.status, result.stdout) == (0, b"x\n")
+    assert result.stderr.endswith(b"its reader has gone; the rest of the trace is lost\n")
+    assert result.stderr.count(b"\n") == 1
+
+
+def test_a_reader_that_does_not_read_can_be_left(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    program = build.build_source("talk", "x86_64", TALK)  # sends more than a FIFO holds
+    guest = started("run", "--pcap", str(fifo), str(program), "4")
+    with fifo.open("rb") as file:
+        head = file.read(24)
+        time.sleep(2)
+        guest.send_signal(signal.SIGTERM)
+        rest = guest.communicate(timeout=30)
+    assert guest.returncode in (125, 128 + signal.SIGTERM)
+    assert head[:4] == b"\x4d\x3c\xb2\xa1"
+    assert rest[1].count(b"\n") <= 2
+    assert b"does not read" in rest[1]

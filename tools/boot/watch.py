@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, cast
 
 from tools.boot.stdio import is_terminal
 from tools.config import StatsOptions, TraceOptions
-from tools.errors import DioramaError
 
 if TYPE_CHECKING:
     from kernel.machine.loop import Machine
@@ -40,6 +39,7 @@ class Watchers:
         self._stats = config.stats
         self._counts: RunCounts | None = None
         self._plot: Plot | None = None
+        self._stats_file: Output | None = None
         self._options = config.trace
         self._tracing: Tracing | None = None
         self._begun = False
@@ -60,11 +60,21 @@ class Watchers:
             from tools.stats.plot import Plot
 
             self._plot = Plot(options.plot, table)
-        _check_writable(options.output)
+            self._prepare(self._plot.output)
+        if options.output is not None:
+            from tools.tracer.output import of_file
+
+            self._stats_file = of_file(options.output, append=False)
+            self._prepare(self._stats_file)
         self._counts = RunCounts(table)
         self._machine.attach(self._counts)
         if self._plot is not None:
             self._machine.attach(self._plot.samples)
+
+    def _prepare(self, output: Output) -> None:
+        """An output that cannot be written is found before the run, and truncated by it."""
+        output.check()
+        output.say, output.leaving = self._say, self._leaving
 
     def _listen(self, path: str) -> None:
         """Capture what sockets say."""
@@ -75,7 +85,7 @@ class Watchers:
         self._capture = capture = Capture(path, system.clock)
         network = network_of(system)
         network.watch(capture)
-        capture.output.say, capture.output.leaving = self._say, self._leaving
+        self._prepare(capture.output)
         capture.output.broken = partial(network.unwatch, capture)
 
     def toggle_trace(self) -> None:
@@ -135,7 +145,12 @@ class Watchers:
         stats = collect(self._machine, self._counts)
         text = render(stats, options.output, by_process=options.by_process, details=options.details)
         try:
-            _write(text, options.output)
+            if self._stats_file is None:
+                with suppress(OSError):  # a stderr without a reader
+                    _print(text)
+            else:
+                self._stats_file.write(text)
+                self._stats_file.close()
         finally:
             if self._plot is not None:
                 self._plot.write()
@@ -145,29 +160,6 @@ def sorted_tasks(machine: Machine) -> list[Task]:
     """The tasks with user code that exist already, for a tracer that comes late."""
     tasks = machine.system.tasks
     return [tasks[tid] for tid in sorted(tasks) if tasks[tid].context is not None]
-
-
-def _check_writable(path: str | None) -> None:
-    """An output that cannot be written is found before the run, and truncated by it."""
-    if path is None:
-        return
-    try:
-        with open(path, "w", encoding="utf-8"):
-            pass
-    except OSError as error:
-        raise DioramaError(f"{path}: {error.strerror}") from None
-
-
-def _write(text: str, path: str | None) -> None:
-    if path is None:
-        with suppress(OSError):  # a stderr without a reader
-            _print(text)
-        return
-    try:
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        raise DioramaError(f"{path}: {error.strerror}") from None
 
 
 def _print(text: str) -> None:

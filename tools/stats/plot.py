@@ -11,12 +11,14 @@ give the same file, byte for byte, with one version of matplotlib: no date, and 
 from __future__ import annotations
 
 import importlib.util
+import io
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from tools.errors import DioramaError
 from tools.stats.layout import Layout, Row, rows_of
 from tools.stats.sampling import Samples
+from tools.tracer.output import of_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,12 +60,9 @@ class Plot:
     def __init__(self, path: str, table: SyscallTable) -> None:
         if importlib.util.find_spec("matplotlib") is None:
             raise DioramaError(MISSING)
-        try:
-            with open(path, "wb"):
-                pass
-        except OSError as error:
-            raise DioramaError(f"{path}: {error.strerror}") from None
-        self.path = path
+        self.output = of_file(path, append=False)
+        self.output.check()
+        self._kind = path.rpartition(".")[2]
         self.samples = Samples(table)
         self._table = table
 
@@ -74,13 +73,14 @@ class Plot:
         settings: dict[Any, Any] = {**mpl.rcParamsDefault, **STYLE}  # not what a matplotlibrc says
         with mpl.rc_context(settings):
             figure = draw(self.samples, self._table)
-            kind = self.path.rpartition(".")[2]
+            picture = io.BytesIO()
             maker = f"diorama stats --plot, matplotlib {mpl.__version__}"
-            metadata = {"Date": None, "Creator": maker} if kind == "svg" else {"Software": maker}
-            try:
-                figure.savefig(self.path, format=kind, metadata=metadata, dpi=120)
-            except OSError as error:
-                raise DioramaError(f"{self.path}: {error.strerror}") from None
+            metadata = (
+                {"Date": None, "Creator": maker} if self._kind == "svg" else {"Software": maker}
+            )
+            figure.savefig(picture, format=self._kind, metadata=metadata, dpi=120)
+        self.output.put(picture.getvalue())
+        self.output.close()
 
 
 def draw(samples: Samples, table: SyscallTable) -> Figure:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import subprocess
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -227,3 +229,24 @@ def test_strace_and_getrusage_agree(programs: dict[str, str], tmp_path: Path) ->
     assert abs(parent["switches"]["voluntary"] - natively[2]) <= 3
     assert child["faults"]["kinds"]["cow"] >= 50 <= natively[3]
     assert after.ru_majflt - before.ru_majflt >= found["faults"]["major"] == 0
+
+
+def test_the_table_may_go_to_a_fifo(tmp_path: Path) -> None:
+    """Opened once: a reader sees the whole table and then the end."""
+    fifo = tmp_path / "stats.csv"
+    os.mkfifo(fifo)
+    content: list[str] = []
+    reader = threading.Thread(target=lambda: content.append(fifo.read_text()))
+    reader.start()
+    assert run_cli("run", f"--stats={fifo}", "busybox", "true").status == 0
+    reader.join(20)
+    assert content[0].startswith("calls,errors,seconds,syscall,")
+    assert ",unknown," in content[0]
+
+
+def test_a_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    result = run_cli("stats", f"--stats={tmp_path}/none/x.json", "busybox", "echo", "never")
+    assert (result.status, result.stdout, result.stderr.count(b"\n")) == (125, b"", 1)
+    result = run_cli("stats", "--stats=/dev/full", "busybox", "echo", "done")
+    assert (result.status, result.stdout) == (125, b"done\n")
+    assert result.stderr == b"diorama: /dev/full: No space left on device\n"

@@ -11,6 +11,7 @@ kernel as it is at that moment and changes nothing; nothing here runs unless ``-
 
 - ``explainer``: the observer, and what is added to a reason
 - ``waits``: what a sleeping call waits for, by call
+- ``locks``: futexes and who holds what they stand for
 - ``files``: what an open file is, who holds it, and what would make it ready
 - ``who``: naming processes
 """

@@ -10,14 +10,14 @@ from collections.abc import Callable
 from struct import Struct
 from typing import TYPE_CHECKING, Final
 
-from kernel.abi.errors import EBUSY, KernelError
+from kernel.abi.errors import KernelError
 from kernel.abi.files import LOCK_EX, LOCK_NB, O_ACCMODE, O_RDONLY, POLLIN, POLLOUT, POLLRDNORM
-from kernel.abi.process import FUTEX_TID_MASK, FUTEX_WAITERS, P_PGID, P_PID
+from kernel.abi.process import P_PGID, P_PID
 from kernel.abi.signals import signal_name
 from kernel.fs.epoll import EpollFile
 from kernel.machine.explain.files import SECOND, data, name_of, owners, room
-from kernel.machine.explain.who import MOST, everybody, text, who
-from kernel.task.futex import Bucket
+from kernel.machine.explain.locks import futex, futexes
+from kernel.machine.explain.who import everybody, text, who
 from kernel.vfs.locks import RecordLock
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ Describe = Callable[["Task", Values], str]
 MOST_FILES: Final = 4
 _POLLFD: Final = Struct("<ihh")
 _WORD_BITS: Final = 64
-_GLIBC_MUTEX: Final = Struct("<IIIII")
-_GLIBC_KINDS: Final = 1 << 9
 
 
 def waits_for(task: Task, name: str, values: Values) -> str:
@@ -239,57 +237,6 @@ def _execve(task: Task, values: Values) -> str:
     return f"the other threads to end: {everybody(task.kernel, others)}" if others else ""
 
 
-def _futex(task: Task, values: Values) -> str:
-    lock = task.pi_blocked
-    if lock is not None:
-        return f"{lock.queue.name}, held by {who(task.kernel, lock.owner.tid)}"
-    return f"futex {values[0]:#x} to be woken{_word(task, values[0])}"
-
-
-def _word(task: Task, address: int) -> str:
-    """What the word says, and who has the lock if it is one that names its owner."""
-    try:
-        word = task.mem.read_u32(address)
-    except KernelError:
-        return ""
-    owner = _owner(task, address, word)
-    if owner:
-        return f", held by {who(task.kernel, owner)}"
-    others = [tid for tid in task.group.tasks if tid != task.tid]
-    if not others:
-        return f", the word is {word}"
-    if len(others) > MOST:
-        return f", the word is {word}; the process has {len(others)} other threads"
-    return f", the word is {word}; other threads: {everybody(task.kernel, others)}"
-
-
-def _owner(task: Task, address: int, word: int) -> int:
-    """Who has the mutex; 0 where that cannot be told.
-
-    Robust and error-checking mutexes have the owner's tid in the word itself (musl's ordinary ones
-    EBUSY, 16, which is nobody's).  glibc's ``pthread_mutex_t`` is the word, a count, the owner's
-    tid, the number of users and the kind; its word is 1, or 2 when somebody waits.
-    """
-    tasks = task.kernel.tasks
-    tid = word & FUTEX_TID_MASK
-    if word & FUTEX_WAITERS and tid in tasks and tid not in (task.tid, EBUSY.errno):
-        return tid
-    if word not in (1, 2):
-        return 0
-    try:
-        _, count, tid, users, kind = task.mem.unpack(_GLIBC_MUTEX, address)
-    except KernelError:
-        return 0
-    plausible = count <= 1 and 0 < users <= len(tasks) and kind < _GLIBC_KINDS
-    return tid if plausible and tid in tasks and tid != task.tid else 0
-
-
-def _futex_vector(task: Task, values: Values) -> str:
-    queues = task.waiter.queues if task.waiter is not None else ()
-    words = [hex(q.address) for q in queues if isinstance(q, Bucket)]
-    return f"one of futexes {', '.join(words)}" if words else f"one of {values[1]} futexes"
-
-
 # --- time and signals ----------------------------------------------------------------------------
 
 
@@ -355,8 +302,8 @@ def _table() -> dict[str, Describe]:
         (_waitid, "waitid"),
         (_vfork, "vfork clone clone3"),
         (_execve, "execve execveat"),
-        (_futex, "futex"),
-        (_futex_vector, "futex_waitv"),
+        (futex, "futex"),
+        (futexes, "futex_waitv"),
         (_time, "nanosleep clock_nanosleep"),
         (_any_signal, "pause rt_sigsuspend"),
         (_one_signal, "rt_sigtimedwait"),

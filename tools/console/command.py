@@ -119,14 +119,16 @@ def overview() -> str:
     lines = []
     for section, title in SECTIONS.items():
         lines.append(f"{title}:")
-        lines += [
-            f"  {found.usage:<38} {found.summary}"
-            for found in COMMANDS.values()
-            if found.section == section
-        ]
+        lines += [_line(found) for found in COMMANDS.values() if found.section == section]
         lines.append("")
     lines.append("`help COMMAND` says more; a beginning is enough where it is clear; # comments.")
     return "\n".join(lines)
+
+
+def _line(found: Command) -> str:
+    """A command with its summary, beside or, where it is long, below it."""
+    gap = " " if len(found.usage) <= 20 else "\n" + " " * 23
+    return f"  {found.usage:<20}{gap}{found.summary}"
 
 
 def documentation() -> str:

@@ -174,3 +174,31 @@ def test_sigint_without_a_terminal_stops_the_machine(arch: str) -> None:
     _, said = process.communicate(b"quit 6\n", PATIENCE)
     assert process.returncode == 6
     assert b"Interrupted, 2 " in said
+
+
+def test_a_guests_shell_and_the_console_take_turns(arch: str) -> None:
+    """Keys go to who has the terminal: a stop in the middle of a command of the guest's."""
+    with person("debug", "--arch", arch, "busybox", "sh") as user:
+        user.see(PROMPT)
+        user.type(b'break openat if path == "/etc/hostname"\r')
+        user.see(b"Breakpoint 1: ")
+        user.see(PROMPT)
+        user.type(b"c\r")
+        user.see(b"/ # ")
+        user.type(b"cat /etc/hostname\r")
+        user.see(b"Breakpoint 1, 3 ")
+        user.see(PROMPT)
+        user.type(b"finish\r")
+        user.see(b" = 3\r\n")
+        user.see(PROMPT)
+        user.type(b"detach\r")
+        user.see(b"diorama\r\n")
+        user.see(b"/ # ")
+        user.type(b"echo go; while :; do :; done\r")
+        user.see(b"done\r\n")
+        user.see(b"go\r\n")
+        user.type(b"\x03")
+        user.see(b"/ # ")
+        user.type(b"exit 9\r")
+        assert user.wait() == 9, "detached, Ctrl-C is the guest's again"
+        assert not user.raw

@@ -65,11 +65,10 @@ def sendfile(
     start = _read_offset(task, offset, source)
     if count >> 63:
         raise EINVAL("the size is %d", count - (1 << 64))
-    if not source.seekable or target.flags & O_APPEND:
-        raise EINVAL(
-            "the source %s has no position, or the target %s is O_APPEND",
-            source.path, target.path,
-        )  # fmt: skip
+    if not source.seekable:
+        raise EINVAL("the source %s is a stream, which has no position", source.path)
+    if target.flags & O_APPEND:
+        raise EINVAL("the target %s is O_APPEND", target.path)
     copying = copy_through(task, source, start, target, None, min(count, MAX_RW_COUNT))
     return _finish(task, copying, ((offset, start),))
 

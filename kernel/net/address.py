@@ -37,6 +37,8 @@ class Endpoint(NamedTuple):
     def __str__(self) -> str:
         if len(self.ip) == 4:
             return f"{'.'.join(map(str, self.ip))}:{self.port}"
+        if self.ip in (ANY6, LOOPBACK6):
+            return f"[::{'1' if self.ip[15] else ''}]:{self.port}"
         groups = [self.ip[i : i + 2].hex() for i in range(0, 16, 2)]
         return f"[{':'.join(groups)}]:{self.port}"
 

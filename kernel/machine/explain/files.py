@@ -39,7 +39,7 @@ def data(task: Task, file: OpenFile) -> str:
     if isinstance(file, ConnectionSocket) and file.listening:
         return f"a connection to {socket_name(file)}"
     if isinstance(file, SocketFile):
-        return f"data for {socket_name(file)}{_partner(task, file)}"
+        return f"data for {socket_name(file)}{_partner(task, file, 'sent')}"
     if isinstance(file, TerminalFile):
         return f"terminal input ({name})"
     if isinstance(file, TimerFile):
@@ -69,7 +69,7 @@ def room(task: Task, file: OpenFile) -> str:
         full = f"{pipe.size} of {pipe.capacity} bytes are full"
         return f"room in {name} ({full}), {_other_end(task, file, writing=False)}"
     if isinstance(file, SocketFile):
-        return f"room at the other end of {socket_name(file)}{_partner(task, file)}"
+        return f"room at the other end of {socket_name(file)}{_partner(task, file, 'received')}"
     if isinstance(file, EventFile):
         return f"the counter of {name} to be read, {_also(task, file, 'shared with')}"
     if isinstance(file, HostStream):
@@ -108,9 +108,9 @@ def socket_name(file: SocketFile) -> str:
     return str(file)
 
 
-def _partner(task: Task, file: SocketFile) -> str:
+def _partner(task: Task, file: SocketFile, verb: str) -> str:
     peer = getattr(file, "peer", None)
     if not isinstance(peer, SocketFile):
         return ""
     found = owners(task, peer)
-    return f", whose other end has {found}" if found else ", whose other end nobody has open"
+    return f", {verb} by {found}" if found else ", whose other end nobody has open"

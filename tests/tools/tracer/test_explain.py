@@ -209,7 +209,7 @@ WAITS = [
         "SIGSEGV",
         r"the instruction at 0x[0-9a-f]+ writes 0x10: nothing is mapped at 0x10: /bin/expl",
     ),
-    ("unix receive", r"waits for data for socket:\[\d+\], whose other end has .*\(explaining"),
+    ("unix receive", r"waits for data for socket:\[\d+\], sent by .*\(explaining"),
     ("accept", r"waits for a connection to socket:\[\d+\] 127.0.0.1:4000"),
 ]
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-_PREFIX: Final = re.compile(r"^(?:\[pid +)?(\d+)\]? +(.*)$")
+_PREFIX: Final = re.compile(r"^(?:\[pid +)?(\d+)(?:<[^>]*>)?\]? +(.*)$")
 _UNFINISHED: Final = " <unfinished ...>"
 _RESUMED: Final = re.compile(r"^<\.\.\. (\w+) resumed>(.*)$", re.S)
 _RULES: Final = (
@@ -18,7 +18,7 @@ _RULES: Final = (
     (re.compile(r"\b0x[0-9a-f]{5,16}\b"), "ADDRESS"),
     (re.compile(r"tv_n?sec=\d+, tv_[nu]sec=\d+\}( /\* [^*]* \*/)?"), "TIME}"),
     (re.compile(r"\bst_[amc]time(_nsec)?=-?\d+( /\* [^*]* \*/)?"), "st_time=TIME"),
-    (re.compile(r"\b(si_[us]time|tms_\w+|uptime|loads|ru_[us]time|[a-z]time)=[^,}]+"), r"\1=TIME"),
+    (re.compile(r"\b(tms_\w+|uptime|loads|\w+_[a-z]time)=[^,}]+"), r"\1=TIME"),
     (re.compile(r"^(time\(.*= )\d+ \(.*\)$"), r"\1TIME"),
     (re.compile(r"^(times\(.*= )\d+$"), r"\1TIME"),
     (re.compile(r"\b(st_ino|d_ino|stx_ino|inode)=\d+"), r"\1=INODE"),

@@ -119,17 +119,21 @@ def described(call: Call, file: OpenFile) -> str:
 
 
 def socket_text(file: SocketFile) -> str:
-    """``TCP:[127.0.0.1:80->127.0.0.1:999]``; '' for a family without such a form."""
+    """``TCP:[127.0.0.1:80->127.0.0.1:999]``, ``TCP:[12]`` for one without a port; '' for a family
+    without such a form."""
     protocol = {int(SOCK_STREAM): "TCP", int(SOCK_DGRAM): "UDP"}.get(file.type)
     if file.domain not in (AF_INET, AF_INET6) or protocol is None:
         return ""
+    six = "v6" if file.domain == AF_INET6 else ""
     try:
-        ends = [_endpoint(file.name())]
+        name = file.name()
     except KernelError:
         return ""
+    if not any(name[2:4]):
+        return f"{protocol}{six}:[{file.inode.ino}]"
+    ends = [_endpoint(name)]
     with suppress(KernelError):  # not connected
         ends.append(_endpoint(file.peer_name()))
-    six = "v6" if file.domain == AF_INET6 else ""
     return f"{protocol}{six}:[{'->'.join(ends)}]"
 
 

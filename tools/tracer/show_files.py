@@ -10,6 +10,7 @@ from kernel.abi.files import O_ACCMODE, O_CREAT, O_TMPFILE_BIT, S_IFBLK, S_IFCHR
 from kernel.abi.structs import DIRENT64, FLOCK, OPEN_HOW, POLLFD, STATFS, STATX, TIMESPEC, TIMEVAL
 from tools.tracer import style
 from tools.tracer.names import CONSTANTS, FLAGS, OPEN_FLAGS
+from tools.tracer.show_basic import describe_fd
 from tools.tracer.show_signals import mask_text
 from tools.tracer.show_signals import name as signal_text
 from tools.tracer.show_times import pair
@@ -113,8 +114,12 @@ def device(call: Call, i: int) -> str | None:
 
 @shows("access_mode")
 def access_mode(call: Call, i: int) -> str:
-    """``R_OK|W_OK`` or F_OK."""
+    """``R_OK|W_OK`` or F_OK, as ``-X`` asks."""
     value = call.values[i] & 0xFFFFFFFF
+    return style.named(hexadecimal(value), _access_abbrev(value))
+
+
+def _access_abbrev(value: int) -> str:
     bits = ((4, "R_OK"), (2, "W_OK"), (1, "X_OK"))
     names = [label for bit, label in bits if value & bit]
     rest = value & ~7
@@ -382,7 +387,7 @@ def pollfds(call: Call, i: int) -> str:
         if found is None:
             return sequence([*shown, "..."]) if shown else address(where)
         fd, events, _ = found
-        pairs = [("fd", str(fd))]
+        pairs = [("fd", describe_fd(call, fd))]
         if fd >= 0:
             pairs.append(("events", FLAGS["poll"].text(events)))
         shown.append(fields(pairs))

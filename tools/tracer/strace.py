@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
+from kernel.abi.process import AT_EXECFN
 from kernel.abi.signals import SIGKILL
 from kernel.events import Observer
 from syscalls.stubs import decode_arguments
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
 NS = 1_000_000_000
 ARGV_LIMIT = 32
+AUXV_PAIR = Struct("<QQ")
 SENDER = re.compile(r"si_pid=(\d+)")
 
 
@@ -471,10 +474,25 @@ def end_text(status: int) -> str:
 
 def first_exec_text(task: Task, path: bytes, argv: tuple[bytes, ...], detail: Detail) -> str:
     """The arguments of the execve that nobody called: path, argv, and how many variables."""
+    stack = task.kernel.cpu.registers(task.context).sp
+    call = Call(task, "execve", None, (stack + 8 * (len(argv) + 2),), detail)
+    if detail.raw or not detail.structures:
+        name = f"{_exec_name(call):#x}" if detail.raw else detail.quote(path)
+        return f"{name}, {stack + 8:#x}, {call.values[0]:#x}"
     limit = detail.string_limit
     shown = [detail.quote(arg[:limit], cut=len(arg) > limit) for arg in argv[:ARGV_LIMIT]]
     if len(argv) > ARGV_LIMIT:
         shown.append("...")
-    stack = task.kernel.cpu.registers(task.context).sp
-    call = Call(task, "execve", None, (stack + 8 * (len(argv) + 2),), detail)
     return f"{detail.quote(path)}, {sequence(shown)}, {environment(call, 0)}"
+
+
+def _exec_name(call: Call) -> int:
+    """Where the program's name lies: AT_EXECFN, behind the environment (getauxval(3))."""
+    where = call.values[0]
+    while any(call.read(where, 8) or b""):
+        where += 8
+    while (pair := call.unpack(AUXV_PAIR, where := where + 8)) is not None and pair[0]:
+        if pair[0] == AT_EXECFN:
+            return int(pair[1])
+        where += 8
+    return 0

@@ -60,6 +60,7 @@ DIFFERENCES: Final = (
         "directories execing sysvipc",
         r"munmap\(ADDRESS, \d+\)",
         "what is cut off to align a thread's stack depends on where the host put it",
+        timing=True,
     ),
     Difference(
         "mappings",

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from kernel.abi.sockets import SOL_IP, SOL_IPV6
-from kernel.net.address import Endpoint
+from kernel.net.address import Endpoint, is_loopback
 from kernel.net.marks import Marks
 
 if TYPE_CHECKING:
@@ -125,16 +125,24 @@ class Traffic:
 
 
 class WatchedTraffic(Traffic):
-    """Counts and tells.  ``_ends``: the addresses of the open connections of the host."""
+    """Counts and tells.
 
-    __slots__ = ("_ends", "observers")
+    ``_ends``: the addresses of the open connections of the host.  Where both ends are programs of
+    ours, what one sends is not told again when the other gets it: ``_inside`` are such sockets,
+    ``_speakers`` the ports that datagrams were sent from.
+    """
+
+    __slots__ = ("_ends", "_inside", "_speakers", "observers")
 
     def __init__(self, before: Traffic, observers: tuple[WireObserver, ...]) -> None:
         super().__init__(before)
         self.observers = observers
-        self._ends: dict[HostSocket, tuple[Endpoint, Endpoint]] = (
-            before._ends if isinstance(before, WatchedTraffic) else {}
-        )
+        self._ends: dict[HostSocket, tuple[Endpoint, Endpoint]] = {}
+        self._inside: dict[HostSocket, None] = {}
+        self._speakers: dict[int, None] = {}
+        if isinstance(before, WatchedTraffic):
+            self._ends, self._inside = before._ends, before._inside
+            self._speakers = before._speakers
 
     # -- TCP -------------------------------------------------------------------------------------
 
@@ -182,7 +190,12 @@ class WatchedTraffic(Traffic):
     # -- the host's ------------------------------------------------------------------------------
 
     def host_joined(self, socket: HostSocket, *, ours: bool) -> None:
-        local, remote = self._ends[socket] = socket.endpoints()
+        local, remote = socket.endpoints()
+        partner = next((s for s, ends in self._ends.items() if ends == (remote, local)), None)
+        self._ends[socket] = local, remote
+        if partner is not None:
+            self._inside.update({socket: None, partner: None})
+            return
         for observer in self.observers:
             first, second = (local, remote) if ours else (remote, local)
             observer.tcp_open(first, second, HOST_MARKS)
@@ -196,17 +209,27 @@ class WatchedTraffic(Traffic):
     def host_sent(
         self, socket: HostSocket, views: Iterable[memoryview], count: int, address: bytes | None
     ) -> None:
+        if not socket.is_stream:
+            self._speakers[socket.endpoints()[0].port] = None
         self._host_moved(socket, views, count, address, out=True)
 
     def host_received(
         self, socket: HostSocket, views: Iterable[memoryview], count: int, address: bytes | None
     ) -> None:
         ends = self._ends.get(socket)
+        if socket in self._inside or (address and self._spoke(socket, address)):
+            return
         if count or not socket.is_stream:
             self._host_moved(socket, views, count, address, out=False)
         elif ends is not None:
             for observer in self.observers:
                 observer.tcp_fin(ends[1], ends[0], HOST_MARKS)
+
+    def _spoke(self, socket: HostSocket, address: bytes) -> bool:
+        """Does a datagram come from a program of ours?"""
+        source = socket.endpoint_of(address)
+        near = is_loopback(source.ip) or source.ip == socket.endpoints()[0].ip
+        return near and source.port in self._speakers
 
     def _host_moved(
         self,
@@ -241,6 +264,7 @@ class WatchedTraffic(Traffic):
     def host_gone(self, socket: HostSocket) -> None:
         self.host_ended(socket)
         self._ends.pop(socket, None)
+        self._inside.pop(socket, None)
 
 
 def _marks(socket: TcpSocket) -> Marks:

@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import pytest
+import unicorn
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from unicorn import UC_ARCH_ARM64, UC_ARCH_X86, UC_MODE_64, UC_MODE_ARM, Uc, unicorn_const
 from unicorn import arm64_const as arm
 from unicorn import x86_const as x86
 
@@ -82,7 +82,7 @@ START = {
 }
 COMPARED = {
     "x86_64": ("rax", "rbx", "rdx", "rsi", "rdi", "rsp"),
-    "aarch64": tuple(f"x{n}" for n in range(9)) + ("sp",),
+    "aarch64": (*(f"x{n}" for n in range(9)), "sp"),
 }
 
 
@@ -98,7 +98,9 @@ class Known(NamedTuple):
 def oracle(arch: str, code: bytes) -> Known:
     """The program under a bare Unicorn, from CODE to its system call."""
     intel = arch == "x86_64"
-    uc: Any = Uc(*((UC_ARCH_X86, UC_MODE_64) if intel else (UC_ARCH_ARM64, UC_MODE_ARM)))
+    library: Any = unicorn  # its types do not say what it exports
+    modes = (library.UC_ARCH_X86, library.UC_MODE_64)
+    uc = library.Uc(*(modes if intel else (library.UC_ARCH_ARM64, library.UC_MODE_ARM)))
     if not intel:
         uc.ctl_set_cpu_model(arm.UC_CPU_ARM64_A72)
     uc.mem_map(CODE, 0x1000)
@@ -123,11 +125,11 @@ def oracle(arch: str, code: bytes) -> Known:
         accesses.append([])
 
     def on_memory(_: Any, kind: int, address: int, size: int, value: int, data: Any) -> None:
-        write = kind == unicorn_const.UC_MEM_WRITE
+        write = kind == library.UC_MEM_WRITE
         accesses[-1].append((WATCH_WRITE if write else WATCH_READ, address, size))
 
-    uc.hook_add(unicorn_const.UC_HOOK_CODE, on_code)
-    uc.hook_add(unicorn_const.UC_HOOK_MEM_READ | unicorn_const.UC_HOOK_MEM_WRITE, on_memory)
+    uc.hook_add(library.UC_HOOK_CODE, on_code)
+    uc.hook_add(library.UC_HOOK_MEM_READ | library.UC_HOOK_MEM_WRITE, on_memory)
     end = CODE + len(code) - len(assembled(arch, END[arch]))
     uc.emu_start(CODE, end)
     for at in [i for i, pc in enumerate(pcs) if i and pc == pcs[i - 1] and not accesses[i]]:

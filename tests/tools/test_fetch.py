@@ -12,6 +12,7 @@ from tools.debian import FetchFailed
 from tools.fetch import (
     HOST_CPU,
     LOADERS,
+    _install,
     debian_entries,
     npm_entries,
     root_entries,
@@ -101,3 +102,32 @@ def test_a_package_with_another_hash_is_refused(
     with pytest.raises(FetchFailed, match="sha256"):
         fetch_package(next(npm_entries()), tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_must_be_installed_is_installed_by_root_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """apt-get is a script here that writes down how it was called and makes the program."""
+    program = tmp_path / "surfer"
+    apt = tmp_path / "apt-get"
+    apt.write_text(
+        f'#!/bin/sh\necho "$@" >> {tmp_path}/called\n'
+        f'[ "$2" = install ] || exit 0\n'
+        f'[ -e {tmp_path}/fail ] && {{ echo "E: no such package" >&2; exit 100; }}\n'
+        f"echo > {program}; chmod +x {program}\n"
+    )
+    apt.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    assert "its tests skip" in _install("surfer-package", "surfer")
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    (tmp_path / "fail").touch()
+    with pytest.raises(FetchFailed, match=r"cannot install surfer-package: E: no such package"):
+        _install("surfer-package", "surfer")
+    (tmp_path / "fail").unlink()
+    (tmp_path / "called").unlink()
+    assert _install("surfer-package", "surfer") == f"surfer: installed ({program})"
+    assert (tmp_path / "called").read_text().splitlines() == [
+        "-q update", "-q install -y --no-install-recommends surfer-package",
+    ]  # fmt: skip
+    assert _install("surfer-package", "surfer") == f"surfer: from PATH ({program})"

@@ -17,8 +17,8 @@ from textual import events, on
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
-from textual.css.query import NoMatches
 from textual.markup import escape
+from textual.screen import Screen
 from textual.widgets import Footer, Input, Static
 
 from tools.inspector import rows
@@ -44,7 +44,7 @@ WIDE: Final = (116, 30)
 """From this many columns and rows on, everything is shown at once."""
 PROGRAM: Final = 2
 """The pid of PROGRAM."""
-_EVENTS: Final = ["calls", "signals", "tasks", "terminal"]
+_EVENTS: Final = ["calls", "signals", "tasks"]
 _MORE_EVENTS: Final = ["faults", "switches"]
 
 
@@ -53,6 +53,10 @@ class InspectorApp(App[int]):
 
     The result is the exit status of the guest, 0 while it goes on.
     """
+
+    front: Screen[Any]
+    status: StatusLine
+    terminal: Terminal
 
     CSS_PATH = "app.tcss"
     TITLE = "diorama top"
@@ -98,20 +102,27 @@ class InspectorApp(App[int]):
 
     def compose(self) -> ComposeResult:
         """The same widgets for every size; app.tcss lays them out."""
-        yield StatusLine()
+        self.status = StatusLine()
+        self.terminal = Terminal("terminal", fixed=self._guest is None)
+        self._listings = {
+            "calls": Listing("calls", classes="", following=True),
+            "tasks": Listing("tasks", heading=rows.TASK_HEADING, selects=True),
+            "files": Listing("files", heading=rows.FILE_HEADING),
+            "memory": Listing("memory", heading=rows.AREA_HEADING),
+            "waits": Listing("waits"),
+            "kernel": Listing("kernel"),
+        }
+        yield self.status
         yield Static(id="strip")
         with Container(id="main"):
             with Vertical(id="left"):
-                yield Terminal("terminal", fixed=self._guest is None)
+                yield self.terminal
                 with Vertical(id="calls-box", classes="pane"):
                     yield Input(id="filter", placeholder="strace -e:  %file   read,write   !futex")
-                    yield Listing("calls", classes="", following=True)
+                    yield self.listing("calls")
             with Vertical(id="right"):
-                yield Listing("tasks", heading=rows.TASK_HEADING, selects=True)
-                yield Listing("files", heading=rows.FILE_HEADING)
-                yield Listing("memory", heading=rows.AREA_HEADING)
-                yield Listing("waits")
-                yield Listing("kernel")
+                for name in PANES[1:]:
+                    yield self.listing(name)
         yield Footer(show_command_palette=False)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -119,22 +130,13 @@ class InspectorApp(App[int]):
         typing = isinstance(self.focused, Terminal) and self.focused.on_keys is not None
         return not typing or action == "leave"
 
-    @property
-    def status(self) -> StatusLine:
-        """The first line."""
-        return self.screen_stack[0].query_one("#status", StatusLine)
-
-    @property
-    def terminal(self) -> Terminal:
-        """The guest's terminal."""
-        return self.screen_stack[0].query_one("#terminal", Terminal)
-
     def listing(self, name: str) -> Listing:
         """A pane by its name."""
-        return self.screen_stack[0].query_one(f"#{name}", Listing)
+        return self._listings[name]
 
     def on_mount(self) -> None:
         """Titles; then the machine may begin."""
+        self.front = self.screen
         for name in PANES[1:]:
             self.listing(name).border_title = name
         self.query_one("#calls-box").border_title = "calls"
@@ -188,7 +190,7 @@ class InspectorApp(App[int]):
     def push_screen(self, screen: Any, *arguments: Any, **options: Any) -> Any:  # as App's
         """Other screens are as narrow as the first."""
         if not isinstance(screen, str) and len(self._screen_stack) > 0:
-            screen.set_class(self.screen_stack[0].has_class("narrow"), "narrow")
+            screen.set_class(self._screen_stack[0].has_class("narrow"), "narrow")
         return super().push_screen(screen, *arguments, **options)
 
     # -- panes -----------------------------------------------------------------------------------
@@ -196,7 +198,7 @@ class InspectorApp(App[int]):
     def _show_pane(self, name: str) -> None:
         """Where there is room for one pane only, this is it."""
         self.pane = name
-        first = self.screen_stack[0]
+        first = self.front
         for other in PANES[1:]:
             self.listing(other).set_class(other == name, "shown")
         first.query_one("#calls-box").set_class(name == "calls", "shown")
@@ -220,7 +222,7 @@ class InspectorApp(App[int]):
 
     def action_zoom(self) -> None:
         """z: the pane with the focus alone, or all of them again."""
-        first = self.screen_stack[0]
+        first = self.front
         alone = not first.has_class("zoomed")
         for widget in first.query(".zoom"):
             widget.remove_class("zoom")
@@ -248,7 +250,8 @@ class InspectorApp(App[int]):
 
     async def _subscribe(self) -> bool:
         """Events as they are wanted now; those of before that nobody has seen are dropped."""
-        wanted = [*_EVENTS, *(_MORE_EVENTS if self._more else ())]
+        mirror = ["terminal"] if self._guest is None else []  # of our own guest we have the pty
+        wanted = [*_EVENTS, *mirror, *(_MORE_EVENTS if self._more else ())]
         clear = self._pending.clear
         done = await self._ask("subscribe", events=wanted, filter=self._filter, then=clear)
         return done is not None
@@ -281,6 +284,8 @@ class InspectorApp(App[int]):
                 self._become(event["state"], event["tid"])
             case "over":
                 self.status.ending = f"with status {event['status']}"
+                if self._guest is not None:
+                    self._guest.over = True
                 self._become("over", None)
             case "terminal":
                 if self._guest is None:
@@ -294,14 +299,22 @@ class InspectorApp(App[int]):
     def _become(self, state: str, tid: int | None) -> None:
         self.status.state = state
         self.status.show()
+        if state == "over":
+            self._leave_terminal()
         if tid is not None:
             self.selected = tid
         self._wake.set()
 
+    def _leave_terminal(self) -> None:
+        """Nobody hears what is typed any more: the keys are ours."""
+        self.terminal.on_keys = None
+        if self.terminal.has_focus:
+            self.front.set_focus(self.listing("calls"))
+
     def _draw_events(self) -> None:
         """The lines that have come since the last picture."""
         pending, self._pending = self._pending, []
-        if not pending or not self._screen_stack:
+        if not pending:
             return
         calls = self.listing("calls")
         fresh: dict[object, Row] = {}
@@ -354,7 +367,7 @@ class InspectorApp(App[int]):
 
     def _wanted(self) -> tuple[list[str], list[str]]:
         """What can be seen: of the system, and of the selected task."""
-        narrow = self.screen_stack[0].has_class("narrow")
+        narrow = self.front.has_class("narrow")
         shown = (self.pane,) if narrow else PANES
         system, task = ["tasks", "run_queue", "memory"], []
         if "waits" in shown:
@@ -376,7 +389,7 @@ class InspectorApp(App[int]):
             self._show_system(numbers, shown)
             if task and self.selected in self._names:
                 self._show_task(await self.link.ask("show", what=task, tid=self.selected))
-        except (LinkError, NoMatches):  # the task, the machine or the screen is gone meanwhile
+        except LinkError:  # the task or the machine is gone meanwhile
             return
 
     def _show_system(self, numbers: Message, shown: Message) -> None:
@@ -484,6 +497,10 @@ class InspectorApp(App[int]):
         return {}
 
     # -- the end ---------------------------------------------------------------------------------
+
+    def on_unmount(self) -> None:
+        """The screen is gone, however that came."""
+        self._stop_reading()
 
     def _check_browser(self) -> None:
         """Our stdin comes from the server: when it is gone, nobody looks any more."""

@@ -62,6 +62,7 @@ class Consumer:
         self.stream: Stream | None = None
         self._events = 0
         self._open = True
+        self._shown = bytearray()  # by the guest's terminal, since the queue was last sent
         connection.setblocking(False)
         self.outbox.put(hello)
         self._ask()
@@ -94,12 +95,13 @@ class Consumer:
             self.more()
 
     def screen(self, data: bytes) -> None:
-        """The guest's terminal shows something more."""
+        """The guest's terminal shows something more; it is sent as one piece."""
         if self.stream is not None and "terminal" in self.stream.wanted.kinds:
             if self.outbox.crowded:
                 self.outbox.lose()
             else:
-                self.put({"event": "terminal", "data": data.decode("latin-1")})
+                self._shown += data
+                self.more()
 
     def _ready(self, events: int) -> None:
         try:
@@ -117,6 +119,9 @@ class Consumer:
             return
         if self.stream is not None:
             self.stream.settle()
+        if self._shown:
+            self.outbox.put({"event": "terminal", "data": self._shown.decode("latin-1")})
+            self._shown.clear()
         self.outbox.send(self._connection)
         self._work()
         self._ask()

@@ -6,7 +6,6 @@ import fcntl
 import os
 import pty
 import select
-import signal
 import socket
 import struct
 import subprocess
@@ -38,10 +37,12 @@ class Guest:
     """``words`` are those of ``diorama run`` from the options on.
 
     ``master``: our end of the terminal, None once it is closed.  ``status``: None while it runs.
+    ``over``: it has told that its program has ended.
     """
 
     def __init__(self, words: Sequence[str], rows: int = 24, columns: int = 80) -> None:
         self.said = b""
+        self.over = False
         self._directory = tempfile.TemporaryDirectory(prefix="diorama-top-")
         self.path = str(Path(self._directory.name) / "machine")
         master, slave = pty.openpty()
@@ -130,9 +131,13 @@ class Guest:
             self.master = None
 
     def end(self) -> int:
-        """End it, if it has not ended; returns its exit status."""
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGTERM)
+        """End it, if it has not ended; returns its exit status.
+
+        It is ended as every program whose terminal goes away, by SIGHUP.
+        """
+        limit = time.monotonic() + GRACE_SECONDS
+        while self.over and self._process.poll() is None and time.monotonic() < limit:
+            self._drain(0.01)  # its last words, which it would wait for
         self.hang_up()
         try:
             self._process.wait(GRACE_SECONDS)

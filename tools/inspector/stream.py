@@ -61,24 +61,30 @@ class _Open:
 
 
 class Allowance:
-    """How many events may still be told now: ``rate`` a second, and at most a second's saved up."""
+    """How many events may still be told now: ``rate`` a second, and at most a second's saved up.
 
-    __slots__ = ("_left", "_rate", "_since")
+    Who has used it up waits for a tenth of a second's worth: a run of calls, a gap, a run of calls
+    can be read; a gap behind every call cannot.
+    """
+
+    __slots__ = ("_left", "_rate", "_since", "_spent")
 
     def __init__(self, rate: int) -> None:
         self._rate = rate
         self._left = rate * _SECOND
         self._since = monotonic_ns()
+        self._spent = False
 
     def take(self) -> bool:
         """May one more be told?"""
         if not self._rate:
             return True
-        if self._left < _SECOND:
+        if self._spent or self._left < _SECOND:
             now = monotonic_ns()
             self._left = min(self._rate * _SECOND, self._left + (now - self._since) * self._rate)
             self._since = now
-            if self._left < _SECOND:
+            self._spent = self._left < max(_SECOND, self._rate * _SECOND // 10)
+            if self._spent:
                 return False
         self._left -= _SECOND
         return True

@@ -5,7 +5,8 @@ Every key goes to the guest while the pane has the focus, but one: Ctrl-] leaves
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Mapping
 from typing import ClassVar, Final
 
 import pyte
@@ -21,6 +22,8 @@ from textual.widget import Widget
 
 from tools.inspector.keys import to_bytes
 
+_WHEEL: Final = 3
+"""Lines that one turn of the wheel scrolls."""
 HISTORY: Final = 2000
 """Lines that have scrolled out and can be looked at with the wheel."""
 _CURSOR_KEYS: Final = 1 << 5  # DECCKM among pyte's private modes
@@ -33,12 +36,25 @@ _BRIGHT: Final = {  # pyte's names, its misprint among them
 }
 
 
-class GuestScreen(pyte.HistoryScreen):
-    """pyte's screen; what it answers to the program (where is the cursor?) goes to ``reply``."""
+class GuestScreen(pyte.Screen):
+    """pyte's screen; what it answers to the program (where is the cursor?) goes to ``reply``.
+
+    ``past``: lines that have scrolled out at the top.  pyte's own HistoryScreen watches every
+    access to an attribute and takes three times as long.
+    """
 
     def __init__(self, columns: int, lines: int, reply: Callable[[bytes], None]) -> None:
         self._reply = reply
-        super().__init__(columns, lines, history=HISTORY, ratio=0.5)
+        self.past: deque[Mapping[int, Char]] = deque(maxlen=HISTORY)
+        super().__init__(columns, lines)
+
+    def index(self) -> None:
+        """A line feed; at the bottom of the whole screen the first line becomes the past."""
+        margins = self.margins
+        whole = margins is None or (margins.top == 0 and margins.bottom == self.lines - 1)
+        if whole and self.cursor.y == self.lines - 1:
+            self.past.append(self.buffer[0])
+        super().index()
 
     def write_process_input(self, data: str) -> None:
         """An answer to a question of the program's."""
@@ -102,6 +118,8 @@ class Terminal(Widget, can_focus=True):
         self._screen = GuestScreen(80, 24, self.send)
         self._stream = pyte.ByteStream(self._screen)
         self._styles: dict[tuple[object, ...], Style] = {}
+        self._back = 0  # how many lines of the past are in view
+        self._top = 0  # of a mirrored screen that is larger than the pane: its first line here
         self.placeholder = ""
 
     # -- the screen ------------------------------------------------------------------------------
@@ -112,7 +130,8 @@ class Terminal(Widget, can_focus=True):
         self._stream.feed(data)
         changed = {before, self._screen.cursor.y, *self._screen.dirty}
         self._screen.dirty.clear()
-        if len(changed) > self.size.height // 2:
+        if self._fixed or len(changed) > self.size.height // 2:
+            self._top = max(0, self._screen.cursor.y - self.size.height + 1) if self._fixed else 0
             self.refresh()
         else:
             self.refresh(*(Region(0, y, self.size.width, 1) for y in sorted(changed)))
@@ -147,17 +166,16 @@ class Terminal(Widget, can_focus=True):
             text = self.placeholder.center(width) if y == self.size.height // 2 else ""
             style = self.rich_style
             return Strip([Segment(text, style + Style(dim=True))]).adjust_cell_length(width, style)
-        top = max(0, self._screen.lines - self.size.height) if self._fixed else 0
-        line = y + top
+        line = y + self._top - self._back
         if line >= self._screen.lines:
             return Strip.blank(width, self.rich_style)
         segments = self._segments(line)
         return Strip(segments).adjust_cell_length(width, self.rich_style)
 
     def _segments(self, y: int) -> list[Segment]:
-        cells = self._screen.buffer[y]
+        cells = self._screen.buffer[y] if y >= 0 else self._screen.past[y]
         cursor = self._screen.cursor
-        shown = self.has_focus and not cursor.hidden and cursor.y == y
+        shown = self.has_focus and not self._back and not cursor.hidden and cursor.y == y
         found: list[Segment] = []
         text, last = "", None
         for x in range(self._screen.columns):
@@ -194,7 +212,7 @@ class Terminal(Widget, can_focus=True):
         event.stop()
         event.prevent_default()
         application = _CURSOR_KEYS in self._screen.mode
-        self._scroll_to_end()
+        self._scroll_back(0)
         self.send(to_bytes(event.key, event.character, application=application))
 
     def on_paste(self, event: events.Paste) -> None:
@@ -212,21 +230,19 @@ class Terminal(Widget, can_focus=True):
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         """Back into what has scrolled out."""
         event.stop()
-        self._screen.prev_page()
-        self.refresh()
+        self._scroll_back(self._back + _WHEEL)
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         """Forward again."""
         event.stop()
-        self._screen.next_page()
-        self.refresh()
+        self._scroll_back(self._back - _WHEEL)
 
-    def _scroll_to_end(self) -> None:
-        while self._screen.history.position < self._screen.history.size:
-            before = self._screen.history.position
-            self._screen.next_page()
-            if self._screen.history.position == before:
-                return
+    def _scroll_back(self, lines: int) -> None:
+        """Show what is so many lines above the screen."""
+        back = max(0, min(lines, len(self._screen.past)))
+        if back != self._back:
+            self._back = back
+            self.refresh()
 
     def action_leave(self) -> None:
         """Ctrl-]: the keys are the inspector's again."""

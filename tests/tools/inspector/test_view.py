@@ -114,11 +114,11 @@ def test_pause_step_resume(arch: str) -> None:
         await person.pilot.press("p")
         await person.state("paused")
         await person.pilot.pause(0.2)
-        still = len(person.lines("calls"))
+        still = person.app.listing("calls").rows[-1].key
         await person.pilot.pause(0.2)
-        assert len(person.lines("calls")) == still
+        assert person.app.listing("calls").rows[-1].key == still
         await person.pilot.press("p")
-        await person.until(lambda: len(person.lines("calls")) > still)
+        await person.until(lambda: person.app.listing("calls").rows[-1].key != still)
 
     script = "echo one; echo two; while :; do echo more; done"
     look(scenario, *shell(arch, script), paused=True)
@@ -131,7 +131,7 @@ def test_a_click_shows_fields_and_source(arch: str) -> None:
             ("files", "/dev/console", "O_RDWR", "class "),
             ("memory", "[stack]", "PGD", "class Vma"),
             ("waits", "waits for", "waits_for", "class Waiter"),
-            ("kernel", "/proc ", "fstype", "class ProcFs"),
+            ("kernel", "/proc ", "fstype", "class "),
             ("calls", "nanosleep", "arguments", "def clock_nanosleep"),
         ):
             await person.click(pane, line)
@@ -245,7 +245,7 @@ def test_looking_at_a_machine_that_runs_and_leaving_it(arch: str, work: Path) ->
 
         async def scenario(person: Looker) -> None:
             assert "not go to a terminal" in person.app.terminal.placeholder
-            await person.see("calls", "read(0,")  # it slept in that call when we came
+            await person.see("calls", "fd=0")  # it slept in that call when we came
             await person.see("tasks", "busybox")
             await person.pilot.press("p")
             await person.state("paused")

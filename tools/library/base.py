@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kernel.task.task import Task
     from tools.boot.session import Session
     from tools.library.machine import Machine
-    from tools.library.points import Stop
+    from tools.library.stops import Stop
 
 
 class MachineBase:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final
 from kernel.abi.errors import EEXIST, KernelError
 from kernel.abi.files import (
     AT_FDCWD,
-    MS_NODEV,
     O_CREAT,
     O_DIRECTORY,
     O_NONBLOCK,
@@ -32,11 +31,13 @@ from kernel.vfs.walk import DIRECTORY, FOLLOW, walk
 from kernel.views.procfs.nodes import TextNode, ViewSuperBlock
 from tools.boot.files import place
 from tools.errors import DioramaError
+from tools.library.streams import StreamNode
 
 if TYPE_CHECKING:
     from kernel.task.task import Task
     from kernel.vfs.mount import Mount
     from tools.boot.hardware import Hardware
+    from tools.library.streams import Sink, Source
 
 PIECE: Final = 1 << 20
 
@@ -129,7 +130,21 @@ class GuestFiles:
         write: Callable[[Task, bytes], None] | None,
     ) -> Mount:
         """A file whose contents are a function's, mounted over ``path``."""
-        system, mounts = self._hardware.system, self._hardware.mounts
+        sb = self._new_file_system()
+        sb.root = TextNode(sb, read, write)
+        return self._cover(path, sb)
+
+    def provide_stream(self, path: str, read: Source, write: Sink | None) -> Mount:
+        """A device behind two functions, mounted over ``path``."""
+        sb = self._new_file_system()
+        sb.root = StreamNode(sb, read, write)
+        return self._cover(path, sb)
+
+    def _new_file_system(self) -> ViewSuperBlock:
+        mounts = self._hardware.mounts
+        return ViewSuperBlock(self._hardware.system, b"python", mounts.new_dev())
+
+    def _cover(self, path: str, sb: ViewSuperBlock) -> Mount:
         folder, name = os.path.split(path)
         place(self._init, os.fsencode(folder or "/"), make=True)
         try:
@@ -140,9 +155,7 @@ class GuestFiles:
                 at = walk(self._init, AT_FDCWD, with_name)
             if stat.S_ISDIR(at.inode.mode):
                 raise DioramaError(f"{name}: a file cannot cover a directory")
-            sb = ViewSuperBlock(system, b"python", mounts.new_dev())
-            sb.root = TextNode(sb, read, write)
-            return mounts.mount(sb, at, MS_NODEV)
+            return self._hardware.mounts.mount(sb, at, 0)
         except KernelError as error:
             raise _failed(path, error) from error
 

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from kernel.machine.describe.files import PipeView
     from kernel.task.task import Task
     from tools.boot.session import Session
-    from tools.library.points import Stop
     from tools.library.process import Process
+    from tools.library.stops import Stop
     from tools.library.streams import Source
 
 _SECOND: Final = 1_000_000_000
@@ -93,7 +93,8 @@ class Machine(Hooking, Stopping):
     ) -> None:
         """A file whose contents are Python's: fixed, or made by a function at each first read.
 
-        ``on_write`` gets what a program writes to it; without it nobody can.
+        ``on_write`` gets what a program writes to it; without it nobody can.  It hides what was at
+        ``path``, which is made if nothing is there.
         """
         if isinstance(contents, str):
             contents = contents.encode()
@@ -107,6 +108,15 @@ class Machine(Hooking, Stopping):
                 on_write(data)
 
         self._files.provide(path, show, store if on_write is not None else None)
+
+    def provide_stream(
+        self,
+        path: str,
+        on_read: Callable[[int], bytes],
+        on_write: Callable[[bytes], object] | None = None,
+    ) -> None:
+        """A device that is Python's: ``on_read(size)`` is asked at every read; b'' is the end."""
+        self._files.provide_stream(path, on_read, on_write)
 
     # -- programs --------------------------------------------------------------------------------
 

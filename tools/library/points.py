@@ -14,21 +14,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from kernel.abi.errors import KernelError
-from kernel.abi.signals import signal_name
 from kernel.machine.debugger import ALL, NONE, Breakpoint, Debugger, DebuggerBusy, Watchpoint
 from kernel.machine.debugger import Stop as KernelStop
-from tools.boot.session import exit_code
 from tools.errors import DioramaError
-from tools.library.calls import Call
-from tools.library.process import signal_number
-from tools.library.tracing import table_of
+from tools.library.stops import Stop
 
 if TYPE_CHECKING:
     from kernel.task.task import Task
     from tools.library.base import MachineBase
-    from tools.library.memory import Memory
     from tools.library.process import Process, Thread
-    from tools.library.registers import Registers
 
 Condition = Callable[["Stop"], object]
 Answer = Callable[["Stop"], object]
@@ -40,95 +34,6 @@ _OF: Final = {
     "vfork": "fork", "vfork_done": "fork", "clone": "thread", "thread_exit": "thread",
     "exec": "exec", "exit": "exit",
 }  # fmt: skip
-
-
-class Stop:
-    """Why the machine stands still, and who stopped.
-
-    ``reason``: 'breakpoint', 'watchpoint', 'step', 'enter' and 'return' (of a system call),
-    'signal', 'fault', 'fork', 'vfork', 'clone', 'vfork_done', 'exec', 'exit', 'thread_exit' or
-    'pause'.  ``address``: the program counter, or the data's address.  ``point``: what was met.
-    """
-
-    def __init__(self, process: Process, stop: KernelStop, point: Point | None) -> None:
-        self.process = process
-        self.point = point
-        self.kernel = stop
-        """The debugger's own object; what may be assigned there may be assigned here."""
-
-    @property
-    def reason(self) -> str:
-        """See the class."""
-        return self.kernel.reason
-
-    @property
-    def address(self) -> int:
-        """The program counter, or the data address of a watchpoint or fault."""
-        return self.kernel.address
-
-    @property
-    def thread(self) -> Thread:
-        """Who stopped."""
-        return self.process.thread(self.kernel.task)
-
-    @property
-    def registers(self) -> Registers:
-        """Its registers, to read and to change."""
-        return self.thread.registers
-
-    @property
-    def memory(self) -> Memory:
-        """Its memory, to read and to change."""
-        return self.process.memory
-
-    @property
-    def symbol(self) -> str:
-        """Where that is: ``main+0x10``, or the bare address."""
-        return self.process.machine.symbols.named(self.kernel.task, self.address)
-
-    @property
-    def signal(self) -> str | None:
-        """At 'signal' and 'fault': what will be delivered.  Assign a name, a number, None."""
-        return signal_name(self.kernel.signal) if self.kernel.signal else None
-
-    @signal.setter
-    def signal(self, value: int | str | None) -> None:
-        self.kernel.signal = 0 if value is None else signal_number(value)
-
-    @property
-    def call(self) -> Call:
-        """At 'enter' and 'return': the call, as a hook gets it; what is assigned counts."""
-        if self.reason not in ("enter", "return"):
-            raise DioramaError(f"a stop for {self.reason!r} is not at a system call")
-        phase = "exit" if self.reason == "return" else "enter"
-        table = table_of(self.process.machine.kernel)
-        return Call(self.process, self.kernel.task, table, self.kernel, phase)
-
-    @property
-    def child(self) -> Process | None:
-        """At 'fork', 'vfork' and 'clone': whose task is new."""
-        other = self.kernel.other
-        return self.process.machine.process(other.tgid) if other is not None else None
-
-    @property
-    def status(self) -> int:
-        """At 'exit': the exit status, as a shell shows it."""
-        return exit_code(self.kernel.status)
-
-    @property
-    def old(self) -> bytes:
-        """At 'watchpoint': the bytes before the access."""
-        found = self.kernel.point
-        return found.old if isinstance(found, Watchpoint) else b""
-
-    @property
-    def new(self) -> bytes:
-        """At 'watchpoint': the bytes after the access."""
-        found = self.kernel.point
-        return found.new if isinstance(found, Watchpoint) else b""
-
-    def __repr__(self) -> str:
-        return f"<Stop {self.reason} of {self.process.pid} at {self.address:#x}>"
 
 
 class Point:

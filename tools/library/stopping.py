@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from tools.errors import DioramaError
 from tools.library.base import MachineBase
 from tools.library.hooks import numbers_of
-from tools.library.points import Points, Stop
+from tools.library.points import Points
 from tools.library.process import Process, signal_number
+from tools.library.stops import Stop
 from tools.library.tracing import table_of
 
 if TYPE_CHECKING:

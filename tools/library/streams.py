@@ -9,8 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from kernel.abi.errors import EAGAIN
-from kernel.abi.files import O_NONBLOCK, O_RDONLY, POLLHUP, POLLIN, POLLRDNORM
+from kernel.abi.errors import EACCES, EAGAIN
+from kernel.abi.files import (
+    O_ACCMODE,
+    O_NONBLOCK,
+    O_RDONLY,
+    POLLHUP,
+    POLLIN,
+    POLLRDNORM,
+    S_IFREG,
+)
+from kernel.vfs.anonymous import AnonymousFile
+from kernel.vfs.inode import Inode, SuperBlock
 from kernel.vfs.openfile import OpenFile
 from kernel.wait import Blocking, Sleep, WaitQueue
 from tools.boot.capture import Captured, as_pipe
@@ -19,6 +29,7 @@ if TYPE_CHECKING:
     from kernel.mm.buffer import Buffer
     from kernel.task.task import Task
     from kernel.vfs.caller import Caller
+    from kernel.vfs.dentry import Path
 
 Source = Callable[[int], bytes]
 """Asked for up to so many bytes; b'' is the end."""
@@ -105,6 +116,47 @@ class Output(Captured):
         for listener in self.listeners:
             listener(bytes(self.data[start:]))
         return moved
+
+
+class StreamNode(Inode):
+    """A file whose contents are a function's."""
+
+    __slots__ = ("on_read", "on_write")
+
+    def __init__(self, sb: SuperBlock, on_read: Source, on_write: Sink | None) -> None:
+        super().__init__(sb, S_IFREG | (0o666 if on_write is not None else 0o444))
+        self.on_read = on_read
+        self.on_write = on_write
+
+    def open(self, caller: Caller, path: Path, flags: int) -> OpenFile:
+        """Everybody asks the same function."""
+        if flags & O_ACCMODE != O_RDONLY and self.on_write is None:
+            raise EACCES("nothing can be written here")
+        return StreamFile(self, path, flags)
+
+    def truncate(self, size: int) -> None:
+        """O_TRUNC changes nothing: there is no contents to cut."""
+
+
+class StreamFile(AnonymousFile):
+    """An open StreamNode."""
+
+    __slots__ = ("node",)
+
+    def __init__(self, inode: StreamNode, path: Path, flags: int) -> None:
+        super().__init__(inode, path, flags)
+        self.node = inode
+
+    def read(self, caller: Caller, buf: Buffer, pos: int | None) -> int:
+        """Ask the function, for as much as the program wants."""
+        return buf.put(self.node.on_read(buf.remaining)[: buf.remaining])
+
+    def write(self, caller: Caller, buf: Buffer, pos: int | None) -> int:
+        """Tell the function."""
+        data = buf.take(buf.remaining)
+        if self.node.on_write is not None:
+            self.node.on_write(data)
+        return len(data)
 
 
 def connect_streams(task: Task, stdin: Stdin) -> tuple[Output, Output]:

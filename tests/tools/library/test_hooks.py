@@ -89,6 +89,7 @@ def test_a_replaced_call_can_fill_memory_and_sleep(machine: diorama.Machine) -> 
     def answer(call: diorama.Call) -> Any:
         if call.args.fd != 0:
             return None
+
         def later() -> Any:
             yield Sleep((), machine.system.clock.monotonic() + 1_000_000)
             done.append(1)

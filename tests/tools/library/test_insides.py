@@ -188,6 +188,25 @@ def test_files_that_are_python(machine: diorama.Machine) -> None:
         machine.provide("/etc", "x")
 
 
+def test_devices_that_are_python(machine: diorama.Machine) -> None:
+    """What programs ask for decides what they get; the real device is hidden."""
+    sizes: list[int] = []
+    written: list[bytes] = []
+
+    def zeros(size: int) -> bytes:
+        sizes.append(size)
+        return b"z" * size
+
+    machine.provide_stream("/dev/urandom", zeros)
+    machine.provide_stream("/dev/printer", lambda size: b"", written.append)
+    script = "head -c 5 /dev/urandom; echo; echo page > /dev/printer; cat /dev/printer"
+    process = machine.spawn("sh", "-c", script)
+    machine.run()
+    assert process.stdout == "zzzzz\n"
+    assert sizes
+    assert written == [b"page\n"]
+
+
 def test_events_are_told(machine: diorama.Machine) -> None:
     told: list[str] = []
     hooks = [

@@ -234,3 +234,34 @@ def test_pause_stops_a_busy_machine(machine: diorama.Machine) -> None:
     process.kill("KILL")
     machine.run()
     assert process.status == 137
+
+
+@pytest.mark.usefixtures("stopping")
+def test_functions_are_answered_in_their_place(machine: diorama.Machine) -> None:
+    """Arguments by number and a return value, the same on both CPUs."""
+    process = machine.spawn("stopping")
+    asked = []
+
+    def multiply(stop: diorama.Stop) -> None:
+        asked.append((stop.argument(0), stop.argument(1)))
+        stop.return_from(stop.argument(0) * 2 + stop.argument(1))
+
+    point = machine.break_at("add", hook=multiply)
+    machine.run()
+    assert asked == [(0, 0), (1, 0), (2, 2), (3, 6), (4, 12)]
+    assert process.stdout.startswith("20 0 ")
+    point.remove()
+    machine.spawn("stopping")
+    machine.break_at("add", hook=lambda stop: stop.set_argument(0, 5))
+    machine.run()
+    with pytest.raises(diorama.DioramaError, match="not in a register"):
+        diorama.Stop.argument(asked_stop(machine), 8)
+
+
+def asked_stop(machine: diorama.Machine) -> diorama.Stop:
+    """A stop at a breakpoint."""
+    machine.spawn("stopping")
+    machine.break_at("main")
+    stop = machine.run()
+    assert stop is not None
+    return stop

@@ -243,6 +243,8 @@ class DebugConsole:
         self._selected = stop.task
         try:
             self.session.stand_still(self._serve, _HANDLERS)
+        except Leave as why:  # it came while hands changed
+            self._leave(128 + int(why.args[0]))
         finally:
             self.stop = None
         if self.attached:
@@ -250,10 +252,12 @@ class DebugConsole:
 
     def _serve(self) -> None:
         """The terminal and the host's signals are ours."""
+        restore = self.lines.settings()
         try:
             while self.step_dialogue() is not RESUME:
                 pass
         except Leave as why:
+            restore()
             self._leave(128 + int(why.args[0]))
 
     def step_dialogue(self) -> Outcome:

@@ -13,8 +13,9 @@ from __future__ import annotations
 import os
 import select
 import sys
+import termios
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,6 +77,25 @@ class Lines:
         except EOFError:
             return None
         return line
+
+    def settings(self) -> Callable[[], None]:
+        """What sets the terminal as it is now, should a signal tear the user from the prompt."""
+        if not self._terminal:
+            return lambda: None
+        try:
+            saved = termios.tcgetattr(0)
+        except termios.error:  # it has hung up
+            return lambda: None
+
+        def restore() -> None:
+            with suppress(termios.error):
+                termios.tcsetattr(0, termios.TCSADRAIN, saved)
+            if self._prompt is not None:
+                self._prompt.output.disable_bracketed_paste()
+                self._prompt.output.show_cursor()
+                self._prompt.output.flush()
+
+        return restore
 
     def pending_output(self, session: Session) -> None:
         """What the program has written appears before what we say."""

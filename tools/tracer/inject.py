@@ -1,9 +1,14 @@
 """Tampering with system calls: ``--inject``, with strace's grammar (strace(1), Tampering).
 
-``SET[:error=E|:retval=N][:signal=SIG][:delay_enter=T][:delay_exit=T][:when=FIRST[..LAST][+[STEP]]]``
+``SET[:error=E|:retval=N][:syscall=CALL][:signal=SIG][:delay_enter=T][:delay_exit=T]``
+``[:poke_enter=@argN=HEX,...][:poke_exit=@argN=HEX,...][:when=FIRST[..LAST][+[STEP]]]``
 
-A call with ``error`` or ``retval`` is not made; its result is invented.  ``when`` counts the calls
-of each task separately.  Times are microseconds, or carry a unit: s, ms, us, ns.
+A call with ``error`` or ``retval`` is not made; its result is invented.  ``poke_enter`` writes
+bytes where an argument points to, before the call is made (and shown), ``poke_exit`` when it has
+been.
+``when`` counts the calls of each task separately.  Times are microseconds, or carry a unit: s, ms,
+us, ns.  ``syscall``: the call without effect that strace makes instead of one whose result is
+invented; here none has to be made.
 
 Unlike strace's, a delay is not the whole tracer's: the task sleeps and others go on.  A signal ends
 a delay early.
@@ -19,10 +24,11 @@ from typing import TYPE_CHECKING, Any, Final
 from kernel.abi.errors import BY_NAME, BY_NUMBER, ERESTARTNOINTR, KernelError, Restart
 from kernel.abi.results import NO_RETURN_VALUE
 from kernel.events import Observer
+from kernel.machine.dispatch import Door, Passage
 from kernel.task.siginfo import SigInfo
 from kernel.task.signals import send_to_task
 from kernel.wait import Interrupted, Sleep
-from tools.tracer.filters import FilterError, parse_signals, parse_trace
+from tools.tracer.filters import FilterError, class_members, parse_signals, parse_trace
 
 if TYPE_CHECKING:
     from kernel.machine.loop import Machine
@@ -34,6 +40,11 @@ MAX_ERRNO: Final = 4095
 TRAP_WORDS: Final = 16
 UNITS: Final = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1000, "ns": 1, "": 1000}
 INJECTED: Final = "INJECTED"
+POKED: Final = "INJECTED: args"
+BOTH: Final = "INJECTED: args, retval"
+ARGUMENTS: Final = 6
+Pokes = tuple[tuple[int, bytes], ...]
+"""(index of the argument, bytes for where it points to)."""
 DELAYED: Final = "DELAYED"
 
 
@@ -77,13 +88,17 @@ class Injection:
     signal: int | None = None
     delay_enter: int = 0
     delay_exit: int = 0
+    poke_enter: Pokes = ()
+    poke_exit: Pokes = ()
     when: When = field(default_factory=When)
     counts: dict[tuple[int, int], int] = field(default_factory=dict)
 
-    @property
-    def marks(self) -> tuple[str, ...]:
-        """How a line with it ends."""
-        injected = (INJECTED,) if self.result is not None else ()
+    def marks(self, poked: bool) -> tuple[str, ...]:
+        """How a line with it ends; ``poked``: bytes were really written."""
+        if poked:
+            injected: tuple[str, ...] = (BOTH if self.result is not None else POKED,)
+        else:
+            injected = (INJECTED,) if self.result is not None else ()
         return (*injected, DELAYED) if self.delay_enter or self.delay_exit else injected
 
     def hits(self, tid: int, number: int) -> bool:
@@ -106,11 +121,15 @@ def parse_injection(text: str, known: Iterable[str], *, fault: bool = False) -> 
         if key in seen or (key in ("error", "retval") and seen & {"error", "retval"}):
             raise FilterError(f"invalid inject argument {text!r}: {key!r} once too often")
         seen.add(key)
-        if not _apply(found, key, value) or (fault and key not in ("error", "when")):
+        if key == "syscall":
+            fine = value in class_members("pure")
+        else:
+            fine = _apply(found, key, value) and not (fault and key not in ("error", "when"))
+        if not fine:
             raise FilterError(f"invalid inject argument {text!r}: {option!r}")
     if fault and found.result is None:
         found.result = -BY_NAME["ENOSYS"].errno
-    if not seen - {"when"} and not fault:
+    if not seen - {"when", "syscall"} and not fault:
         raise FilterError(f"invalid inject argument {text!r}: it does nothing")
     return found
 
@@ -136,6 +155,10 @@ def _apply(found: Injection, key: str, value: str) -> bool:
         delay = _delay(value)
         setattr(found, key, delay or 0)
         return delay is not None
+    if key in ("poke_enter", "poke_exit"):
+        pokes = _pokes(value)
+        setattr(found, key, pokes)
+        return bool(pokes)
     when = _when(value) if key == "when" else None
     found.when = when or found.when
     return when is not None
@@ -158,6 +181,17 @@ def _signal(text: str) -> int | None:
     except FilterError:
         return None
     return number
+
+
+def _pokes(text: str) -> Pokes:
+    """``@arg1=HEX,@arg3=HEX``: each argument once, whole bytes.  Nothing if that is not it."""
+    found: dict[int, bytes] = {}
+    for word in text.split(","):
+        match = re.fullmatch(r"@arg([1-9])=((?:[0-9a-fA-F]{2})+)", word, re.ASCII)
+        if match is None or int(match[1]) > ARGUMENTS or int(match[1]) - 1 in found:
+            return ()
+        found[int(match[1]) - 1] = bytes.fromhex(match[2])
+    return tuple(found.items())
 
 
 def _delay(text: str) -> int | None:
@@ -183,10 +217,12 @@ def _when(text: str) -> When | None:
     return When(first, last, step)
 
 
-class Tampering(Observer["Task"]):
-    """The injections of one run, as hooks of a machine.
+class Tampering(Observer["Task"], Door):
+    """The injections of one run: a door, which every call passes before anybody sees it, and a hook
+    in the place of the call.
 
     ``_root``: without ``-f``, only this process is tampered with; the first that executes.
+    ``_chosen``: what happens to the call a task is in.
     """
 
     def __init__(
@@ -198,12 +234,17 @@ class Tampering(Observer["Task"]):
         self._marks = marks
         self._follow = follow
         self._root: int | None = None
+        self._chosen: dict[int, Injection] = {}
+        self._poked: dict[int, None] = {}
+        names = frozenset().union(*(injection.names for injection in injections))
+        self._numbers = sorted(table.numbers[name] for name in names)
+        self.numbers = frozenset(self._numbers)
 
     def install(self, machine: Machine) -> None:
         """Stand before each call that an injection names."""
-        names = frozenset().union(*(i.names for i in self._injections))
-        for name in sorted(names):
-            machine.hook(self._table.numbers[name], self._hook)
+        machine.add_door(self)
+        for number in self._numbers:
+            machine.hook(number, self._hook)
 
     def exec(self, task: Task, path: bytes, argv: tuple[bytes, ...]) -> None:
         """The first is the program's."""
@@ -214,12 +255,40 @@ class Tampering(Observer["Task"]):
         if self._root is None and task.comm:
             self._root = task.tgid
 
+    def enter(self, task: Task, passage: Passage) -> None:
+        """Choose what happens to a call, and write what it is to find in memory."""
+        self._chosen.pop(task.tid, None)
+        self._poked.pop(task.tid, None)
+        if not self.active or not (self._follow or task.tgid == self._root):
+            return
+        found = self._find(task.tid, passage.number)
+        if found is None:
+            self._marks.set(task.tid, ())
+            return
+        self._chosen[task.tid] = found
+        self._poke(task, passage, found, found.poke_enter)
+
+    def leave(self, task: Task, passage: Passage) -> None:
+        """Write what the program is to find afterwards."""
+        found = self._chosen.pop(task.tid, None)
+        if found is not None and found.poke_exit:
+            self._poke(task, passage, found, found.poke_exit)
+
+    def _poke(self, task: Task, passage: Passage, found: Injection, pokes: Pokes) -> None:
+        for index, data in pokes:
+            where = passage.args[index]
+            try:
+                task.mem.write(where, data)
+            except KernelError as error:
+                name = self._table.name(passage.number)
+                task.kernel.log(f"pid {task.tid}: {name}: cannot poke {where:#x}: {error.text}")
+            else:
+                self._poked[task.tid] = None
+        self._marks.set(task.tid, found.marks(task.tid in self._poked))
+
     def _hook(self, task: Task, number: int, args: tuple[int, ...]) -> Any:
         """The result in place of the call's, a generator that sleeps, or None."""
-        if not self.active or not (self._follow or task.tgid == self._root):
-            return None
-        found = self._find(task.tid, number)
-        self._marks.set(task.tid, found.marks if found is not None else ())
+        found = self._chosen.get(task.tid)
         if found is None:
             return None
         if found.signal is not None:

@@ -14,6 +14,7 @@ from typing import Final
 
 import pytest
 
+from tests.support.command import ROOT
 from tests.support.native_strace import diorama_trace, strace_trace
 from tests.support.trace_lines import by_process, without
 from tests.tools.tracer.differences import DIFFERENCES
@@ -60,3 +61,14 @@ def test_the_traces_are_equal(name: str) -> None:
 def test_each_difference_is_about_one_of_them_and_there_are_forty() -> None:
     assert len(PROGRAMS) >= 40
     assert all(any(entry.concerns(name) for name in PROGRAMS) for entry in DIFFERENCES)
+
+
+def test_the_page_has_the_list() -> None:
+    page = (ROOT / "docs" / "tracing.md").read_text(encoding="utf-8")
+    _, _, section = page.partition("## What differs from strace")
+    rows = [line for line in section.splitlines() if line.startswith("| ")]
+    listed = [row for row in rows if not row.startswith(("| program |", "| ---"))]
+    assert listed == [
+        f"| {', '.join(entry.programs.split())} | {entry.reason} |"
+        for entry in sorted(DIFFERENCES, key=lambda entry: entry.timing)
+    ]

@@ -27,6 +27,13 @@ HOWS = (
     "delay_exit=10us:error=EIO:when=1..2",
     "delay_enter=1ms:delay_exit=1ms:when=1..3+2",
     "error=ENOENT:when=1+2",
+    "poke_enter=@arg1=2f746d7000:when=1",
+    "poke_enter=@arg1=2f00:when=2+:delay_enter=10",
+    "poke_enter=@arg1=2f00:poke_exit=@arg1=2f74:error=EIO:when=1",
+    "poke_exit=@arg1=41:when=3+",
+    "poke_enter=@arg2=00:poke_exit=@arg1=2f",
+    "syscall=getuid:retval=3:when=2",
+    "syscall=getppid:error=EIO",
 )
 
 
@@ -133,6 +140,10 @@ def test_when_counts_from_one() -> None:
         "chdir:retval=x", "chdir:retval=-1", "chdir:signal=99", "chdir:signal=", "chdir:signal=all",
         "chdir:delay_enter=x", "chdir:delay_exit=1h", "chdir:error=EIO:when=0",
         "chdir:error=EIO:when=2..1", "chdir:error=EIO:when=70000", "chdir:error=EIO:when=1+0",
+        "chdir:syscall=getuid", "chdir:syscall=read:error=EIO", "chdir:syscall=nosuch:error=EIO",
+        "chdir:poke_enter=", "chdir:poke_enter=@arg9=00", "chdir:poke_enter=@arg1=0",
+        "chdir:poke_enter=arg1=00", "chdir:poke_exit=@arg1=zz",
+        "chdir:poke_enter=@arg1=00,@arg1=01", "fault=chdir:poke_enter=@arg1=00",
         "chdir:nonsense=1", "", ":error=EIO", "/[:error=EIO", "%nosuch:error=EIO",
     ],
 )  # fmt: skip
@@ -142,3 +153,23 @@ def test_nonsense_is_refused_in_one_line(text: str) -> None:
     result = run_cli("trace", f"--inject={text}", "busybox", "echo", "never")
     assert (result.status, result.stdout) == (125, b"")
     assert result.stderr.count(b"\n") == 1
+
+
+@pytest.mark.parametrize("arch", ["x86_64", "aarch64"])
+def test_what_the_program_reads_can_be_changed(arch: str) -> None:
+    result = run_cli(
+        "trace", "--arch", arch, "-o", "/dev/null", "--inject=read:poke_exit=@arg2=41:when=2",
+        "busybox", "sh", "-c", "read x; echo $x", stdin=b"abc\n",
+    )  # fmt: skip
+    assert result.stdout == b"aAc\n"
+
+
+@pytest.mark.parametrize("arch", ["x86_64", "aarch64"])
+def test_a_poke_that_cannot_be_is_told_of(arch: str) -> None:
+    result = run_cli(
+        "trace", "--arch", arch, "-e", "trace=umask", "--inject=umask:poke_enter=@arg1=41",
+        "busybox", "sh", "-c", "umask 022; echo fine",
+    )  # fmt: skip
+    assert result.stdout == b"fine\n"
+    assert b": umask: cannot poke 0x" in result.stderr
+    assert b"INJECTED" not in result.stderr

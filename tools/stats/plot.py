@@ -43,6 +43,8 @@ KINDS: Final = {
     "none": "#e8e8e8",
 }  # fmt: skip
 BINS: Final = 120
+MANY_ROWS: Final = 500
+"""With more areas there is no room for lines between them."""
 STYLE: Final = {
     "svg.hashsalt": "diorama",
     "svg.fonttype": "path",
@@ -154,6 +156,7 @@ def _draw_map(axis: Axes, samples: Samples, unit: int) -> None:
 
     layout = Layout(samples.maps)
     rows = rows_of(samples.maps, samples.end)
+    width = 0.25 if len(rows) < MANY_ROWS else 0.0
     corners: dict[str, list[Any]] = {}
     for row in rows:
         x0, x1 = row.begin / unit, row.end / unit
@@ -162,7 +165,7 @@ def _draw_map(axis: Axes, samples: Samples, unit: int) -> None:
     for kind, polygons in corners.items():
         colour = KINDS.get(kind, "#999999")
         axis.add_collection(
-            PolyCollection(polygons, facecolors=colour, edgecolors="white", linewidths=0.25)
+            PolyCollection(polygons, facecolors=colour, edgecolors="white", linewidths=width)
         )
     axis.set_ylim(0, layout.top)
     axis.set_yticks(*layout.ticks())

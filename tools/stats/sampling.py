@@ -21,6 +21,8 @@ MAPPING: Final = frozenset(
 """Calls after which the areas may be others."""
 MOST_SAMPLES: Final = 1 << 14
 """Of frames in use; with more, every second one goes."""
+MOST_MAPS: Final = 1 << 10
+"""Of the address space; with more, every second one goes, and new ones wait longer."""
 
 
 class Band(NamedTuple):
@@ -61,6 +63,7 @@ class Samples(Observer["Task"]):
         self.pid = 0
         self.end = 0
         self._start: int | None = None
+        self._looked = self._pause = 0
         self._every = 1
         self._skipped = 0
         self._mapping = frozenset(n for n in range(len(table.entries)) if table.name(n) in MAPPING)
@@ -81,7 +84,7 @@ class Samples(Observer["Task"]):
         if task.tgid == self.pid:
             now = self._now(task)
             self.execs.append((now, task.comm.decode(errors="replace")))
-            self._look(task, now)
+            self._look(task, now, always=True)
 
     def syscall_enter(self, task: Task, number: int, args: tuple[int, ...]) -> None:
         """A call, at its entry."""
@@ -109,18 +112,24 @@ class Samples(Observer["Task"]):
         now = self._now(task)
         if task.tgid == self.pid and len(task.group.tasks) == 1:
             self._count(task, now, always=True)
-            self._look(task, now)
+            self._look(task, now, always=True)
             self.maps.append(MapSample(now, ()))
 
     # -- samples ---------------------------------------------------------------------------------
 
-    def _look(self, task: Task, now: int) -> None:
+    def _look(self, task: Task, now: int, *, always: bool = False) -> None:
+        if now - self._looked < self._pause and not always:
+            return
+        self._looked = now
         bands = tuple(
             Band(area.start, area.end, area.kind, area.perms, area.name.rpartition("/")[2])
             for area in memory_map(task)
         )
         if not self.maps or self.maps[-1].bands != bands:
             self.maps.append(MapSample(now, bands))
+        if len(self.maps) > MOST_MAPS:
+            del self.maps[1::2]
+            self._pause = max(2 * self._pause, now // MOST_MAPS)
 
     def _check_stack(self, task: Task, address: int, now: int) -> None:
         """Is the address in an area that was not there when we looked last?"""

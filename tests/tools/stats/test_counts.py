@@ -190,6 +190,29 @@ def test_a_terminal_gets_colours_and_a_file_does_not(tmp_path: Path) -> None:
     assert b"\x1b[2m" in shown
 
 
+READING = r"""
+#include <fcntl.h>
+#include <sys/mman.h>
+int main(void) {
+    int fd = open("/v/file", O_RDONLY), sum = 0;
+    char *data = mmap(0, 64 * 4096, PROT_READ, MAP_SHARED, fd, 0);
+    for (int i = 0; i < 64; i++) sum += data[i * 4096];
+    return sum == 0;
+}
+"""
+
+
+def test_what_has_to_be_read_is_a_major_fault(arch: str, tmp_path: Path) -> None:
+    volume = tmp_path / "volume"
+    volume.mkdir()
+    (volume / "file").write_bytes(b"x" * 64 * 4096)
+    words = ("--volume", f"{volume}:/v:ro", str(build.build_source("reading", arch, READING)))
+    found, _ = counted_quietly(*words, tmp_path=tmp_path)
+    (process,) = found["processes"]
+    assert process["faults"]["kinds"]["major"] == process["faults"]["major"] >= 2
+    assert found["frames"]["page_cache"] >= 64
+
+
 # -- oracles -------------------------------------------------------------------------------------
 
 

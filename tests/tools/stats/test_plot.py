@@ -17,7 +17,7 @@ from tests.support.guest import run_cli, run_guest
 from tools.config import StatsOptions
 from tools.generators import stats_picture
 from tools.stats.layout import Layout, rows_of
-from tools.stats.sampling import MOST_SAMPLES, Band, FrameSample, MapSample, Samples
+from tools.stats.sampling import MOST_MAPS, MOST_SAMPLES, Band, FrameSample, MapSample, Samples
 from userland import build
 
 pytestmark = pytest.mark.row("T4")
@@ -218,3 +218,28 @@ def test_a_long_run_is_thinned_out() -> None:
     samples._count(task, 99, always=True)  # type: ignore[arg-type]
     assert len(samples.frames) == MOST_SAMPLES // 2 + 1
     assert [sample.time for sample in samples.frames[:3]] == [0, 2, 4]
+
+
+CHURN = r"""
+#include <sys/mman.h>
+int main(void) {
+    for (int i = 0; i < 2500; i++) {
+        char *memory = mmap(0, 8192, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        munmap(memory, 8192);
+    }
+    return 0;
+}
+"""
+
+
+@pytest.mark.guest
+def test_many_maps_are_thinned_out_too(
+    arch: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program = build.build_source("churn", arch, CHURN)
+    samples = sampled(monkeypatch, tmp_path, str(program), arch=arch)
+    assert len(samples.times) > 5000
+    assert MOST_MAPS // 4 < len(samples.maps) <= MOST_MAPS + 2
+    times = [sample.time for sample in samples.maps]
+    assert times == sorted(times)
+    assert samples.maps[-1].bands == ()

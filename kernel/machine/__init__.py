@@ -11,5 +11,9 @@ observes.  ``pace.py`` is how time passes meanwhile; ``snapshot.py`` shows what 
 ``deadlock.py`` notices when none of them ever will again.  Nothing here knows what a system call
 means.
 
+A debugger (``debugger.py``, with ``stops.py`` and ``points.py``) puts other turns in the place of
+the loop's own while it is attached (``debugged.py``): turns that can stop before or after every
+instruction and call.  ``watching.py`` tells them of what happens inside calls.
+
 Linux analogue: ``entry/common.c``, ``sched/idle.c``.
 """

@@ -33,7 +33,7 @@ def symbols(path: Path) -> dict[str, int]:
 
 
 class Debugged:
-    """One run.  ``stops``: what was reported, as (reason, tid) and in full.
+    """One run of stops.c, or of ``program``.  ``stops`` and ``reasons``: what was reported.
 
     ``answer`` is called with this object and every Stop.  ``result`` is there after ``run``.
     """
@@ -42,9 +42,9 @@ class Debugged:
         path = program(arch)
         self.symbols = symbols(path)
         options.setdefault("timeout", TIMEOUT)
-        self._config = RunConfig(
-            program=str(path), args=tuple(word.encode() for word in words), arch=arch, **options
-        )
+        options.setdefault("program", str(path))
+        args = tuple(word.encode() for word in words)
+        self._config = RunConfig(args=args, arch=arch, **options)
         self.stops: list[Stop] = []
         self.reasons: list[str] = []
         self.debugger: Debugger = None  # type: ignore[assignment]  # made in run

@@ -173,3 +173,46 @@ def test_the_same_session_twice_is_the_same(arch: str, words: str) -> None:
     first = record()
     assert first == record()
     assert len(first) > 3
+
+
+SCRIPT = (
+    "i=0; while [ $i -lt 6 ]; do i=$((i+1)); echo $i | tr 1 x; done; seq 1 50 | sort -r | md5sum;"
+    "(trap 'echo got' USR1; kill -USR1 $$; echo done); sleep 0.01; ls /bin | wc -l"
+)
+
+
+def test_a_shell_full_of_points_says_what_it_always_says(arch: str) -> None:
+    """BusyBox with silent breakpoints at 80 of its instructions, in every process, and watchpoints
+    on every stack: the same output at more than a thousand hits."""
+    options: dict[str, object] = {"deterministic": True}
+    places: list[int] = []
+
+    def collect(run: Debugged, stop: Stop) -> None:
+        places.append(stop.address)
+        if len(places) < 4000:
+            run.debugger.step(stop.task)
+        else:
+            run.debugger.close()
+
+    plain = run_guest("busybox", "sh", "-c", SCRIPT, arch=arch, deterministic=True)
+    Debugged(arch, "sh", "-c", SCRIPT, program="busybox", **options).run(collect)
+    chosen = sorted(set(places))[:: max(1, len(set(places)) // 80)]
+    hits = [0]
+
+    def silent(stop: Stop) -> bool:
+        hits[0] += 1
+        return False
+
+    def answer(run: Debugged, stop: Stop) -> None:
+        run.debugger.catch_forks = run.debugger.catch_execs = True
+        task = stop.other or stop.task
+        if task.mm is None or stop.reason in ("vfork", "vfork_done"):
+            return
+        for place in chosen:
+            run.debugger.break_at(task.mm, place, when=silent)
+        stack = run.debugger.machine.cpu.registers(task.context).sp
+        run.debugger.watch(task.mm, stack - 400, 8, "a", when=silent)
+
+    run = Debugged(arch, "sh", "-c", SCRIPT, program="busybox", **options).run(answer)
+    assert (run.result.status, run.result.stdout) == (plain.status, plain.stdout)
+    assert hits[0] > 1000

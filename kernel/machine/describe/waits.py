@@ -199,14 +199,16 @@ def _stuck(edges: dict[int, tuple[int, ...]]) -> dict[int, tuple[int, ...]]:
 
 
 def _cycles(edges: dict[int, tuple[int, ...]]) -> tuple[tuple[int, ...], ...]:
-    """From each task along its first waker until one comes again; each circle once."""
+    """From each task along its first waker (itself only if there is no other) until one comes again;
+    each circle once.
+    """
     found: dict[tuple[int, ...], None] = {}
     for start in edges:
         path: list[int] = []
         here = start
         while here not in path:
             path.append(here)
-            here = edges[here][0]
+            here = next((tid for tid in edges[here] if tid != here), here)
         circle = path[path.index(here) :]
         low = circle.index(min(circle))
         found[(*circle[low:], *circle[:low])] = None

@@ -1,11 +1,11 @@
 /* Breakpoints, watchpoints and the passing of instructions that meet them.
  *
- * Nothing is hooked and no page of the guest is changed.  A page with breakpoints has a shadow: a
+ * No page of the guest is changed.  A page with breakpoints has a shadow: a
  * copy outside RAM, with the processor's breakpoint instruction at each, that only fetches see, in
  * one address space.  Loads, stores, other processes, the kernel and files go on with the page
  * itself.  Where a page can be written, stores to it are withheld, and so are accesses to watched
  * pages: the MMU refuses them, the one instruction is stepped with the right given, and what it did
- * is looked at.
+ * is looked at.  Nothing is hooked but, during such a step, the accesses of that instruction.
  *
  * With no point anywhere `debug` is NULL and the MMU does no more than ask that.
  */

@@ -80,6 +80,7 @@ class DebuggedTurns:
         self.spaces_changed = False
         self.started = False
         self._vforks: dict[Task, None] = {}
+        self._unused: dict[Task, int] = {}
         self.kept: dict[Task, tuple[tuple[int, ...], Stop]] = {}
         self._signals: dict[Task, tuple[SigInfo, Stop]] = {}
         self._open: Stop | None = None
@@ -116,9 +117,12 @@ class DebuggedTurns:
                 self.machine.cpu.set_result(stop.task.context, stop.result)
 
     def give_back(self, task: Task) -> None:
-        """The turn ends early: the task goes on later, where it is."""
+        """The turn ends early: the task goes on later, where it is, with what is left of it."""
         if task.dead or task.queued:
             return
+        left = self.machine.cpu.trap[T_BLOCKS_LEFT]
+        if left:
+            self._unused[task] = left
         if self._is_held(task):
             self.parked[task] = None
         else:
@@ -139,7 +143,7 @@ class DebuggedTurns:
     def _forget(self, task: Task) -> None:
         for table in (
             self.steps, self.passed, self.held, self.parked, self.entered, self.left, self._vforks,
-            self.kept, self._signals,
+            self.kept, self._signals, self._unused,
         ):  # fmt: skip
             table.pop(task, None)
 
@@ -196,6 +200,7 @@ class DebuggedTurns:
         machine = self.machine
         trap = machine.cpu.trap
         blocks = machine.pace.budget(machine.system.scheduler.quantum(task, QUANTUM))
+        blocks = min(blocks, self._unused.pop(task, blocks))
         while self._ready(task):
             kind = self._run(task, blocks)
             blocks = trap[T_BLOCKS_LEFT] or 1

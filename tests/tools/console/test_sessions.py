@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.debian import debian_root
 from tests.support.guest import run_cli
 from tests.tools.console.debugged import lines, program, session
 
@@ -413,3 +414,15 @@ def test_stepping_through_an_execve_and_a_handler(arch: str) -> None:
     done = session(arch, "signal", ["break rt_sigreturn", "c", "finish", "delete", "c"])
     assert done.stdout == b"handled\nalive\n"
     assert any("returns from rt_sigreturn(" in line for line in lines(done))
+
+
+def test_symbols_of_files_that_were_moved(arch: str) -> None:
+    """A shared library's functions are where it was loaded; the program's names are its own."""
+    commands = ["break write", "c", "break *_exit", "c", "stack", "c"]
+    given = [word for line in commands for word in ("-ex", line)]
+    root = debian_root("debian", arch)
+    done = run_cli("debug", "--rootfs", str(root), *given, "/bin/echo", "moved")
+    assert (done.status, done.stdout) == (0, b"moved\n")
+    said = lines(done)
+    assert any(re.match(r"Breakpoint 2, 2 echo stops at 0x7\w+ _exit$", line) for line in said)
+    assert any("/libc.so.6(_exit+0x0)" in line for line in said)

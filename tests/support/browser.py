@@ -17,7 +17,7 @@ import aiohttp
 
 from tools.fetch import find_oracle
 
-SECONDS = 60.0
+SECONDS = 20.0
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run",
     "--disable-dev-shm-usage", "--disable-background-networking", "--disable-extensions",
@@ -78,7 +78,8 @@ class Page:
         """Press keys, one by one."""
         for character in text:
             named = {"\r": ("Enter", 13), "\x1d": ("]", 221)}.get(character)
-            key, code = named or (character, ord(character.upper()))
+            plain = ord(character.upper()) if character.isalnum() else 0  # 36 were Home, not $
+            key, code = named or (character, plain)
             held = 2 if character == "\x1d" else 0  # Ctrl
             common = {"key": key, "windowsVirtualKeyCode": code, "modifiers": held}
             shown = {} if held else {"text": character}
@@ -107,7 +108,11 @@ class Page:
     async def close(self) -> None:
         """The window goes away."""
         await self.do("Page.close")
+
+    async def leave(self) -> None:
+        """Lead it no longer."""
         self._reader.cancel()
+        await self._socket.close()
 
 
 class Browser:
@@ -116,13 +121,15 @@ class Browser:
     def __init__(self, session: aiohttp.ClientSession, port: int) -> None:
         self._session = session
         self._port = port
+        self.pages: list[Page] = []
 
     async def page(self) -> Page:
         """A new window."""
         async with self._session.put(f"http://127.0.0.1:{self._port}/json/new") as answer:
             target = await answer.json(content_type=None)
         socket = await self._session.ws_connect(target["webSocketDebuggerUrl"], max_msg_size=0)
-        return Page(socket)
+        self.pages.append(Page(socket))
+        return self.pages[-1]
 
 
 def find_chromium() -> Path | None:
@@ -145,7 +152,12 @@ async def browser(profile: Path) -> AsyncIterator[Browser]:
     try:
         port = await _port(profile / "DevToolsActivePort")
         async with aiohttp.ClientSession() as session:
-            yield Browser(session, port)
+            made = Browser(session, port)
+            try:
+                yield made
+            finally:
+                for page in made.pages:
+                    await page.leave()
     finally:
         os.killpg(process.pid, 9)
         process.wait()

@@ -11,6 +11,7 @@ refused.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shlex
 import socket
@@ -46,7 +47,7 @@ def serve(port: int, words: Sequence[str]) -> int:
             return app
 
         async def on_startup(self, app: web.Application) -> None:
-            print(f"diorama: http://{HOST}:{port}/ (Ctrl-C ends it)", file=sys.stderr, flush=True)
+            self._announcing = asyncio.create_task(_announce(port))
 
         def initialize_logging(self) -> None:
             """Requests are not worth a line."""
@@ -58,6 +59,19 @@ def serve(port: int, words: Sequence[str]) -> int:
     )
     server.serve()
     return 0
+
+
+async def _announce(port: int) -> None:
+    """Say where it is, once somebody answers there."""
+    while True:
+        try:
+            _, writer = await asyncio.open_connection(HOST, port)
+        except OSError:
+            await asyncio.sleep(0.01)
+            continue
+        writer.close()
+        print(f"diorama: http://{HOST}:{port}/ (Ctrl-C ends it)", file=sys.stderr, flush=True)
+        return
 
 
 def _check_free(port: int) -> None:

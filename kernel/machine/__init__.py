@@ -13,7 +13,8 @@ means.
 
 A debugger (``debugger.py``, with ``stops.py`` and ``points.py``) puts other turns in the place of
 the loop's own while it is attached (``debugged.py``): turns that can stop before or after every
-instruction and call.  ``watching.py`` tells them of what happens inside calls.
+instruction and call.  ``watching.py`` tells them of what happens inside calls, ``gate.py`` of
+signals.
 
 Linux analogue: ``entry/common.c``, ``sched/idle.c``.
 """

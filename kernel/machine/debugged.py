@@ -18,7 +18,6 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from kernel.abi.results import NO_RETURN_VALUE
-from kernel.abi.signals import SIGKILL
 from kernel.cpu.base import (
     T_ADDRESS,
     T_BLOCKS_LEFT,
@@ -33,24 +32,20 @@ from kernel.cpu.base import (
     TRAP_WATCHPOINT,
 )
 from kernel.machine.faults import report_exception
+from kernel.machine.gate import Gate, TurnOver
 from kernel.machine.loop import QUANTUM
 from kernel.machine.stops import Stop
 from kernel.machine.watching import Watching
 from kernel.task.delivery import return_to_user
 from kernel.task.itimer import account
 from kernel.task.rseq import disturbed
-from kernel.task.siginfo import SigInfo
-from kernel.task.signals import doomed, send_to_task
+from kernel.task.signals import doomed
 
 if TYPE_CHECKING:
     from kernel.machine.debugger import Debugger
     from kernel.machine.dispatch import Passage
     from kernel.machine.loop import Machine
     from kernel.task.task import Task
-
-
-class TurnOver(Exception):
-    """A signal was reported from within its delivery, and the turn ends there; it is kept."""
 
 
 class DebuggedTurns:
@@ -82,7 +77,7 @@ class DebuggedTurns:
         self._vforks: dict[Task, None] = {}
         self._unused: dict[Task, int] = {}
         self.kept: dict[Task, tuple[tuple[int, ...], Stop]] = {}
-        self._signals: dict[Task, tuple[SigInfo, Stop]] = {}
+        self.gate = Gate(self)
         self._open: Stop | None = None
         self._found = 0
 
@@ -143,7 +138,7 @@ class DebuggedTurns:
     def _forget(self, task: Task) -> None:
         for table in (
             self.steps, self.passed, self.held, self.parked, self.entered, self.left, self._vforks,
-            self.kept, self._signals, self._unused,
+            self.kept, self.gate.kept, self._unused,
         ):  # fmt: skip
             table.pop(task, None)
 
@@ -411,47 +406,3 @@ class DebuggedTurns:
             stop.number, stop.args, stop.result = entered.number, entered.args, 0
         if stop.number in self.debugger.catch_calls:
             self.waiting.append(stop)
-
-    # -- signals (kernel.task.system.SignalGate) ---------------------------------------------
-
-    def wants(self, signo: int) -> bool:
-        """Is this signal to be seen although nobody would notice it, or would die of it at once?"""
-        return signo != SIGKILL and signo in self.debugger.catch_signals
-
-    def signal(self, task: Task, info: SigInfo) -> SigInfo | None:
-        """A signal is about to be delivered: what is to be delivered in its place, or None."""
-        fault = info.forced and self.debugger.catch_faults
-        if info.signo == SIGKILL or not (fault or info.signo in self.debugger.catch_signals):
-            return info
-        kept, stop = self._signals.pop(task, (None, None))
-        if stop is None or kept is not info:
-            stop = Stop(task, "fault" if fault else "signal")
-            stop.info, stop.signal = info, info.signo
-            if fault:
-                stop.address = info.address
-            if not self.report(stop) and not task.dead and not self.debugger.closed:
-                self._keep_signal(task, info, stop)
-                raise TurnOver
-        return self._answer(task, info, stop)
-
-    def _keep_signal(self, task: Task, info: SigInfo, stop: Stop) -> None:
-        """The turn ends before the signal is delivered: it will come again, already answered."""
-        again = SigInfo(info.signo, info.code, info.payload, info.errno)
-        again.forced, again.trap, again.error = info.forced, info.trap, info.error
-        if stop.info is info:
-            stop.info = again
-        task.pending.add(again, task.cred.ruid)
-        task.work = True
-        self._signals[task] = (again, stop)
-
-    def _answer(self, task: Task, info: SigInfo, stop: Stop) -> SigInfo | None:
-        """What the debugger made of it.  See ptrace(2), "Signal injection and suppression"."""
-        if not stop.signal:
-            return None
-        chosen = stop.info if stop.info is not None else info
-        if stop.signal != chosen.signo:
-            chosen = SigInfo.user(stop.signal, 0, 0)
-        if chosen.signo != info.signo and task.blocked >> (chosen.signo - 1) & 1:
-            send_to_task(task, chosen)
-            return None
-        return chosen

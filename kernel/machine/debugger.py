@@ -89,7 +89,7 @@ class Debugger:
         machine.attach(self._turns.watching)
         machine.add_door(self._turns.watching)
         machine.on_attention.append(self._attention)
-        machine.system.gate = self._turns
+        machine.system.gate = self._turns.gate
 
     def close(self) -> None:
         """Take everything out; held tasks go on; the machine is back on its fast path.

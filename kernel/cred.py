@@ -74,6 +74,9 @@ class Credentials:
         """A copy with some fields replaced."""
         return replace(self, **fields)  # type: ignore[arg-type]
 
+    def __repr__(self) -> str:
+        return f"<Credentials uid={self.euid} gid={self.egid} capabilities={self.effective:#x}>"
+
 
 RLIM_INFINITY: Final = (1 << 64) - 1
 RLIMIT_CPU: Final = 0
@@ -122,3 +125,6 @@ class Limits:
     def copy(self) -> Limits:
         """For fork."""
         return Limits(list(self.values))
+
+    def __repr__(self) -> str:
+        return f"<Limits {len(self.values)} resources>"

@@ -91,6 +91,10 @@ class Waiter(Entry):
         self.sleeper.wake_up()
         return True
 
+    def __repr__(self) -> str:
+        woken = " woken" if self.woken else ""
+        return f"<Waiter of {self.sleeper!r} on {len(self.queues)} queues{woken}>"
+
 
 class Watcher(Entry):
     """An entry that stays: ``notice(events)`` is called at every wake-up, until ``remove``.
@@ -114,6 +118,9 @@ class Watcher(Entry):
     def wake(self, events: int = 0) -> bool:
         """Tell; the entry stays."""
         return self.notice(events)
+
+    def __repr__(self) -> str:
+        return f"<Watcher of {[queue.name for queue in self.queues]}>"
 
 
 class WaitQueue:

@@ -109,3 +109,6 @@ class Alarm:
         self.cancel()
         self._start()
         return True
+
+    def __repr__(self) -> str:
+        return f"<Alarm of clock {self.clock_id} at {self.deadline} every {self.interval}>"

@@ -92,6 +92,9 @@ class HostClock:
         self._publish = publish
         publish(self.offset)
 
+    def __repr__(self) -> str:
+        return "<HostClock>"
+
 
 class ManualClock:
     """A clock that stands still until ``advance``: for tests of anything that waits."""

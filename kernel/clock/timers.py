@@ -136,3 +136,6 @@ class Timers:
             not self._heap[child] < self._heap[(child - 1) // 2]
             for child in range(1, len(self._heap))
         )
+
+    def __repr__(self) -> str:
+        return f"<Timers {len(self)} active>"

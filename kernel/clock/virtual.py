@@ -67,3 +67,6 @@ class VirtualClock:
 
     def synchronize(self) -> None:
         """There is no other clock to follow."""
+
+    def __repr__(self) -> str:
+        return "<VirtualClock>"

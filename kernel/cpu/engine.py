@@ -74,6 +74,9 @@ class EngineContext:
     def __init__(self, handle: int) -> None:
         self.handle = handle
 
+    def __repr__(self) -> str:
+        return "<EngineContext>"
+
 
 def _bind_run(words: memoryview, function: Any, engine: ctypes.c_void_p) -> Any:
     """``Cpu.run`` as a closure: no attribute look-ups on the path of every trap."""
@@ -301,3 +304,6 @@ class Engine:
         self.ranges.close()
         self._lib.engine_close(self._handle)
         self._handle = 0
+
+    def __repr__(self) -> str:
+        return f"<Engine {self.arch.name}>"

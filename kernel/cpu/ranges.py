@@ -134,3 +134,6 @@ class NativeRanges:
     def free_tables(self, root: int) -> None:
         """See RangeOps."""
         self._lib.ranges_free_tables(self._handle, root)
+
+    def __repr__(self) -> str:
+        return "<NativeRanges>"

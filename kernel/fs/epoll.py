@@ -103,6 +103,9 @@ class Interest:
         if watched_by is not None:
             watched_by.pop(self, None)
 
+    def __repr__(self) -> str:
+        return f"<Interest in fd {self.fd} events={self.events:#x}>"
+
 
 class EpollFile(AnonymousFile):
     """The list of interests, and of those that may be ready.

@@ -204,6 +204,9 @@ class HostContent:
             else:
                 os.fsync(fd)
 
+    def __repr__(self) -> str:
+        return f"<HostContent {self.key} readers={self.readers} writers={self.writers}>"
+
 
 class HostContents:
     """All host files of a machine that are open or cached, by identity."""

@@ -155,3 +155,6 @@ class HostSelector:
         """For tests."""
         assert all(self._watches.values()), "an empty set of watches"
         assert not self._watches.keys() & self._served.keys(), "watched and served"
+
+    def __repr__(self) -> str:
+        return "<HostSelector>"

@@ -105,6 +105,9 @@ class WatchMark:
             self.leave()
             self.file.queue_event(Event(self.wd, IN_IGNORED, 0, b""))
 
+    def __repr__(self) -> str:
+        return f"<WatchMark {self.wd} mask={self.mask:#x}>"
+
 
 class InotifyFile(AnonymousFile):
     """``marks``: the watches by number; ``events``: what was not read yet."""

@@ -40,6 +40,9 @@ class SpaceBudget:
             raise ENOSPC("the file system holds %d bytes and has none left", self.limit * PAGE_SIZE)
         self.used += pages
 
+    def __repr__(self) -> str:
+        return f"<SpaceBudget {self.used} of {self.limit or 'any'} pages>"
+
 
 class FilePages:
     """The pages of one file; its ``kernel.mm.pager.Pager``.
@@ -298,3 +301,6 @@ class FilePages:
         """For tests."""
         assert all(self._frames.count(frame) > 0 for frame in self.pages.values())
         assert self._inode.blocks == SECTORS * len(self.pages)
+
+    def __repr__(self) -> str:
+        return f"<FilePages {len(self.pages)} pages>"

@@ -187,6 +187,10 @@ class Pipe:
         assert all(self.chunks)
         assert self.head == 0 or self.head < len(self.chunks[0])
 
+    def __repr__(self) -> str:
+        ends = f"{self.readers} readers, {self.writers} writers"
+        return f"<Pipe {self.size} of {self.capacity} bytes, {ends}>"
+
 
 class PipeFile(OpenFile):
     """One end (or, of a FIFO opened O_RDWR, both).

@@ -222,3 +222,7 @@ class AddressSpace(Space):
         if area.start <= self.start_stack < area.end:
             return b"[stack]"
         return b""
+
+    def __repr__(self) -> str:
+        areas = f"{len(self.vmas)} areas"
+        return f"<AddressSpace root={self.root:#x} {areas} rss={self.rss} users={self.users}>"

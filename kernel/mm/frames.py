@@ -239,6 +239,9 @@ class Frames:
         assert used == in_use, f"{used} frames are out, {in_use} have references"
         assert self.committed >= 0, "promises are negative"
 
+    def __repr__(self) -> str:
+        return f"<Frames {self.used_count} of {self.total} used>"
+
 
 def _runs(descending: list[int], flags: memoryview) -> list[tuple[int, int]]:
     """Runs of at least TRIM_RUN dirty frames in a descending list, as (first frame, length)."""

@@ -78,6 +78,9 @@ class PageCache:
             freed += file.give_up(index)
         return freed
 
+    def __repr__(self) -> str:
+        return f"<PageCache {len(self)} pages>"
+
 
 class CachedFile:
     """The pages of one file of the host; its ``Pager``.
@@ -307,6 +310,9 @@ class CachedFile:
         assert all(self._frames.count(f) > 0 for f in self._pages.values()), (
             "a free frame is cached"
         )
+
+    def __repr__(self) -> str:
+        return f"<CachedFile {len(self._pages)} pages, {len(self._dirty)} dirty>"
 
 
 def _runs(indexes: list[int]) -> list[list[int]]:

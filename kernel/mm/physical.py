@@ -150,3 +150,6 @@ class PhysicalMemory:
                 mapping.close()
             except BufferError:
                 continue
+
+    def __repr__(self) -> str:
+        return f"<PhysicalMemory {self.frame_count} frames>"

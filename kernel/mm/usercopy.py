@@ -346,6 +346,9 @@ class UserMemory:
         """A buffer over several segments, as ``read_iovec`` returns them."""
         return UserBuffer(self, segments)
 
+    def __repr__(self) -> str:
+        return f"<UserMemory of {self._space!r}>"
+
 
 def _allows(entry: int, access: int) -> bool:
     """Would the MMU let this access through?"""

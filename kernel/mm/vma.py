@@ -218,3 +218,6 @@ class VmaList:
             {"start": a.start, "end": a.end, "flags": a.flags, "offset": a.offset}
             for a in self._areas
         ]
+
+    def __repr__(self) -> str:
+        return f"<VmaList {len(self)} areas>"

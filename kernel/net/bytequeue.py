@@ -125,3 +125,6 @@ class ByteQueue:
         edges = [edge for mark in self.marks for edge in (mark.start, mark.end)]
         assert edges == sorted(edges)
         assert all(mark.end > self.taken for mark in self.marks)
+
+    def __repr__(self) -> str:
+        return f"<ByteQueue {self.size} bytes>"

@@ -53,6 +53,9 @@ class Ancillary:
             file.in_message(-1)
             file.drop()
 
+    def __repr__(self) -> str:
+        return f"<Ancillary {len(self.files)} files cred={self.cred}>"
+
 
 class Outgoing:
     """The parameters of one send.

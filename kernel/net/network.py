@@ -81,6 +81,9 @@ class Network:
         """Is there an address to talk to?"""
         return self.mode != NONE
 
+    def __repr__(self) -> str:
+        return f"<Network {self.mode} {len(self.unix)} UNIX sockets>"
+
 
 def network_of(kernel: System) -> Network:
     """The machine's network; loopback unless boot has chosen another."""

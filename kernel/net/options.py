@@ -102,6 +102,9 @@ class SocketOptions:
     timestamp: int = 0  # 1: struct timeval, 2: struct timespec
     device: bytes = b""
 
+    def __repr__(self) -> str:
+        return f"<SocketOptions rcvbuf={self.rcvbuf} sndbuf={self.sndbuf}>"
+
 
 SWITCHES: Final = {
     SO_REUSEADDR: "reuseaddr", SO_REUSEPORT: "reuseport", SO_DONTROUTE: "dontroute",

@@ -75,6 +75,9 @@ class PacketQueue:
         """What the messages carry beside bytes."""
         return [p.ancillary for p in self.packets if p.ancillary is not None]
 
+    def __repr__(self) -> str:
+        return f"<PacketQueue {len(self.packets)} packets, {self.size} bytes>"
+
 
 def wait_for_packet(socket: SocketFile, queue: PacketQueue) -> Blocking[bool]:
     """Sleep until there is a message; False: receiving was shut down, and none came.

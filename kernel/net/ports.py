@@ -194,6 +194,9 @@ class PortTable(Generic[B]):
             counted[local.port] = counted.get(local.port, 0) + 1
         assert counted == self.waiting_ports
 
+    def __repr__(self) -> str:
+        return f"<PortTable ports={sorted(self.by_port)[:8]}>"
+
 
 def _overlap(a: bytes, a_only: int, b: bytes, b_only: int) -> bool:
     """Can both addresses be meant by one?"""

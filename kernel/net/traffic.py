@@ -123,6 +123,9 @@ class Traffic:
     def host_gone(self, socket: HostSocket) -> None:
         """Its last descriptor is closed."""
 
+    def __repr__(self) -> str:
+        return f"<Traffic {self.packets} packets, {self.bytes} bytes>"
+
 
 class WatchedTraffic(Traffic):
     """Counts and tells.

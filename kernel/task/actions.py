@@ -80,3 +80,6 @@ class SignalActions:
     def caught(self) -> int:
         """The mask of signals with a handler (SigCgt in /proc/PID/status)."""
         return sum(1 << (n - 1) for n in range(1, NSIG + 1) if self.table[n].handler > SIG_IGN)
+
+    def __repr__(self) -> str:
+        return f"<SignalActions caught={self.caught():#x} users={self.users}>"

@@ -160,6 +160,9 @@ class FutexTable:
             assert lock.key == key
             lock.check_invariants()
 
+    def __repr__(self) -> str:
+        return f"<FutexTable {len(self.buckets)} words, {len(self.locks)} locks>"
+
 
 def _sleep(
     bucket: Bucket, deadline: int | None, bitset: int, restart: tuple[int, ...] | None

@@ -63,6 +63,9 @@ class PiLock:
         assert self in self.owner.pi_owned, "the owner does not know"
         assert all(task.pi_blocked is self for task in self.waiters), "a waiter does not know"
 
+    def __repr__(self) -> str:
+        return f"<PiLock of {self.owner.tid}, {len(self.waiters)} wait>"
+
 
 def lock_pi(
     task: Task, address: int, private: bool, deadline: int | None, wait: bool = True

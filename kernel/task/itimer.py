@@ -45,6 +45,9 @@ class IntervalTimer:
         self.interval = interval
         self.timer: Timer | None = None
 
+    def __repr__(self) -> str:
+        return f"<IntervalTimer {self.which} at {self.deadline} every {self.interval}>"
+
 
 def get_timer(kernel: System, group: ThreadGroup, which: int) -> TimerValue:
     """See getitimer(2)."""

@@ -103,3 +103,6 @@ class PendingSet:
             assert self.has(info.signo)
         standard = [info.signo for info, _ in self.queue if info.signo < SIGRTMIN]
         assert len(standard) == len(set(standard)), "a standard signal is queued twice"
+
+    def __repr__(self) -> str:
+        return f"<PendingSet bits={self.bits:#x} queued={len(self.queue)}>"

@@ -55,3 +55,6 @@ class Pids:
 
     def __len__(self) -> int:
         return len(self._names)
+
+    def __repr__(self) -> str:
+        return f"<Pids last={self.last}>"

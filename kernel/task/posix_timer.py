@@ -103,6 +103,9 @@ class CpuAlarm:
             self.cancel()
             self._fire()
 
+    def __repr__(self) -> str:
+        return f"<CpuAlarm at {self.deadline} every {self.interval}>"
+
 
 class TimerSignal(SigInfo):
     """The signal of a timer; taking it starts the timer's next period."""
@@ -202,6 +205,9 @@ class PosixTimer:
         """timer_delete(2)."""
         self.alarm.cancel()
         self._withdraw()
+
+    def __repr__(self) -> str:
+        return f"<PosixTimer {self.number} of {self.group.pid}, clock {self.clock_id}>"
 
 
 def _pending_sets(group: ThreadGroup) -> list[PendingSet]:

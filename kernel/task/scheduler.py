@@ -217,3 +217,7 @@ class Scheduler:
             return max(256, blocks * IDLE_WEIGHT >> 10)
         nice = policy.nice
         return blocks if not nice else max(256, int(blocks * _NICE_BASE**-nice))
+
+    def __repr__(self) -> str:
+        current = self.current.tid if self.current is not None else None
+        return f"<Scheduler {self.runnable} wait, current={current}>"

@@ -52,6 +52,9 @@ class Random:
         """A number in 0..limit-1."""
         return self._source.randrange(limit)
 
+    def __repr__(self) -> str:
+        return "<Random>"
+
 
 class Names:
     """What uname(2) and sethostname(2) know; changed only by these calls."""
@@ -66,6 +69,9 @@ class Names:
         self.version = version
         self.machine = machine
 
+    def __repr__(self) -> str:
+        return f"<Names {self.host} {self.release}>"
+
 
 class Counters:
     """Sums since boot for /proc/stat, vmstat and statistics; one increment each, always on."""
@@ -76,6 +82,9 @@ class Counters:
         self.forks = 0
         self.switches = 0
         self.signals = 0
+
+    def __repr__(self) -> str:
+        return f"<Counters forks={self.forks} switches={self.switches} signals={self.signals}>"
 
 
 class SignalGate(Protocol):
@@ -176,3 +185,6 @@ class System:
                 del self.user_processes[old]
         if new is not None:
             self.user_processes[new] = self.user_processes.get(new, 0) + 1
+
+    def __repr__(self) -> str:
+        return f"<System {self.arch.name} {len(self.tasks)} tasks>"

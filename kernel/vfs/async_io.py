@@ -45,6 +45,9 @@ class AsyncNotice:
         """O_ASYNC was switched off, or the file closed."""
         self._watcher.remove()
 
+    def __repr__(self) -> str:
+        return f"<AsyncNotice of {self._file!r}>"
+
 
 def set_async(caller: Caller, file: OpenFile, on: bool, send: Send) -> None:
     """Follow a change of O_ASYNC.  A file that is always ready has nothing to tell."""

@@ -56,3 +56,6 @@ class DeviceRegistry:
         assert kind in (S_IFCHR, S_IFBLK)
         found = {(m, name) for (k, m, _), (name, _open) in self._drivers.items() if k == kind}
         return sorted(found)
+
+    def __repr__(self) -> str:
+        return f"<DeviceRegistry {len(self._drivers)} drivers>"

@@ -168,3 +168,6 @@ class FdTable:
         assert all(fd in self.files for fd in range(self._lowest)), "a free number below _lowest"
         assert all(fd in self.files for fd in self.cloexec), "cloexec of a closed descriptor"
         assert all(file.refs > 0 for file in self.files.values()), "an open file without references"
+
+    def __repr__(self) -> str:
+        return f"<FdTable {sorted(self.files)[:16]} users={self.users}>"

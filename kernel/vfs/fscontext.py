@@ -61,3 +61,6 @@ class FsContext:
     def path_of(self, path: Path) -> bytes:
         """The absolute path seen from our root."""
         return path_from(self.root, path)[0]
+
+    def __repr__(self) -> str:
+        return f"<FsContext cwd={self.cwd!r} umask={self.umask:04o}>"

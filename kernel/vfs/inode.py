@@ -118,6 +118,9 @@ class SuperBlock:
     def sync(self) -> None:
         """Write everything back; nothing to do for what lives in memory."""
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.fstype.decode('latin-1')} dev={self.dev:#x}>"
+
 
 class Inode:
     """One file.  Subclasses: regular files, directories, symbolic links, devices, FIFOs.
@@ -323,3 +326,7 @@ class Inode:
         if self.writers >= 0:
             raise EIO("allow_write without deny_write")
         self.writers += 1
+
+    def __repr__(self) -> str:
+        facts = f"mode={self.mode:o} size={self.size} nlink={self.nlink}"
+        return f"<{type(self).__name__} {self.ino} {facts}>"

@@ -182,6 +182,9 @@ class LockTable:
                 if lock.owner is other.owner:
                     assert lock.end <= other.start or other.end <= lock.start
 
+    def __repr__(self) -> str:
+        return f"<LockTable {self.lines()}>"
+
 
 def _kind(exclusive: bool) -> str:
     return "WRITE" if exclusive else "READ"

@@ -247,6 +247,9 @@ class MountTable:
             assert mount.mountpoint.mounts is not None
             assert mount.mountpoint.mounts[mount.parent] is mount
 
+    def __repr__(self) -> str:
+        return f"<MountTable {len(self.mounts)} mounts>"
+
 
 def same_instance(sb: SuperBlock) -> Callable[[bytes], SuperBlock]:
     """For ``MountTable.filesystems``: there is only one of it, whatever the options."""

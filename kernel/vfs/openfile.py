@@ -226,6 +226,10 @@ class OpenFile:
         """Plain data for the inspector."""
         return {"pos": self.pos, "flags": oct(self.flags), "refs": self.refs}
 
+    def __repr__(self) -> str:
+        facts = f"flags={self.flags:#o} refs={self.refs}"
+        return f"<{type(self).__name__} {display_path(self.path)!r} {facts}>"
+
 
 class SeekableFile(OpenFile):
     """A file with a size and a position: regular files of every file system."""

@@ -199,8 +199,9 @@ def _stuck(edges: dict[int, tuple[int, ...]]) -> dict[int, tuple[int, ...]]:
 
 
 def _cycles(edges: dict[int, tuple[int, ...]]) -> tuple[tuple[int, ...], ...]:
-    """From each task along its first waker (itself only if there is no other) until one comes again;
-    each circle once.
+    """From each task along its first waker until one comes again; each circle once.
+
+    A task is its own next only if nobody else could wake it.
     """
     found: dict[tuple[int, ...], None] = {}
     for start in edges:

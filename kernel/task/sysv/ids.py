@@ -74,6 +74,9 @@ class IpcObject:
         self.mode = mode & 0o777
         self.ctime = seconds(task)
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.ident} key={self.key:#x} mode={self.mode:o}>"
+
 
 def _in_group(cred: Credentials, gid: int) -> bool:
     return gid == cred.egid or gid in cred.groups
@@ -174,3 +177,6 @@ class IdTable(Generic[Kind]):
         self.hide(item)
         del self._places[item.ident % PLACES]
         item.removed = True
+
+    def __repr__(self) -> str:
+        return f"<IdTable {len(self._places)} of {self.most}>"

@@ -70,6 +70,9 @@ class SegmentPages(SharedAnonymous):
         """The segment is gone."""
         self._end()
 
+    def __repr__(self) -> str:
+        return f"<SegmentPages of {self.segment!r}>"
+
 
 class Segment(IpcObject):
     """One segment; also the ``MappedFile`` behind its mappings."""

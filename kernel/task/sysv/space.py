@@ -18,3 +18,6 @@ class IpcSpace:
         self.segments: IdTable[Segment] = IdTable(SHMMNI)
         self.semaphores: IdTable[SemaphoreSet] = IdTable(SEMMNI)
         self.queues: IdTable[MessageQueue] = IdTable(MSGMNI)
+
+    def __repr__(self) -> str:
+        return "<IpcSpace>"

@@ -108,3 +108,6 @@ class Terminals:
     def _forget(self, index: int) -> None:
         del self.pairs[index]
         self.devpts.remove(index)
+
+    def __repr__(self) -> str:
+        return f"<Terminals {len(self.pairs)} pairs>"

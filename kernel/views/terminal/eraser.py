@@ -120,3 +120,6 @@ class Eraser:
             elif not self.output.is_continuation(char):
                 width += 1
         return width, False
+
+    def __repr__(self) -> str:
+        return f"<Eraser erasing={self.erasing}>"

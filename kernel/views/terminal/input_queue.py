@@ -106,3 +106,6 @@ class InputQueue:
         """For tests."""
         assert self.complete == sum(length for length, _ in self.lines)
         assert self.complete <= len(self.data)
+
+    def __repr__(self) -> str:
+        return f"<InputQueue {len(self)} bytes>"

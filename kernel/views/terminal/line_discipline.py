@@ -324,3 +324,6 @@ class LineDiscipline:
     def take(self, limit: int) -> bytes:
         """What one read gets now; call only if ``ready()``."""
         return self.queue.take_line(limit) if self.canonical else self.queue.take_raw(limit)
+
+    def __repr__(self) -> str:
+        return "<LineDiscipline>"

@@ -146,3 +146,6 @@ class OutputProcessor:
         count = 8 - (width_before & 7)
         self.column = max(0, self.column - count)
         return b"\b" * count
+
+    def __repr__(self) -> str:
+        return f"<OutputProcessor column={self.column}>"

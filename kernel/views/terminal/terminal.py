@@ -145,3 +145,6 @@ class Terminal:
             "queued": len(self.discipline.queue),
             "stopped": self.discipline.stopped,
         }
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}>"

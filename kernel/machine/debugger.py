@@ -155,11 +155,12 @@ class Debugger:
     def step(self, task: Task) -> None:
         """Stop with 'step' after one instruction of this task, one system call or one signal.
 
-        Other tasks run meanwhile, unless held.  Another reason to stop ends the request.  A step
+        For a task that sleeps in a call that is the end of the call.  Other tasks run meanwhile,
+        unless held.  Another reason to stop ends the request.  A step
         that ends at a breakpoint is reported as 'breakpoint'.
         """
         if task.context is not None:
-            inside = task in self._turns.kept
+            inside = task in self._turns.kept or task.generator is not None
             began = -1 if inside else self.machine.cpu.registers(task.context).pc
             self._turns.steps[task] = began
 

@@ -130,6 +130,23 @@ def test_a_sleeping_call_goes_back_to_its_start(arch: str) -> None:
     assert debugged(arch, "asleep", answer=answer).result.status == 0
 
 
+def test_a_step_of_a_sleeper_ends_with_its_call(arch: str) -> None:
+    def answer(run: Debugged, stop: Stop) -> None:
+        if stop.reason == "start":
+            run.break_at(stop, "marker")
+        elif stop.reason == "breakpoint":
+            (reader,) = [task for task in stop.task.group.tasks.values() if task is not stop.task]
+            run.debugger.step(reader)
+        else:
+            registers = run.debugger.machine.cpu.registers(stop.task.context)
+            assert registers.result == 5
+            assert stop.task.generator is None
+
+    run = debugged(arch, "asleep", answer=answer)
+    assert run.reasons == ["start", "breakpoint", "step"]
+    assert run.result.status == 0
+
+
 def test_settling_ends_a_nap_with_what_is_left_of_it(arch: str) -> None:
     """nanosleep is made again by restart_syscall: the time slept does not begin anew."""
     (nanosleep,) = {"x86_64": (35,), "aarch64": (101,)}[arch]

@@ -70,7 +70,10 @@ def test_a_program_does_not_notice_that_it_is_stepped(arch: str) -> None:
     assert run.symbols["on_flags"] in pcs  # a step into a handler ends at its first instruction
 
 
-@pytest.mark.parametrize("words", ["loop", "signals", "fault", "children", "asleep", "receives"])
+@pytest.mark.parametrize(
+    "words",
+    ["loop", "signals", "fault", "trap", "children", "executes", "threads", "asleep", "receives"],
+)
 def test_a_whole_program_in_steps(arch: str, words: str) -> None:
     """Every instruction of every task is stepped; what comes out is what came out without."""
 

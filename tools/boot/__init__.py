@@ -4,7 +4,8 @@
 ``root``      the tree the first process finds, and the mount points.
 ``program``   which file PROGRAM means; BusyBox by name.
 ``stdio``     descriptors 0, 1, 2: the caller's terminal, pipes and files.
-``session``   the first program, host signals, the time limit, the end.
+``session``   the first program, the time limit, the end.
+``host_signals``  what the host's signals do meanwhile.
 
 The command line, the tests and the library all come through ``boot``.
 """

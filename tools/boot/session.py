@@ -11,7 +11,6 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from types import FrameType
 from typing import TYPE_CHECKING, Final
 
 from kernel.abi.errors import ENOENT, ENOTDIR, KernelError
@@ -35,14 +34,13 @@ from tools.boot.applets import applet_links
 from tools.boot.capture import connect_captured
 from tools.boot.files import lay_out_files, seal_root, show_applets, show_file
 from tools.boot.hardware import Hardware, assemble
+from tools.boot.host_signals import HostSignals, SignalHandlers
 from tools.boot.network import connect_network
 from tools.boot.program import Program, check_volumes, cpus_for, resolve, search_path
 from tools.boot.watch import Watchers
 from tools.busybox import find_busybox
 from tools.config import DEFAULT_PATH, InspectOptions, RunConfig
 from tools.errors import EXIT_TIMEOUT, EXIT_USAGE, CannotRun, DioramaError, ProgramNotFound
-
-SignalHandlers = Mapping[int, Callable[[int, "FrameType | None"], None]]
 
 if TYPE_CHECKING:
     from kernel.machine.loop import Machine
@@ -57,17 +55,6 @@ GRACE_NS: Final = 500_000_000
 """How long the processes left over may react to SIGHUP before SIGKILL."""
 SCRIPT_HINT: Final = " (--busybox puts BusyBox into /bin, --rootfs brings other programs)"
 INTERRUPTS_TO_LEAVE_NS: Final = 2_000_000_000
-HANDLED: Final = (
-    signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGWINCH, signal.SIGCONT,
-    signal.SIGQUIT,
-)  # fmt: skip
-
-
-def _nothing() -> None:
-    """No signals are caught yet."""
-
-
-LEAVING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def _say(line: str) -> None:
@@ -140,14 +127,13 @@ class Session:
         self.status: int | None = None
         self.task: Task | None = None
         self.console = stdio.make_console(self.system) if with_terminal else None
-        self._asked_to_leave = False  # a signal says so; for who waits outside the loop
+        self._signals = HostSignals(self.machine.cpu, hardware.poller)
         self._leave: int | None = None  # an exit status decided by the host: timeout, SIGTERM
         self._interrupted_at: int | None = None
         self._watchers: Watchers | None = None
         self._inspector: Inspector | None = None
         self._gdb: GdbServer | None = None
         self._published: list[Published] = []
-        self._restore_signals: Callable[[], None] = _nothing
         self.on_interrupt: Callable[[], None] | None = None
         self.on_deadlock: Callable[[str], None] | None = None
 
@@ -169,7 +155,9 @@ class Session:
         self._show(program)
         self.task = self.new_process()
         stdio.connect(self.system, self.task, self.console, self.config.user or (0, 0))
-        self._watchers = Watchers(self.config, self.machine, _say, lambda: self._asked_to_leave)
+        self._watchers = Watchers(
+            self.config, self.machine, _say, lambda: self._signals.asked_to_leave
+        )
         self.load(self.task, program, self.config.args)
         if self.config.inspect is not None:
             self._open_inspector(self.config.inspect)
@@ -289,7 +277,9 @@ class Session:
 
     def run(self) -> int:
         """Run to the end of the program; returns what diorama exits with."""
-        self._restore_signals = self._catch_signals()
+        # SIGIO comes from those who look, from their sockets where time is virtual.
+        looked_at = self._inspector is not None or self._gdb is not None
+        self._signals.catch(*((signal.SIGIO,) if looked_at else ()))
         self.machine.on_attention.append(self._attend)
         self._wait_for_gdb()
         if self.config.timeout is not None:
@@ -316,7 +306,7 @@ class Session:
             if self._gdb is not None:
                 self._gdb.finish()
                 self._gdb = None
-            self._restore_signals()
+            self._signals.restore()
             assert self._watchers is not None
             try:
                 self._watchers.finish()
@@ -340,27 +330,14 @@ class Session:
             self._leave = EXIT_USAGE
 
     def stand_still(self, use: Callable[[], None], handlers: SignalHandlers) -> None:
-        """While no guest runs: let ``use`` have the caller's terminal and the host's signals.
-
-        A signal that comes while hands change waits until somebody has it.
-        """
-        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
-        self._restore_signals()
-        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-        try:
-            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        """While no guest runs: let ``use`` have the caller's terminal and the host's signals."""
+        with self._signals.lent(handlers):
             if self.console is not None:
                 self.console.lend(use)
             else:
                 use()
-        finally:
-            signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
-            for number, handler in before.items():
-                signal.signal(number, handler)
-            self._restore_signals = self._catch_signals()
-            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-            if self.console is not None:
-                self.console.on_interrupt = self.on_interrupt
+        if self.console is not None:
+            self.console.on_interrupt = self.on_interrupt
 
     def _show_snapshot(self) -> None:
         """SIGQUIT, or Ctrl-\\ twice at the terminal: what everybody is doing."""
@@ -408,31 +385,6 @@ class Session:
 
     # -- the host's signals ----------------------------------------------------------------------
 
-    def _catch_signals(self) -> Callable[[], None]:
-        """Let host signals through to ``_attend``; returns what undoes it."""
-
-        def noted(number: int, frame: FrameType | None) -> None:
-            if number in LEAVING:
-                self._asked_to_leave = True
-            self.machine.cpu.request_attention()
-
-        cpu = self.machine.cpu
-        # SIGIO comes from those who look, from their sockets where time is virtual.
-        looked_at = self._inspector is not None or self._gdb is not None
-        handled = (*HANDLED, signal.SIGIO) if looked_at else HANDLED
-        before = {number: signal.signal(number, noted) for number in handled}
-        for number in handled:
-            cpu.watch_signal(number)  # Python's handlers wait until guest code has ended
-        wakeup = signal.set_wakeup_fd(self.hardware.poller.wakeup_fd, warn_on_full_buffer=False)
-
-        def restore() -> None:
-            cpu.unwatch_signals()
-            signal.set_wakeup_fd(wakeup)
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-        return restore
-
     def _attend(self) -> None:
         for number in self.hardware.poller.take_signals():
             if number == signal.SIGINT:
@@ -454,6 +406,7 @@ class Session:
     def _interrupt(self) -> None:
         """SIGINT goes to the foreground group; a second one without effect ends the run."""
         if self.on_interrupt is not None:
+            self._signals.asked_to_leave = False
             self.on_interrupt()
             return
         now = time.monotonic_ns()

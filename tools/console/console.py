@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from kernel.abi.errors import EINTR, KernelError
 from kernel.machine.debugger import ALL, Debugger, DebuggerBusy, Stop
-from tools.boot.session import SignalHandlers
+from tools.boot.host_signals import SignalHandlers
 from tools.cli.messages import one_line
 from tools.console import stops
 from tools.console.calls import Calls

@@ -29,3 +29,10 @@ def busy(arch: str) -> Iterator[diorama.Machine]:
         yield machine
         process.kill("KILL")
         machine.run()
+
+
+@pytest.fixture
+def machine(arch: str) -> Iterator[diorama.Machine]:
+    """A machine with BusyBox that nothing runs on yet."""
+    with diorama.boot(arch, memory="64m") as booted:
+        yield booted

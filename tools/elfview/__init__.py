@@ -8,7 +8,8 @@ takes longer than starting BusyBox.
 - ``facts``: headers, notes, the dynamic section, as plain values ready for JSON.
 - ``guess``: which language, and which of the linker's hardening options.
 - ``golang``: what Go leaves in its binaries, stripped or not.
-- ``instructions``: disassembly, system calls and their numbers, AVX.
+- ``instructions``: disassembly, system calls and their numbers.
+- ``newer``: instructions that the emulated processors have not: AVX, LSE atomics, SVE.
 - ``origin``, ``wrappers``: where a number comes from, in one function and through its callers.
 - ``report``: all of it as one document, and the text for people.
 

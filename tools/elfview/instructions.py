@@ -1,4 +1,4 @@
-"""Instructions: a listing, the system calls in the code, and what needs AVX.
+"""Instructions: a listing, and the system calls in the code.
 
 **System calls.**  ``syscall`` and ``svc #0`` are found by their bytes; ``origin`` then looks for
 what set the number's register (eax, x8).  Where that is an argument of the function, ``wrappers``
@@ -22,8 +22,6 @@ from tools.elfview.origin import Code, origin
 from tools.elfview.wrappers import Through, calls_through
 from tools.errors import DioramaError
 
-SWEEP_LIMIT: Final = 16 << 20
-"""Bytes of code that are searched for AVX; a second for each 5 MB."""
 BACK: Final = 64
 LONGEST: Final = 15
 """Bytes of an x86 instruction."""
@@ -31,9 +29,6 @@ NUMBER: Final = {"x86_64": "rax", "aarch64": "x8"}
 """The register of the number."""
 SYSCALL: Final = b"\x0f\x05"
 SVC: Final = b"\x01\x00\x00\xd4"
-VEX: Final = (0xC4, 0xC5, 0x62)
-EXAMPLES: Final = 5
-PIECE: Final = 1 << 16
 
 
 class Site(NamedTuple):
@@ -59,7 +54,8 @@ class Instruction(NamedTuple):
     operands: str
 
 
-def _disassembler(machine: str) -> Any:  # Any: capstone has no types
+def disassembler(machine: str) -> Any:  # Any: capstone has no types
+    """capstone for a CPU; DioramaError: for another than our two."""
     if machine == "x86_64":
         found = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
     elif machine == "aarch64":
@@ -77,7 +73,7 @@ def listing(image: Image, start: int, size: int) -> list[Instruction]:
         raise DioramaError(f"{image.name}: nothing at {start:#x} in the file")
     return [
         Instruction(i.address, bytes(i.bytes), i.mnemonic, i.op_str)
-        for i in _disassembler(image.machine).disasm(data, start)
+        for i in disassembler(image.machine).disasm(data, start)
     ]
 
 
@@ -88,7 +84,7 @@ def system_calls(image: Image) -> Calls:
     """Every place that makes one, in order, and the numbers that wrappers are called with."""
     if image.bits != 64 or image.machine not in NUMBERS:
         return Calls([], [])
-    engine = _disassembler(image.machine)
+    engine = disassembler(image.machine)
     engine.skipdata = False
     find = _x86_sites if image.machine == "x86_64" else _arm_sites
     sites = [site for region in image.code for site in find(engine, region)]
@@ -171,50 +167,3 @@ def _constant(before: list[Code], register: str) -> int | None:
     """The number, if it is a constant there."""
     found = origin(before, register)
     return found.value if found is not None and isinstance(found.value, int) else None
-
-
-# -- AVX -----------------------------------------------------------------------------------------
-
-
-class Avx(NamedTuple):
-    """Instructions with a VEX or EVEX prefix, and how much code was searched."""
-
-    instructions: int
-    examples: tuple[int, ...]
-    functions: tuple[str, ...]
-    searched: int
-
-
-def avx(image: Image) -> Avx:
-    """Search the code for AVX; nothing to search on other CPUs."""
-    if image.machine != "x86_64" or image.bits != 64:
-        return Avx(0, (), (), 0)
-    engine = _disassembler("x86_64")
-    count, searched = 0, 0
-    examples: list[int] = []
-    functions: dict[str, None] = {}
-    for region in image.code:
-        size = min(len(region.data), SWEEP_LIMIT - searched)
-        searched += size
-        for address in _vector_instructions(engine, region, size):
-            count += 1
-            if len(examples) < EXAMPLES:
-                examples.append(address)
-            functions[image.where(address).partition("+")[0]] = None
-    functions.pop("", None)
-    return Avx(count, tuple(examples), tuple(functions), searched)
-
-
-def _vector_instructions(engine: Any, region: Region, size: int) -> Iterator[int]:
-    """Their addresses; piece by piece, because capstone keeps a whole piece decoded."""
-    data, base, at = region.data, region.address, 0
-    while at < size:
-        end = min(at + PIECE, size)
-        window = data[at : min(end + LONGEST, size)]
-        for address, length, mnemonic, _ in engine.disasm_lite(window, base + at):
-            offset = address - base
-            if offset >= end:
-                break
-            if mnemonic[0] == "v" and data[offset] in VEX:
-                yield address
-            at = offset + length

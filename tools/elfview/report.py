@@ -19,7 +19,8 @@ from syscalls.numbers import NUMBERS
 from tools.elfview import facts, golang, guess
 from tools.elfview.facts import Plain
 from tools.elfview.image import Image, named_errors
-from tools.elfview.instructions import Avx, Calls, Instruction, avx, system_calls
+from tools.elfview.instructions import Calls, Instruction, system_calls
+from tools.elfview.newer import Newer, newer
 
 FORMAT: Final = 1
 MANY: Final = 40
@@ -32,7 +33,7 @@ def report(image: Image) -> Plain:
         notes = facts.notes(image)
         dynamic = facts.dynamic(image)
         calls = system_calls(image)
-        vector = avx(image)
+        unknown = newer(image)
         return {
             "format": FORMAT,
             "file": image.name,
@@ -42,19 +43,26 @@ def report(image: Image) -> Plain:
             "build_id": facts.build_id(notes) or golang.build_id(image),
             "language": guess.language(image),
             "hardening": guess.hardening(image, dynamic),
-            "runs": _verdict(image, calls, vector),
+            "runs": _verdict(image, calls, unknown),
             "segments": facts.segments(image),
             "sections": facts.sections(image),
             "notes": notes,
             "dynamic": dynamic,
             "system_calls": _calls(image, calls),
-            "avx": {
-                "instructions": vector.instructions,
-                "first": list(vector.examples),
-                "functions": list(vector.functions),
-                "bytes_searched": vector.searched,
-            },
+            "avx": _newer(unknown, "AVX"),
+            "newer": {found.kind: _newer(unknown, found.kind) for found in unknown},
         }
+
+
+def _newer(found: Iterable[Newer], kind: str) -> Plain:
+    """Instructions of one kind that this processor has not."""
+    chosen = next((one for one in found if one.kind == kind), Newer(kind, 0, (), (), 0))
+    return {
+        "instructions": chosen.instructions,
+        "first": list(chosen.examples),
+        "functions": list(chosen.functions),
+        "bytes_searched": chosen.searched,
+    }
 
 
 def _calls(image: Image, calls: Calls) -> Plain:
@@ -95,23 +103,27 @@ def _support(arch: str, name: str | None) -> str:
     return "partial" if declaration.partial else "yes"
 
 
-def _verdict(image: Image, calls: Calls, vector: Avx) -> Plain:
+def _verdict(image: Image, calls: Calls, unknown: list[Newer]) -> Plain:
     """Whether the machine would start it, why not, and what may go wrong later."""
     refusal = _refusal(image)
+    asks = "CPUID" if image.machine == "x86_64" else "HWCAP"
     warnings = []
-    if vector.instructions:
-        where = f" in {len(vector.functions)} functions" if vector.functions else ""
-        warnings.append(
-            f"{vector.instructions} AVX instructions{where}, the first at {vector.examples[0]:#x}: "
-            "this processor has none (CPUID says so; a program that asks first is safe)"
-        )
+    for found in unknown:
+        if found.instructions:
+            where = f" in {len(found.functions)} functions" if found.functions else ""
+            warnings.append(
+                f"{found.instructions} {found.kind} instructions{where}, the first at "
+                f"{found.examples[0]:#x}: this processor has none ({asks} says so; a program that "
+                "asks first is safe)"
+            )
     known = _calls(image, calls)["known"]
     missing = [call["name"] or str(call["number"]) for call in known if call["supported"] == "no"]
     if missing:
         warnings.append(f"calls that are not implemented: {', '.join(missing)}")
     total = sum(len(region.data) for region in image.code)
-    if 0 < vector.searched < total:
-        warnings.append(f"only the first {vector.searched} bytes of code were searched for AVX")
+    for searched in {found.searched for found in unknown if found.searched < total}:
+        kinds = " and ".join(found.kind for found in unknown)
+        warnings.append(f"only the first {searched} bytes of code were searched for {kinds}")
     return {"ok": refusal is None, "refusal": refusal, "warnings": warnings}
 
 
@@ -180,9 +192,9 @@ def _segments(segments: list[Plain]) -> Iterator[str]:
 def _sections(sections: list[Plain]) -> Iterator[str]:
     if sections:
         yield ""
-        yield "sections              address             size  type"
+        yield "sections               address             size  type"
     for s in sections[:MANY]:
-        yield f"  {s['name']:<18}{s['address']:#018x} {s['size']:>10}  {s['type']}"
+        yield f"  {s['name']:<18} {s['address']:#018x} {s['size']:>10}  {s['type']}"
     if len(sections) > MANY:
         yield f"  ... and {len(sections) - MANY} more"
 

@@ -105,7 +105,12 @@ def compile_expression(text: str, known: Collection[str]) -> tuple[CodeType, fro
 def evaluate(code: CodeType, values: Mapping[str, Any]) -> Any:
     """The value of an expression."""
     # One dict for globals and locals: comprehensions and lambdas look into the globals only.
-    return eval(code, {**constants(), **values})
+    try:
+        return eval(code, {**constants(), **values})
+    except SystemExit as error:
+        if type(error) is SystemExit:  # exit() ends no session; what a signal raises goes on
+            raise PredicateError("an expression cannot exit (quit does)") from None
+        raise
 
 
 @cache

@@ -85,6 +85,7 @@ BAD = {
     "print": "print needs an expression",
     "print 1/0": "ZeroDivisionError",
     "print foo": "'foo' is unknown here",
+    "print exit()": "cannot exit",
     "print (": "is no expression",
     "source": "source needs a system call",
     "source nonsense": "'nonsense' is unknown here",

@@ -7,8 +7,8 @@ or a string is a ``str``, a buffer ``bytes``, a list of strings a list, a struct
 strace shows for it.  What only the kernel writes stays an address.
 
 Besides there are ``task``, ``pid``, ``tid``, ``comm``, ``name`` (of the call), ``args`` (all
-arguments as numbers), Linux's constants, and everything Python has built in.  Only the names that occur in an
-expression are decoded.
+arguments as numbers), Linux's constants, and everything Python has built in.  Only the names that
+occur in an expression are decoded.
 """
 
 from __future__ import annotations

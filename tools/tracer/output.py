@@ -21,7 +21,7 @@ from typing import Final
 from kernel.views.terminal.host_terminal import line_end
 from tools.errors import DioramaError
 
-PATIENCE_MS: Final = 5000
+PATIENCE_MS: Final = 2000
 STEP_MS: Final = 50
 READERS: Final = (stat.S_IFIFO, stat.S_IFSOCK, stat.S_IFCHR)
 """Kinds of files with somebody at the other end."""
@@ -108,7 +108,7 @@ class Output:
         """Never more than the reader has room for: a pipe that is ready takes PIPE_BUF bytes."""
         while data:
             if not self._wait():
-                raise InterruptedError(0, "its reader does not read; the rest of the trace is lost")
+                raise InterruptedError
             try:
                 data = data[os.write(fd, data[: select.PIPE_BUF]) :]
             except BlockingIOError:  # somebody else made it so, and was quicker
@@ -152,10 +152,11 @@ class Output:
         failure, self._failure = self._failure, None
         if failure is None:
             return
-        if not isinstance(failure, BrokenPipeError):
+        if not isinstance(failure, BrokenPipeError | InterruptedError):
             raise DioramaError(f"{self.name or 'stderr'}: {failure.strerror}") from None
         if self.name and self.say is not None:
-            self.say(f"{self.name}: its reader has gone; the rest of the trace is lost")
+            why = "has gone" if isinstance(failure, BrokenPipeError) else "does not read"
+            self.say(f"{self.name}: its reader {why}; the rest of the trace is lost")
 
 
 def _kind(fd: int | None) -> int:

@@ -1,4 +1,4 @@
-"""The same programs on the other CPU: its trace against ours on x86_64, which strace vouches for.
+"""The same programs elsewhere: text made from JSON; the other CPU against ours on x86_64.
 
 The two CPUs have different calls for the same work (``open`` is ``openat`` on the newer one), so
 the lines of calls that only one of them has, and of those that stand in for them, are left out.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from difflib import unified_diff
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -17,6 +18,7 @@ from tests.support.native_strace import diorama_trace
 from tests.support.trace_lines import by_process
 from tests.tools.tracer.forty import PROGRAMS
 from tests.tools.tracer.test_forty_programs import ORDER
+from tools.tracejson import read_events, strace_text
 
 pytestmark = [pytest.mark.guest, pytest.mark.row("K10", "T4")]
 
@@ -61,3 +63,15 @@ def test_the_other_cpu_says_the_same(name: str) -> None:
     for pid, lines in first.items():
         assert not list(unified_diff(lines, second[pid], n=0, lineterm=""))
     assert sum(map(len, first.values())) >= 2
+
+
+@pytest.mark.parametrize("arch", ["x86_64", "aarch64"])
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_the_text_of_each_program_can_be_made_from_its_json(
+    name: str, arch: str, tmp_path: Path
+) -> None:
+    records = tmp_path / "records.json"
+    text = diorama_trace(PROGRAMS[name](arch), arch, ("--json", str(records)))
+    with records.open() as file:
+        assert strace_text(read_events(file), pids=True) == text
+    assert text.count("\n") > 2

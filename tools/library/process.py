@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kernel.abi.signals import NSIG, SIGNAL_NAMES
+from kernel.abi.signals import NSIG
 from kernel.machine import describe
 from kernel.machine.snapshot import task_snapshot
 from kernel.task.siginfo import SigInfo
@@ -17,6 +17,7 @@ from tools.errors import DioramaError
 from tools.library.memory import Memory
 from tools.library.registers import Registers
 from tools.notebook.views import DescriptorTable, MemoryMap, PageWalkView
+from tools.tracer.filters import FilterError, parse_signals
 from tools.tracer.stacks import Stacks
 
 if TYPE_CHECKING:
@@ -252,8 +253,8 @@ def signal_number(signal: int | str) -> int:
         if not 0 < signal <= NSIG:
             raise DioramaError(f"there is no signal {signal}")
         return signal
-    wanted = signal if signal.startswith("SIG") else f"SIG{signal}"
-    for number, name in SIGNAL_NAMES.items():
-        if name == wanted:
-            return number
-    raise DioramaError(f"there is no signal {signal!r}")
+    try:
+        (number,) = parse_signals(signal)
+    except (FilterError, ValueError):  # several, or none
+        raise DioramaError(f"there is no signal {signal!r}") from None
+    return number

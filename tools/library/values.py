@@ -60,7 +60,10 @@ class Struct(dict[str, Any]):  # Any: numbers, strings, lists, structures
 def parse(text: str) -> Any:
     """The value of a shown argument: None for NULL, int, bytes, list, Struct, else the text."""
     reader = _Reader(_COMMENT.sub("", text) if '"' not in text else text)
-    value = reader.value()
+    try:
+        value = reader.value()
+    except (IndexError, ValueError):  # an escape that is cut, a number that is none
+        return text
     return value if reader.at_end else text
 
 

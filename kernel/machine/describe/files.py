@@ -254,9 +254,3 @@ def _inode(inode: Inode, files: list[tuple[OpenFile, list[Holder]]]) -> InodeVie
         tuple(inode.locks.lines()) if inode.locks is not None else (),
         dotted(type(inode)),
     )
-
-
-def holders_of(system: System, wanted: OpenFile) -> tuple[int, ...]:
-    """The processes that have an open file."""
-    holders = open_files(system).get(wanted, [])
-    return tuple(dict.fromkeys(pid for pid, _ in holders))

@@ -2,9 +2,10 @@
 
 ``path.startswith("/etc")``, ``fd == 1 and count > 100``, ``flags & O_CREAT``.  The names are those
 of the call's declaration, which are the manual page's; ``path`` stands for the call's first path
-whatever it is called there.  Pointers to what the program hands to the kernel are followed: a path
-or a string is a ``str``, a buffer ``bytes``, a list of strings a list, a structure the text that
-strace shows for it.  What only the kernel writes stays an address.
+whatever it is called there.  Flags and other numbers with names know them: ``"O_CREAT" in flags``.
+Pointers to what the program hands to the kernel are followed: a path or a string is a ``str``, a
+buffer ``bytes``, a list of strings a list, a structure a dictionary (``t["tv_sec"] > 1``).  What
+only the kernel writes stays an address.
 
 Besides there are ``task``, ``pid``, ``tid``, ``comm``, ``name`` (of the call), ``args`` (all
 arguments as numbers), Linux's constants, and everything Python has built in.  Only the names that
@@ -34,6 +35,7 @@ from kernel.abi import (
     sockets,
 )
 from kernel.abi.errors import BY_NAME
+from tools.library.values import Number, parse, strings
 from tools.tracer.shows import show_for
 from tools.tracer.view import Call, Detail
 
@@ -145,6 +147,8 @@ class CallValues:
         call = self.call
         assert call.declaration is not None
         kind, value = call.declaration.parameters[index].kind, call.values[index]
+        if not kind.is_pointer and kind.show not in ("dec", "hidden", "addr"):
+            return Number(value, show_for(kind.show).text(call, index) or str(value))
         if not kind.is_pointer or not value or kind.out:
             return value
         if kind.show in ("*path", "*string"):
@@ -156,7 +160,7 @@ class CallValues:
         if kind.show in ("*strings", "*environ"):
             return _strings(call, value)
         text = show_for(kind.show).shown(kind, call, index)
-        return value if text is None else text
+        return value if text is None else strings(parse(text))
 
 
 def _strings(call: Call, address: int) -> list[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from kernel.task.siginfo import SigInfo
 from kernel.task.signals import send_to_group
+from syscalls.kinds import OPEN_FLAGS
 from tools.console import complete, words
 from tools.console.command import CommandError, command
 from tools.tracer.filters import FilterError, parse_signals
@@ -14,6 +15,7 @@ from tools.tracer.show_signals import name as signal_name
 
 if TYPE_CHECKING:
     from syscalls.declare import Declaration
+    from syscalls.kinds import Kind
     from tools.console.console import DebugConsole
 
 RED_ZONE: Final = 1024
@@ -46,25 +48,32 @@ def _argument(console: DebugConsole, rest: str) -> None:
         raise CommandError("an argument can be set where a call is entered (break CALL)")
     which, _, text = rest.partition(" ")
     declaration = console.table.declaration(stop.number)
-    register = _register(console, declaration, which)
+    register, kind = _register(console, declaration, which)
     text = text.strip()
     value = _place(console, text) if text[:1] in ("'", '"') else words.number(text, what="value")
+    if kind is not None and kind.decode == OPEN_FLAGS:
+        value = console.system.arch.open_flags_out(value)  # constants are the kernel's
     args = list(stop.args)
     args[register] = value & words.MASK64
     stop.args = tuple(args)
     console.changed_call(stop)
 
 
-def _register(console: DebugConsole, declaration: Declaration | None, which: str) -> int:
-    """Which of the six argument registers is meant."""
-    names = [p.name for p in declaration.parameters] if declaration is not None else []
-    order = declaration.registers(console.system.arch.name) if declaration else tuple(range(6))
-    if which in names:
-        return order[names.index(which)]
-    if which.isdigit() and int(which) < (len(names) or 6):
-        return order[int(which)]
-    known = ", ".join(f"{i} {name}" for i, name in enumerate(names)) or "0 to 5"
-    raise CommandError(f"the call has no argument {which or 'without a name'} (it has {known})")
+def _register(
+    console: DebugConsole, declaration: Declaration | None, which: str
+) -> tuple[int, Kind | None]:
+    """Which of the six argument registers is meant, and what it holds."""
+    if declaration is None:
+        if which.isdigit() and int(which) < 6:
+            return int(which), None
+        raise CommandError("the call has no declaration: its arguments are 0 to 5")
+    parameters = declaration.parameters
+    names = [parameter.name for parameter in parameters]
+    index = names.index(which) if which in names else int(which) if which.isdigit() else -1
+    if not 0 <= index < len(parameters):
+        known = ", ".join(f"{i} {name}" for i, name in enumerate(names)) or "none"
+        raise CommandError(f"the call has no argument {which or 'without a name'} (it has {known})")
+    return declaration.registers(console.system.arch.name)[index], parameters[index].kind
 
 
 def _place(console: DebugConsole, text: str) -> int:

@@ -109,6 +109,21 @@ def test_a_changed_argument(arch: str) -> None:
     assert any(line == 'now write(1, "other", 5)' for line in lines(done))
 
 
+def test_changed_flags_are_linuxs_on_both_cpus(arch: str) -> None:
+    """O_DIRECTORY is another bit on each."""
+    commands = [
+        'break openat if "hostname" in path',
+        "c",
+        "print flags",
+        "set arg flags O_DIRECTORY",
+    ]
+    given = [word for line in [*commands, "finish", "c"] for word in ("-ex", line)]
+    done = run_cli("debug", "--arch", arch, *given, "busybox", "cat", "/etc/hostname")
+    assert done.status == 1
+    assert "O_RDONLY" in lines(done)
+    assert any('"/etc/hostname", O_RDONLY|O_DIRECTORY) = -1 ENOTDIR' in s for s in lines(done))
+
+
 def test_a_replaced_call_and_a_replaced_result(arch: str) -> None:
     commands = ["break write if count > 1", "c", "set result ENOSPC", "finish", "delete", "c"]
     done = session(arch, "word", commands)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -50,6 +51,7 @@ STYLE: Final = {
     "svg.fonttype": "path",
     "font.family": "DejaVu Sans",
     "font.size": 9,
+    "text.parse_math": False,  # a file may be called $x$
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
@@ -73,7 +75,8 @@ class Plot:
         import matplotlib as mpl
 
         settings: dict[Any, Any] = {**mpl.rcParamsDefault, **STYLE}  # not what a matplotlibrc says
-        with mpl.rc_context(settings):
+        with mpl.rc_context(settings), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a name may have characters that the font has not
             figure = draw(self.samples, self._table)
             picture = io.BytesIO()
             maker = f"diorama stats --plot, matplotlib {mpl.__version__}"

@@ -83,7 +83,7 @@ class Samples(Observer["Task"]):
             self.pid = task.tgid
         if task.tgid == self.pid:
             now = self._now(task)
-            self.execs.append((now, task.comm.decode(errors="replace")))
+            self.execs.append((now, printable(task.comm.decode(errors="replace"))))
             self._look(task, now, always=True)
 
     def syscall_enter(self, task: Task, number: int, args: tuple[int, ...]) -> None:
@@ -122,7 +122,7 @@ class Samples(Observer["Task"]):
             return
         self._looked = now
         bands = tuple(
-            Band(area.start, area.end, area.kind, area.perms, area.name.rpartition("/")[2])
+            Band(area.start, area.end, area.kind, area.perms, _file_name(area.name))
             for area in memory_map(task)
         )
         if not self.maps or self.maps[-1].bands != bands:
@@ -154,3 +154,12 @@ class Samples(Observer["Task"]):
         if len(self.frames) > MOST_SAMPLES:
             del self.frames[1::2]
             self._every *= 2
+
+
+def printable(name: str) -> str:
+    """Names of files may have characters that no XML can hold."""
+    return "".join(character if character.isprintable() else "?" for character in name)
+
+
+def _file_name(path: str) -> str:
+    return printable(path.rpartition("/")[2])

@@ -158,6 +158,30 @@ def test_a_full_disk_is_said_at_the_end(tmp_path: Path) -> None:
     assert b"total" in result.stderr
 
 
+@pytest.mark.guest
+def test_any_name_will_do(tmp_path: Path) -> None:
+    program = tmp_path / "$\\frac{$<&>\u4e2d\x01--"
+    program.write_bytes(build.build("hello", "x86_64").read_bytes())
+    program.chmod(0o755)
+    for kind in ("svg", "png"):
+        picture = tmp_path / f"p.{kind}"
+        result = run_cli("stats", "--stats=/dev/null", "--plot", str(picture), str(program))
+        assert (result.status, result.stderr) == (7, b"")  # its own status
+        assert picture.stat().st_size > 10_000
+    ElementTree.parse(tmp_path / "p.svg")
+
+
+@pytest.mark.guest
+def test_a_program_that_never_calls(arch: str, tmp_path: Path) -> None:
+    source = "void _start(void) { for (;;) ; }"
+    flags = ("-O1", "-g0", "-nostdlib", "-static", "-fno-sanitize=all")
+    picture = tmp_path / "p.svg"
+    words = ("--timeout", "0.2", "--plot", str(picture))
+    result = run_cli("stats", *words, str(build.build_source("silent", arch, source, flags)))
+    assert result.status == 124
+    ElementTree.parse(picture)
+
+
 # -- layout --------------------------------------------------------------------------------------
 
 

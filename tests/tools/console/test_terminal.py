@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import select
 import signal
 import subprocess
 import termios
@@ -131,11 +133,24 @@ def test_after_the_given_commands_the_user_is_asked() -> None:
         assert user.wait() == 2
 
 
+def went_back(user: Person, text: bytes) -> bool:
+    """Press the arrow up; is the line there?  History is read after the prompt is shown."""
+    user.type(b"\x1b[A")
+    ready, _, _ = select.select([user.master], [], [], 0.3)
+    if ready:
+        user.screen += os.read(user.master, 65536)
+    return text in user.screen
+
+
 def test_history_is_kept(tmp_path: Path) -> None:
     for first in (True, False):
         with person("debug", str(program("x86_64")), "word") as user:
             user.see(PROMPT)
-            user.type(b"print 6 * 7\r" if first else b"\x1b[A\x1b[A\r")
+            if first:
+                user.type(b"print 6 * 7")
+            else:
+                user.until(lambda user=user: went_back(user, b"6 * 7"))
+            user.type(b"\r")
             user.see(b"42\r\n")
             user.see(PROMPT)
             user.type(b"quit\r")

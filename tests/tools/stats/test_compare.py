@@ -59,6 +59,74 @@ def test_other_files_are_refused_in_one_line(tmp_path: Path, content: str) -> No
     assert (late.status, late.stderr.count(b"\n")) == (125, 1)
 
 
+def full(path: Path, **changes: Any) -> str:
+    """A file of this version; ``changes`` replace what is in it."""
+    row = {"calls": 3, "errors": 1, "nanoseconds": 5, "asleep": 7, "bytes": 100,
+           "errnos": {"ENOENT": 1}}  # fmt: skip
+    document = {
+        "format": "diorama-stats",
+        "version": 1,
+        "syscalls": [{"name": "read", **row, **changes.pop("row", {})}],
+        "total": {"name": "total", **row},
+        "faults": {"minor": 5, "major": 0, "kinds": {"minor": 4, "cow": 1}},
+        "switches": {"all": 2, "voluntary": 1, "involuntary": 0},
+        "frames": {"total": 100, "used": 5, "peak": 9, "page_cache": 0},
+        **changes,
+    }
+    path.write_text(json.dumps(document))
+    return str(path)
+
+
+def test_errors_bytes_faults_and_frames_are_compared(tmp_path: Path) -> None:
+    old = full(tmp_path / "a")
+    new = full(
+        tmp_path / "b",
+        row={"bytes": 150, "errnos": {"EACCES": 1}, "nanoseconds": 9, "asleep": 1},
+        faults={"minor": 6, "major": 0, "kinds": {"minor": 4, "cow": 2}},
+        frames={"total": 100, "used": 5, "peak": 12, "page_cache": 0},
+    )
+    rows = [line.split() for line in run_cli("stats", "--compare", old, new).text.splitlines()]
+    assert ["0", "1", "EACCES"] in rows
+    assert ["1", "0", "ENOENT"] in rows
+    assert ["100", "150", "bytes"] in rows
+    assert ["5", "6", "+1", "minor"] in rows
+    assert ["1", "2", "+1", "kinds.cow"] in rows
+    assert ["9", "12", "+3", "peak"] in rows
+    assert not any(row[-1:] in (["switches"], ["total", "used"]) for row in rows)
+
+
+def test_time_alone_is_no_change(tmp_path: Path) -> None:
+    old, new = full(tmp_path / "a"), full(tmp_path / "b", row={"nanoseconds": 99, "asleep": 0})
+    text = run_cli("stats", "--compare", old, new).text
+    assert "no call was made more or less often" in text
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"format": "another"},
+        {"version": "1"},
+        {"row": {"errnos": ["ENOENT"]}},
+        {"row": {"bytes": -1}},
+        {"row": {"calls": True}},
+        {"faults": 5},
+        {"frames": {"peak": "many"}},
+    ],
+)
+def test_damaged_files_are_refused(changes: dict[str, Any], tmp_path: Path) -> None:
+    good, bad = full(tmp_path / "a"), full(tmp_path / "b", **changes)
+    result = run_cli("stats", "--compare", good, bad)
+    assert result.status == 125
+    assert result.stderr.endswith(b"not a table that --stats=FILE.json wrote\n")
+
+
+def test_a_newer_file_is_named(tmp_path: Path) -> None:
+    good, newer = full(tmp_path / "a"), full(tmp_path / "b", version=2)
+    result = run_cli("stats", "--compare", good, newer)
+    assert (result.status, result.stderr.count(b"\n")) == (125, 1)
+    assert b"newer diorama, version 2" in result.stderr
+
+
 @pytest.mark.parametrize("arch", ARCHES)
 def test_processes_add_up_to_the_whole(arch: str, tmp_path: Path) -> None:
     path = tmp_path / "stats.json"

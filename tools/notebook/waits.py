@@ -82,7 +82,7 @@ def _places(nodes: list[int], width: float) -> dict[int, Point]:
         across, down = width / 2 + 70, 0.0
     if count == 1:
         across = down = 0.0
-    centre = (across + width / 2 + 40, down + _BOX_HEIGHT / 2 + 40)
+    centre = (across + width / 2 + 10, down + _BOX_HEIGHT / 2 + 10)
     return {
         tid: (
             centre[0] + across * sin(2 * pi * place / count + (pi / 2 if count == 2 else 0)),

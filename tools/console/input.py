@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kernel.views.terminal.host_terminal import line_end
-from tools.errors import DioramaError
 
 if TYPE_CHECKING:
     from tools.boot.session import Session
@@ -54,6 +53,7 @@ class Lines:
         self._scripted = scripted
         self._terminal = is_interactive()
         self._prompt: Any = None  # Any: a PromptSession, made when first needed
+        self._plain = os.environ.get("TERM", "dumb") in DUMB
         self.repeats = False
 
     def read(self, console: DebugConsole) -> str | None:
@@ -67,7 +67,7 @@ class Lines:
         return None if self._scripted else _line_of_stdin()
 
     def _ask(self, console: DebugConsole) -> str | None:
-        if os.environ.get("TERM", "dumb") in DUMB:
+        if self._plain:
             console.output.write(PROMPT)
             return _line_of_stdin()
         if self._prompt is None:
@@ -76,6 +76,10 @@ class Lines:
             line: str = self._prompt.prompt(PROMPT)
         except EOFError:
             return None
+        except OSError as error:  # the history's file, most likely
+            console.complain(f"line editing: {error.strerror}; plain lines from now on")
+            self._plain = True
+            return ""
         return line
 
     def settings(self) -> Callable[[], None]:
@@ -137,13 +141,11 @@ def _line_of_stdin() -> str | None:
 
 def _make_prompt(console: DebugConsole) -> Any:  # Any: see Lines
     # Only who sits at a terminal needs it, and it takes 80 ms to load.
-    try:
-        from prompt_toolkit import PromptSession
-        from prompt_toolkit.completion import Completer, Completion
-        from prompt_toolkit.history import FileHistory, History, InMemoryHistory
-        from prompt_toolkit.output.vt100 import Vt100_Output
-    except ImportError:
-        raise DioramaError("debug needs prompt_toolkit: pip install prompt_toolkit") from None
+    from prompt_toolkit import PromptSession
+    from prompt_toolkit.completion import Completer, Completion
+    from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+    from prompt_toolkit.output.vt100 import Vt100_Output
+
     from tools.console.complete import candidates
 
     class Words(Completer):
@@ -160,10 +162,11 @@ def _make_prompt(console: DebugConsole) -> Any:  # Any: see Lines
         path = history_file()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch()
+            with open(path, "ab"):
+                pass
         except OSError:
             return InMemoryHistory()
-        return FileHistory(str(path))
+        return FileHistory(str(path)) if path.is_file() else InMemoryHistory()
 
     screen = Vt100_Output.from_pty(sys.stderr, term=os.environ.get("TERM"))
     # It would ask the terminal for the cursor's place; a late answer would be the program's input.

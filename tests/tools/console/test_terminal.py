@@ -157,6 +157,25 @@ def test_history_is_kept(tmp_path: Path) -> None:
             assert user.wait() == 0
 
 
+@pytest.mark.parametrize("kind", ["a directory", "a device", "junk"])
+def test_a_history_that_is_none(tmp_path: Path, kind: str) -> None:
+    place = tmp_path / "diorama" / "debug_history"
+    place.parent.mkdir()
+    if kind == "a directory":
+        place.mkdir()
+    elif kind == "a device":
+        place.symlink_to("/dev/full")
+    else:
+        place.write_bytes(b"\xff\0+\n+junk\n")
+    with person("debug", str(program("x86_64")), "word") as user:
+        user.see(PROMPT)
+        user.type(b"print 6 * 7\r")
+        user.see(b"42\r\n")
+        user.see(PROMPT)
+        user.type(b"quit 3\r")
+        assert user.wait() == 3
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_at_the_prompt_ends_the_run(number: int) -> None:
     with person("debug", str(program("x86_64")), "word") as user:

@@ -12,6 +12,10 @@ from tests.support import oracles
 
 ARCHES = ("x86_64", "aarch64")
 
+# How long an example takes depends on what else the host does.
+settings.register_profile("diorama", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("diorama")
+
 # Whoever started us (nohup, a background job) may ignore these, and programs inherit that: outside
 # they would then do something else than inside.
 signal.signal(signal.SIGINT, signal.default_int_handler)

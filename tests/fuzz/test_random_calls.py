@@ -27,7 +27,9 @@ def test_random_calls(arch: str) -> None:
     succeeded: Counter[str] = Counter()
     made = seed = 0
     declared: list[str] = []
-    while made < scaled(CALLS) // 2:
+    never = ["all"]
+    goal = scaled(CALLS) // 2
+    while made < goal or (never and made < 3 * goal):  # luck may need some more
         seed += 1
         world = World(arch, seed, [name for name in declared if not succeeded[name]])
         world.begin_with_a_connection()
@@ -42,7 +44,7 @@ def test_random_calls(arch: str) -> None:
             declared = world.names
         finally:
             world.close()
-    never = [name for name in declared if not succeeded[name] and name not in HARD_TO_SUCCEED]
+        never = [name for name in declared if not succeeded[name] and name not in HARD_TO_SUCCEED]
     assert not never
 
 

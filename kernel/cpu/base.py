@@ -173,6 +173,9 @@ class Cpu(Protocol):
     def invalidate_code(self, frame: int) -> None:
         """Drop every translation of code in ``frame`` (rewritten or reused)."""
 
+    asked: bool
+    """Has ``request_attention`` been called since the loop last ended a turn for it?"""
+
     def request_attention(self) -> None:
         """End the present or the next run with TRAP_ATTENTION; callable from a signal handler."""
 

@@ -239,6 +239,11 @@ PUBLIC int engine_run(Engine *e)
     do
         trap = run_once(e);
     while (trap == 0 || (trap == TRAP_STEP && !e->stepping));
+    if (trap == TRAP_ATTENTION) {           /* before a block that was counted and did not run; */
+        e->budget++;                        /* virtual time does not tell who looked, or when */
+        if (w[W_TIME_VIRTUAL])
+            w[W_TIME_BASE] -= TRAP_NS;
+    }
     uint64_t left = e->budget < 0 ? 0 : (uint64_t)e->budget;
     w[T_BLOCKS_LEFT] = left;
     w[T_BLOCKS_DONE] += (uint64_t)budget - left;

@@ -123,6 +123,7 @@ class Engine:
         self._handle = self._create(model)
         block = (ctypes.c_uint64 * WORDS).from_address(self._handle)
         self.words = memoryview(block).cast("B").cast("Q")
+        self.asked = False
         self.trap = self.words[:TRAP_WORDS]
         self._registers = RegisterFile(arch, self._lib, self._handle, self.words)
         self._cache: dict[int, EngineRegisters] = {}
@@ -227,6 +228,7 @@ class Engine:
 
     def request_attention(self) -> None:
         """See Cpu."""
+        self.asked = True
         self.words[W_ATTENTION] = 1
 
     def start_ticker(self, interval_us: int) -> None:

@@ -203,7 +203,7 @@ class FakeCpu:
         self.breakpoints: set[tuple[int, int]] = set()
         self.watches: dict[int, tuple[int, int, int, int]] = {}
         self.watch_hits = 0
-        self.attention = False
+        self.attention = self.asked = False
         self.ticking = 0
         self.closed = False
 
@@ -295,7 +295,7 @@ class FakeCpu:
 
     def request_attention(self) -> None:
         """See Cpu."""
-        self.attention = True
+        self.attention = self.asked = True
 
     def start_ticker(self, interval_us: int) -> None:
         """See Cpu.  Nothing ticks: tests ask for attention themselves."""

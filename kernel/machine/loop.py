@@ -227,7 +227,12 @@ class Machine:
                 for observer in self.system.events:
                     observer.slice_end(task)
                 if kind == TRAP_ATTENTION:
+                    left = trap[T_BLOCKS_LEFT] or 1
                     self._attend()
+                    if self.pace.steady and not (self.cpu.asked or self.stopping or task.dead):
+                        blocks = left
+                        continue
+                    self.cpu.asked = False
                     if not scheduler.runnable and not self.stopping:
                         blocks = scheduler.quantum(task, QUANTUM)
                         continue

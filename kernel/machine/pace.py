@@ -33,6 +33,9 @@ class Poller(Protocol):
 class Pace(Protocol):
     """What the loop asks about time."""
 
+    steady: bool
+    """Does a turn that nobody asked to end go on after the loop has looked outside?"""
+
     def begin(self) -> None:
         """The loop starts."""
 
@@ -53,7 +56,9 @@ class Pace(Protocol):
 
 
 class HostPace:
-    """Time is the host's."""
+    """Time is the host's, and so are the ends of turns: the ticker makes them."""
+
+    steady = False
 
     def __init__(self, cpu: Cpu, clock: Clock, poller: Poller) -> None:
         self._cpu = cpu
@@ -89,7 +94,9 @@ class HostPace:
 
 
 class VirtualPace:
-    """Time is work."""
+    """Time is work; that somebody outside looks (the inspector, by SIGIO) changes no schedule."""
+
+    steady = True
 
     def __init__(self, cpu: Cpu, clock: VirtualClock, timers: Timers, poller: Poller) -> None:
         self._cpu = cpu

@@ -17,7 +17,7 @@ import aiohttp
 
 from tools.fetch import find_oracle
 
-SECONDS = 20.0
+SECONDS = 40.0
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run",
     "--disable-dev-shm-usage", "--disable-background-networking", "--disable-extensions",
@@ -92,6 +92,13 @@ class Page:
             await self.do(
                 "Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1
             )
+
+    async def focused(self, css_class: str) -> None:
+        """Wait until the element of a class has the keys."""
+        limit = time.monotonic() + SECONDS
+        while await self.evaluate("document.activeElement.className") != css_class:
+            assert time.monotonic() < limit, "something else has the keys"
+            await asyncio.sleep(0.02)
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until something is true."""

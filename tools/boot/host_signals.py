@@ -46,6 +46,8 @@ class HostSignals:
         self._wakeup = signal.set_wakeup_fd(self._poller.wakeup_fd, warn_on_full_buffer=False)
 
     def _noted(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGIO:
+            return  # the loop looks at its poller, and for that alone no turn ends
         if number in LEAVING:
             self.asked_to_leave = True
         self._cpu.request_attention()

@@ -11,6 +11,7 @@ import select
 import signal
 import socket
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from textual import events, on
@@ -21,8 +22,7 @@ from textual.markup import escape
 from textual.screen import Screen
 from textual.widgets import Footer, Input, Static
 
-from tools.inspector import rows
-from tools.inspector.details import Details
+from tools.inspector import objects, rows
 from tools.inspector.help import Help
 from tools.inspector.link import Link, LinkError
 from tools.inspector.listing import Listing, Row
@@ -58,7 +58,7 @@ class InspectorApp(App[int]):
     status: StatusLine
     terminal: Terminal
 
-    CSS_PATH = "app.tcss"
+    CSS_PATH = Path(__file__).with_name("app.tcss")
     TITLE = "diorama top"
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -95,6 +95,7 @@ class InspectorApp(App[int]):
         self._names: dict[int, str] = {}
         self._filter: list[str] = []
         self._more = False
+        self._here: int | None = None  # the task at which the machine stands, as last shown
         self._wake = asyncio.Event()
         self._reading = False
 
@@ -147,7 +148,7 @@ class InspectorApp(App[int]):
         self._show_pane("calls")
         self._connect_terminal(terminal)
         self.link.start()
-        self.set_interval(DRAW_SECONDS, self._draw_events)
+        self.set_interval(DRAW_SECONDS, self.draw_events)
         for number in (signal.SIGHUP, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, self._go)
         if self.is_web:
@@ -311,7 +312,7 @@ class InspectorApp(App[int]):
         if self.terminal.has_focus:
             self.front.set_focus(self.listing("calls"))
 
-    def _draw_events(self) -> None:
+    def draw_events(self) -> None:
         """The lines that have come since the last picture."""
         pending, self._pending = self._pending, []
         if not pending:
@@ -365,24 +366,10 @@ class InspectorApp(App[int]):
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), REFRESH_SECONDS)
 
-    def _wanted(self) -> tuple[list[str], list[str]]:
-        """What can be seen: of the system, and of the selected task."""
-        narrow = self.front.has_class("narrow")
-        shown = (self.pane,) if narrow else PANES
-        system, task = ["tasks", "run_queue", "memory"], []
-        if "waits" in shown:
-            system.append("waits")
-        if "kernel" in shown:
-            system += ["futexes", "pipes", "sockets", "mounts"]
-        if "files" in shown:
-            task.append("descriptors")
-        if "memory" in shown:
-            task.append("memory_map")
-        return system, task
-
     async def refresh_panes(self) -> None:
         """Ask, and show the answers."""
-        system, task = self._wanted()
+        narrow = self.front.has_class("narrow")
+        system, task = objects.wanted((self.pane,) if narrow else PANES)
         try:
             numbers = await self.link.ask("status")
             shown = await self.link.ask("show", what=system)
@@ -398,7 +385,11 @@ class InspectorApp(App[int]):
         if self.selected not in self._names:
             self.selected = PROGRAM if PROGRAM in self._names else min(self._names)
         here = numbers["tid"] if numbers["state"] == "paused" else None
-        self.listing("tasks").set_rows(rows.task_rows(shown["tasks"], self.selected, here))
+        tasks = self.listing("tasks")
+        tasks.set_rows(rows.task_rows(shown["tasks"], self.selected, here))
+        if here != self._here:
+            self._here = here
+            tasks.select(here)
         if "waits" in shown:
             waits = rows.queue_rows(shown["run_queue"], shown["waits"], self._names)
             self.listing("waits").set_rows(waits)
@@ -438,7 +429,7 @@ class InspectorApp(App[int]):
             entry.add_class("wrong")
             return
         self.listing("calls").clear()
-        self._draw_events()
+        self.draw_events()
         entry.remove_class("wrong")
         entry.display = bool(self._filter)
         self.query_one("#calls-box").border_subtitle = escape(" ".join(self._filter))
@@ -467,34 +458,7 @@ class InspectorApp(App[int]):
         self.run_worker(self._details(event.listing.id or "", event.row), group="details")
 
     async def _details(self, pane: str, row: Row) -> None:
-        """Fields, what belongs to them, and source."""
-        item = row.item
-        fields = dict(item)
-        with suppress(LinkError):
-            fields |= await self._belonging(pane, item)
-        source: Message | None = None
-        why = "the machine is gone"
-        try:
-            if item.get("event") == "call":
-                source = await self.link.ask("handler", of=item["name"], whole=True)
-            else:
-                name = item.get("implemented_by") or _EVENT_SOURCES.get(item.get("event", ""), "")
-                source = await self.link.ask("source", of=name, whole=True)
-        except LinkError as error:
-            why = str(error)
-        await self.push_screen(Details(row.text.plain.strip(), fields, source, why))
-
-    async def _belonging(self, pane: str, item: Message) -> Message:
-        """What else is worth seeing of an object."""
-        if pane == "tasks":
-            shown = await self.link.ask("show", what=["signals"], tid=item["tid"])
-            return {"signals": shown["signals"]}
-        if pane == "memory":
-            shown = await self.link.ask(
-                "show", what=["page_walk"], tid=self.selected, address=item["start"]
-            )
-            return {"page walk of its first page": shown["page_walk"]}
-        return {}
+        await self.push_screen(await objects.details(self.link, pane, row, self.selected))
 
     # -- the end ---------------------------------------------------------------------------------
 
@@ -524,11 +488,3 @@ class InspectorApp(App[int]):
         if self._guest is not None:
             status = await asyncio.to_thread(self._guest.end)
         self.exit(status)
-
-
-_EVENT_SOURCES: Final = {
-    "signal": "kernel.task.delivery",
-    "start": "kernel.task.clone",
-    "end": "kernel.task.exit",
-    "exec": "kernel.task.execve",
-}

@@ -44,6 +44,11 @@ class StatusLine(Static):
             self._rates = [*self._rates, made * 1e9 / spent][-_SAMPLES:]
         self.show()
 
+    def forget_rates(self) -> None:
+        """Without the picture of calls over time."""
+        self._rates.clear()
+        self.show()
+
     def show(self) -> None:
         """Draw it."""
         sign, word, style = _STATES[self.state]
@@ -51,7 +56,6 @@ class StatusLine(Static):
         text.append(f" {sign} {word} ", style)
         if self.ending:
             text.append(f"{self.ending} ")
-        text.append(f" {visible(self.program)} ", "bold")
         if self._numbers:
             text.append(f" {self._numbers['calls']} calls ")
             text.append(self._picture(), "bright_cyan")
@@ -59,7 +63,8 @@ class StatusLine(Static):
                 text.append(f" {self._rates[-1]:.0f}/s ")
             text.append(f" {self._numbers['tasks']} tasks ", "dim")
             text.append(f" {size(self._memory.get('used', 0) * 4096)} ", "dim")
-            text.append(f" {seconds(self._numbers['uptime'])}", "dim")
+            text.append(f" {seconds(self._numbers['uptime'])} ", "dim")
+        text.append(f" {visible(self.program)} ", "bold")
         self.update(text)
 
     def _picture(self) -> str:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from kernel.machine.describe import source
+from tools.inspector.app import PANES
 from tools.inspector.details import field_lines
 from tools.inspector.keys import to_bytes
+from tools.inspector.objects import EVENT_SOURCES, wanted
+from tools.inspector.requests import SHOWS
 from tools.inspector.rows import seconds, size, task_rows, visible
 
 
@@ -99,3 +103,12 @@ def test_a_tree_of_tasks_with_threads_and_orphans() -> None:
     assert "here" in shown[2]
     assert shown[3].startswith("▶")
     assert shown[3].index("child") > shown[1].index("main")
+
+
+def test_what_a_pane_asks_for_can_be_had_and_every_event_has_source() -> None:
+    """Names on the view's side are those of the machine's side."""
+    system, task = wanted(PANES)
+    assert set(system) | set(task) <= set(SHOWS)
+    assert wanted(("calls",)) == (["tasks", "run_queue", "memory"], [])
+    for event, name in EVENT_SOURCES.items():
+        assert source(name).text().startswith(("def ", "class ")), event

@@ -299,3 +299,27 @@ def test_deadlocks_are_found_whoever_looks_on(arch: str, work: Path) -> None:
         _, err = run.end()
     assert b"deadlock" in err
     assert run.process.returncode == 125
+
+
+def test_who_looks_changes_nothing_of_a_deterministic_run(arch: str, work: Path) -> None:
+    """The same trace, with nobody attached and with somebody who asks all the time."""
+    script = """
+        for i in 1 2 3 4; do (j=0; while [ $j -lt 2000 ]; do j=$((j+1)); done; echo $i) & done
+        wait; ls /proc"""
+    words = ("--deterministic", *shell(arch, script))
+    alone = diorama("run", f"--json={work / 'alone'}", *words)
+    assert alone.returncode == 0
+    asked = 0
+    with machine(work / "s", f"--json={work / 'seen'}", *words) as run:
+        view = run.attach()
+        view.do(do="resume")
+        try:
+            while True:
+                view.do(do="show", what=["tasks", "run_queue"])
+                asked += 1
+        except (EOFError, ConnectionError):
+            pass
+        out, _ = run.end()
+    assert asked > 3
+    assert out == alone.stdout
+    assert (work / "seen").read_bytes() == (work / "alone").read_bytes()

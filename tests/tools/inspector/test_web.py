@@ -153,6 +153,7 @@ def test_in_a_browser(arch: str, work: Path) -> None:
     async def scenario(server: Served) -> None:
         async with shown(server.address, work) as page:
             await seen(page, b"/ # ")
+            await page.focused("xterm-helper-textarea")  # without a click
             await page.type("echo ab$((6*7))cd\r")
             await seen(page, b"ab42cd")
             await seen(page, b"kernel")

@@ -1,24 +1,26 @@
 """``make bench``: measurements beside their budgets; ``make bench BENCH=DIR``: the yardstick.
 
-    python -m benchmarks [DIR]
+    python -m benchmarks [DIR | tracing]
 
-DIR is a directory with a ``run.py`` (see benchmarks/yardstick.py).  Nothing here ever fails because
-of a figure.
+``tracing`` measures what a trace costs (benchmarks/tracing.py).  DIR is a directory with a
+``run.py`` (see benchmarks/yardstick.py).  Nothing here ever fails because of a figure.
 """
 
 from __future__ import annotations
 
 import sys
 
-from benchmarks import cpu, machine, yardstick
+from benchmarks import cpu, machine, tracing, yardstick
 from benchmarks.budgets import show
 
 
 def main(words: list[str]) -> int:
     """Measure what was asked for."""
     if len(words) > 1:
-        print("usage: python -m benchmarks [DIRECTORY]", file=sys.stderr)
+        print("usage: python -m benchmarks [DIRECTORY | tracing]", file=sys.stderr)
         return 2
+    if words == ["tracing"]:
+        return tracing.main(yardstick.REPORT)
     if words:
         return yardstick.main(words[0])
     show(cpu.rows())

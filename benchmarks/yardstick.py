@@ -21,6 +21,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from benchmarks.tracing import section_of, with_section
 from tools.busybox import find_busybox
 from tools.cache import cache_directory
 from tools.errors import DioramaError
@@ -62,7 +63,8 @@ def main(where: str) -> int:
     measured = measure(yardstick, programs)
     readme = yardstick / "README.md"
     published = tables(readme.read_text(encoding="utf-8")) if readme.is_file() else {}
-    REPORT.write_text(report(measured, published), encoding="utf-8")
+    kept = section_of(REPORT.read_text(encoding="utf-8")) if REPORT.exists() else ""
+    REPORT.write_text(with_section(report(measured, published), kept), encoding="utf-8")
     print(f"wrote {REPORT.name}")
     return 0
 

@@ -30,7 +30,7 @@ from tools.tracer import (
 from tools.tracer.results import DECODED_ON_EXIT
 from tools.tracer.show_process import clone_flags_text, futex_rest
 from tools.tracer.show_signals import mask_text
-from tools.tracer.shows import Show, show_for
+from tools.tracer.shows import Printer, Show, show_for
 from tools.tracer.text import address, hexadecimal
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ class _Part(NamedTuple):
     label: str
     kind: Kind
     show: Show
+    text: Printer
     hidden: Callable[[Call], bool] | None
     followed: bool  # is it a pointer whose target is shown, and not a string
     after: bool  # always shown after the call
@@ -102,6 +103,7 @@ def _made(call: Call) -> _Form:
             name,
             kind,
             show_for(kind.show),
+            show_for(kind.show).text,
             _HIDDEN.get((call.name, index)),
             kind.is_pointer and kind.show not in STRINGS,
             kind.is_pointer and call.name in _ALL_AFTER,
@@ -176,16 +178,21 @@ def _arguments(call: Call, form: _Form, start: int, end: int) -> list[str]:
     """The shown arguments in a range."""
     found = []
     detail = call.detail
+    failed = call.failed
     for index in range(start, end):
         part = form.parts[index]
         if part.hidden is not None and part.hidden(call):
             continue
         text: str | None
-        if (part.followed and not detail.structures) or (part.after and call.failed):
+        if (part.followed and not detail.structures) or (part.after and failed):
             text = address(call.values[index])
-        else:
+        elif failed:
             text = part.show.shown(part.kind, call, index)
+        else:
+            text = part.text(call, index)
         if text is not None:
+            if call.shown is not None:
+                call.shown[index] = text
             found.append(f"{part.label}={text}" if detail.names else text)
     return found
 

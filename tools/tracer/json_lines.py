@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from tools.tracer.stacks import Stacks
 
 VERSION: Final = 1
+ENCODE: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 FORMAT: Final = "diorama-trace"
 Plain = dict[str, Any]  # Any: what JSON can hold
 
@@ -92,7 +93,7 @@ class JsonTracer(Observer["Task"]):
         self._write({"event": "start", "format": FORMAT, "version": VERSION, "arch": table.arch})
 
     def _write(self, event: Plain) -> None:
-        self._sink.write(json.dumps(event, separators=(",", ":")) + "\n")
+        self._sink.write(ENCODE(event) + "\n")
 
     def _next(self) -> int:
         self._order += 1
@@ -202,6 +203,8 @@ class JsonTracer(Observer["Task"]):
         if name == "restart_syscall":
             call.memo = self._last_name.get(task.tid)
         self._last_name[task.tid] = name
+        call.shown = {}
+        entry = entry_text(call)
         return _Open(
             call,
             number,
@@ -209,8 +212,8 @@ class JsonTracer(Observer["Task"]):
             self._next(),
             self._clock(),
             task.kernel.clock.monotonic(),
-            entry_text(call),
-            [_text(call, i, late=False) for i in range(len(values))],
+            entry,
+            [call.shown.get(i) or _text(call, i, late=False) for i in range(len(values))],
             [_path(call, i) for i in range(len(values))],
             self._stack(task),
         )
@@ -356,12 +359,13 @@ def _arguments(entered: _Open) -> list[Plain]:
     call = entered.call
     if call.declaration is None:
         return []
+    shown = call.shown or {}
     return [
         {
             "name": name,
             "kind": kind.name,
             "value": call.values[i],
-            "text": entered.texts[i] or _text(call, i, late=True),
+            "text": entered.texts[i] or shown.get(i) or _text(call, i, late=True),
             "path": entered.paths[i],
         }
         for i, (name, kind) in enumerate(call.declaration.parameters)

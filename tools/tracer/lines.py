@@ -53,8 +53,8 @@ class Lines:
     """
 
     __slots__ = (
-        "_column", "_last_stamp", "_now", "_plain", "_prefix", "_sink", "_text", "_where", "label",
-        "printing", "tasks",
+        "_column", "_heads", "_last_stamp", "_now", "_plain", "_prefix", "_sink", "_text", "_where",
+        "label", "printing", "tasks",
     )  # fmt: skip
 
     def __init__(
@@ -72,6 +72,7 @@ class Lines:
         self._last_stamp: int | None = None
         self._column = 0
         self._text = ""
+        self._heads: dict[int, str] = {}
         self._plain = not (prefix.absolute or prefix.relative or where or prefix.pid_always)
         self.label = label or _no_words
         self.printing: int | None = None
@@ -88,10 +89,17 @@ class Lines:
         elif self._plain:
             return
         elif prefix.pid_always:
-            self.write(f"{f'{tid}{self.label(tid)}':<5} ")
+            head = self._heads.get(tid)
+            if head is None:
+                head = f"{f'{tid}{self.label(tid)}':<5} "
+                if self.label is _no_words:
+                    self._heads[tid] = head
+            self._text += head
+            self._column += len(head)
         if prefix.absolute or prefix.relative:
             self.write(self._stamp())
-        self.write(self._where(tid))
+        if self._where is not _no_words:
+            self.write(self._where(tid))
 
     def flush(self) -> None:
         """Hand over what there is: at the end of each event, so that nothing is ever lost."""
@@ -122,7 +130,7 @@ class Lines:
 
     def write(self, text: str) -> None:
         """Add to the open line."""
-        self._put(text)
+        self._text += text
         self._column += len(text)
 
     def result(self, text: str) -> None:

@@ -13,6 +13,7 @@ from tools.tracer.text import hexadecimal
 
 WORD: Final = 0xFFFFFFFFFFFFFFFF
 HALF: Final = 0xFFFFFFFF
+MOST_KNOWN: Final = 256
 
 
 class Flags:
@@ -21,11 +22,12 @@ class Flags:
     ``unknown`` is shown in a comment where no bit has a name; ``zero`` where there is no bit.
     """
 
-    __slots__ = ("members", "unknown", "width", "zero")
+    __slots__ = ("_known", "members", "unknown", "width", "zero")
 
     def __init__(
         self, members: Mapping[str, int], unknown: str, zero: str = "0", width: int = HALF
     ) -> None:
+        self._known: dict[int, str] = {}  # texts that were made before
         self.members = tuple((value, name) for name, value in members.items())
         self.unknown = unknown
         self.zero = zero
@@ -42,7 +44,11 @@ class Flags:
 
     def text(self, value: int) -> str:
         """As ``-X`` asks: ``A|B|0x40``, ``0x43``, or ``0x43 /* A|B|0x40 */``."""
-        text = self.abbrev(value)
+        text = self._known.get(value)
+        if text is None:
+            text = self.abbrev(value)
+            if len(self._known) < MOST_KNOWN:
+                self._known[value] = text
         return text if style.plain() else style.named(hexadecimal(value & self.width), text)
 
     def abbrev(self, value: int) -> str:

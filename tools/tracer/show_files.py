@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from struct import Struct
 from typing import TYPE_CHECKING
 
@@ -56,6 +57,7 @@ def open_flags_text(flags: int) -> str:
     return style.named(hexadecimal(flags & 0xFFFFFFFF), open_flags_abbrev(flags))
 
 
+@lru_cache(256)
 def open_flags_abbrev(flags: int) -> str:
     """The access mode, then the flags."""
     access = ("O_RDONLY", "O_WRONLY", "O_RDWR", "O_ACCMODE")[flags & O_ACCMODE]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from kernel.abi import process
@@ -54,6 +55,7 @@ def map_flags(call: Call, i: int) -> str:
     return style.named(hexadecimal(call.values[i]), _map_flags(call.values[i]))
 
 
+@lru_cache(256)
 def _map_flags(value: int) -> str:
     kind, rest = CONSTANTS["map_type"].abbrev(value & MAP_TYPE), value & ~MAP_TYPE
     names, unknown = FLAGS["map"].split(rest)

@@ -122,6 +122,7 @@ class StraceTracer(Observer["Task"]):
         self._last_name: dict[int, str] = {}
         self._lines: dict[int, Lines] = {}
         self._known: dict[int, _Known] = {}
+        self._single: Lines | None = None  # the stream of all tasks, where there is one
         self._begun = False
         self._dumps = self.options.reads is not NOBODY or self.options.writes is not NOBODY
         self._places_wanted = self.options.call_numbers or self.options.counters
@@ -142,6 +143,8 @@ class StraceTracer(Observer["Task"]):
 
     def _of(self, tid: int) -> Lines:
         """The stream a task prints to."""
+        if self._single is not None:
+            return self._single
         key = tid if self.options.separate else 0
         lines = self._lines.get(key)
         if lines is None:
@@ -157,6 +160,8 @@ class StraceTracer(Observer["Task"]):
             label = self._comm if self.looks.detail.comms else None
             lines = Lines(self._open_sink(tid), prefix, lambda: self._clock(), where, label)
             self._lines[key] = lines
+            if not key:
+                self._single = lines
             if options.always_pid and not options.to_file:
                 lines.tasks = 2
         return lines
@@ -298,7 +303,8 @@ class StraceTracer(Observer["Task"]):
             lines = self._of(tid)
             lines.begin(tid)
             lines.write(text)
-            lines.flush()
+            if not self.options.to_file:  # somebody looks on, perhaps beside the program's output
+                lines.flush()
         else:
             call.notes = text
         stack = tuple(map(str, self._stacks.of(task))) if self._stacks is not None else ()
@@ -381,7 +387,10 @@ class StraceTracer(Observer["Task"]):
         Said once, and again only if the call goes on to wait for something else.
         """
         entered = self._open.get(task.tid)
-        if self._explainer is None or entered is None or not entered.printed:
+        if entered is None or not entered.printed:
+            return
+        self._of(task.tid).flush()
+        if self._explainer is None:
             return
         wait = self._explainer.wait(task)
         if wait and wait != entered.wait:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable
 from typing import Final
@@ -17,6 +18,11 @@ _SIMPLE: Final = {
     0x0B: "\\v",
 }
 _DIGITS: Final = range(0x30, 0x38)
+_OTHERS: Final = [n for n in range(256) if n not in _SIMPLE and not 0x20 <= n < 0x7F]
+_ESCAPES: Final = {**_SIMPLE, **{n: f"\\{n:o}" for n in _OTHERS}}
+_HEX_ESCAPES: Final = {**_SIMPLE, **{n: f"\\x{n:02x}" for n in _OTHERS}}
+_LONG_OCTAL: Final = re.compile(b"[" + re.escape(bytes(_OTHERS)) + b"][0-7]")
+"""An octal escape that a digit would make longer."""
 
 
 def quote(
@@ -34,14 +40,16 @@ def quote(
 
 def _escaped(data: bytes, *, hex_bytes: bool) -> str:
     """C escapes; octal ones as short as the next character allows."""
+    if hex_bytes:
+        return data.decode("latin-1").translate(_HEX_ESCAPES)
+    if _LONG_OCTAL.search(data) is None:
+        return data.decode("latin-1").translate(_ESCAPES)
     parts: list[str] = []
     for index, byte in enumerate(data):
         if byte in _SIMPLE:
             parts.append(_SIMPLE[byte])
         elif 0x20 <= byte < 0x7F:
             parts.append(chr(byte))
-        elif hex_bytes:
-            parts.append(f"\\x{byte:02x}")
         elif index + 1 < len(data) and data[index + 1] in _DIGITS:
             parts.append(f"\\{byte:03o}")
         else:

@@ -74,6 +74,7 @@ class Call:
     result: int | None = None
     notes: str = ""
     memo: Any = None  # Any: private to the printer that set it
+    shown: dict[int, str] | None = None  # texts by argument, kept for who wants them one by one
 
     @property
     def failed(self) -> bool:

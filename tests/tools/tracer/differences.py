@@ -107,6 +107,12 @@ DIFFERENCES: Final = (
         "what is cut off to align memory depends on where the host put it",
         timing=True,
     ),
+    Difference(
+        "timerfds",
+        r'read\(3, "\\[0-9]|nanosleep',
+        "how often a timer has gone off when somebody looks",
+        timing=True,
+    ),
     Difference("sed", r"getrandom\(", "a random name is sometimes drawn twice", timing=True),
     Difference(
         "pipes", r"read\(3, \"([a-j])\1{31}\"", "how much there is when a reader comes", timing=True

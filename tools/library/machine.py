@@ -18,6 +18,7 @@ from tools.config import Volume
 from tools.errors import DioramaError
 from tools.library.guest_files import GuestFiles
 from tools.library.hooking import Hooking
+from tools.library.interrupts import Interrupts
 from tools.library.stopping import Stopping
 from tools.library.streams import Stdin, connect_streams
 from tools.library.tracing import TextTrace, Trace, table_of
@@ -162,8 +163,8 @@ class Machine(Hooking, Stopping):
         Returns the ``Stop`` of a breakpoint and the like; the next ``run`` goes on from there.
         ``until`` is asked whenever a turn of a task has ended.  ``seconds``: return after so much
         of the guest's time in any case.  ``kernel.machine.deadlock.Deadlock``: all tasks wait for
-        each other.  What a hook raised is raised here, once the task's turn is over; the machine
-        can go on.
+        each other.  What a hook raised is raised here, once the task's turn is over, and so is
+        KeyboardInterrupt; the machine can go on.
         """
         limit = None
         if seconds is not None:
@@ -175,6 +176,7 @@ class Machine(Hooking, Stopping):
         def done() -> bool:
             return (
                 self._raised is not None
+                or interrupts.came
                 or self._points.leaving
                 or (until is not None and until())
                 or (limit is not None and self.system.clock.monotonic() >= limit)
@@ -182,8 +184,10 @@ class Machine(Hooking, Stopping):
             )
 
         self._points.enter()
+        interrupts = Interrupts(self._session.hardware)
         try:
-            self.kernel.run(done)
+            with interrupts:
+                self.kernel.run(done)
         finally:
             if timer is not None:
                 self.system.timers.cancel(timer)
@@ -191,6 +195,8 @@ class Machine(Hooking, Stopping):
         raised, self._raised = self._raised, None
         if raised is not None:
             raise raised
+        if interrupts.came:
+            raise KeyboardInterrupt
         return self._points.stop
 
     # -- looking ---------------------------------------------------------------------------------

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -94,3 +97,21 @@ def test_a_mount_shows_the_host(machine: diorama.Machine, tmp_path: Path) -> Non
     machine.run()
     assert process.stdout == "from outside"
     assert (tmp_path / "made").read_text() == "from inside\n"
+
+
+@pytest.mark.parametrize("script", ["while :; do :; done", "sleep 1000"])
+def test_ctrl_c_ends_the_run_and_nothing_else(machine: diorama.Machine, script: str) -> None:
+    """Whether the guest is busy or everybody sleeps: the run ends at once and can go on."""
+    process = machine.spawn("sh", "-c", script)
+    if threading.current_thread() is not threading.main_thread():
+        pytest.skip("signals are for the main thread")
+    later = threading.Timer(0.3, os.kill, [os.getpid(), signal.SIGINT])
+    with pytest.raises(KeyboardInterrupt):
+        later.start()
+        machine.run(seconds=60)
+    later.join()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert process.status is None
+    process.kill("KILL")
+    machine.run()
+    assert process.status == 137

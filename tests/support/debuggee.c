@@ -126,6 +126,37 @@ static int fault(void)
     return 1;
 }
 
+static volatile int value;
+
+static void with_information(int signo, siginfo_t *info, void *context)
+{
+    (void)signo, (void)context;
+    value = info->si_value.sival_int;
+}
+
+static int information(void)
+{
+    struct sigaction action = {.sa_sigaction = with_information, .sa_flags = SA_SIGINFO};
+    sigaction(SIGUSR1, &action, 0);
+    sigqueue(getpid(), SIGUSR1, (union sigval){.sival_int = 33});
+    return value;
+}
+
+/* A child that goes on when its parent has ended. */
+static int daemonized(void)
+{
+    if (fork())
+        return 0;
+    setsid();
+    signal(SIGHUP, SIG_IGN);
+    while (getppid() != 1)
+        usleep(1000);
+    counter = 1;
+    puts("alone"); /* alone */
+    fflush(stdout);
+    _exit(8);
+}
+
 int main(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "";
@@ -145,6 +176,10 @@ int main(int argc, char **argv)
         return 9;
     if (!strcmp(what, "signals"))
         return signals();
+    if (!strcmp(what, "info"))
+        return information();
+    if (!strcmp(what, "daemon"))
+        return daemonized();
     if (!strcmp(what, "watch"))
         return watching();
     if (!strcmp(what, "fault"))

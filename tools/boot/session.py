@@ -353,7 +353,10 @@ class Session:
         return bytes(out.data)
 
     def _over(self) -> bool:
-        return self.status is not None or self._leave is not None
+        """The program has ended, and nothing that gdb debugs is left; or the host says so."""
+        if self._leave is not None:
+            return True
+        return self.status is not None and not (self._gdb is not None and self._gdb.debugging)
 
     def _reaped(self, pid: int, status: int) -> None:
         if self.task is not None and pid == self.task.tgid:

@@ -2,15 +2,18 @@
 
 A task that sleeps in a system call has its program counter behind the instruction and no result
 yet.  gdb is shown what the call's start looks like: the counter on the instruction, the number in
-its register.  So whatever gdb saves of it and puts back later (around a function call of its own)
-makes the call anew, as Linux does with a call that a debugger interrupted.  Before anything is
-written, the core brings the task to where it was said to be.
+its register.  Before anything is written, the core brings the task there.
+
+gdb saves registers and puts them back around a function call of its own.  A ``Home`` says what it
+means when it puts back the program counter of a task that was in a system call: the call is made
+anew, or goes on waiting for what was left of its time, or has its result already.  Linux has the
+same in ``orig_rax`` and the restart codes, on x86 only.
 """
 
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tools.gdb.description import CONSTANT, DESCRIPTIONS, FP, GENERAL, ORIGINAL, TAGS
 from tools.gdb.words import Malformed
@@ -29,11 +32,21 @@ _ST_AT: Final = 32
 _VALID, _ZERO, _SPECIAL, _EMPTY = range(4)
 
 
+class Home(NamedTuple):
+    """Where a task belongs that gdb has led away from a system call.
+
+    ``shown``: the program counter gdb was told.  ``registers``: what to set when it puts that back.
+    """
+
+    shown: int
+    registers: dict[str, int]
+
+
 class RegisterView:
     """The registers of one machine's tasks, in gdb's order and sizes, little endian.
 
     ``calls``: the number of the system call a task stands at the door of, by tid; the stub fills
-    it in at a catchpoint.
+    it in at a catchpoint.  ``homes``: of the tasks that were led away from a call, by tid.
     """
 
     def __init__(self, machine: Machine, debugger: Debugger) -> None:
@@ -43,7 +56,9 @@ class RegisterView:
         self.description = DESCRIPTIONS[self._arch.name]
         self._slots = self.description.slots
         self._index = {slot.name: number for number, slot in enumerate(self._slots)}
+        self._pc = self.description.expedited[-1]
         self.calls: dict[int, int] = {}
+        self.homes: dict[int, Home] = {}
 
     def read_all(self, task: Task) -> bytes:
         """``g``."""
@@ -67,7 +82,7 @@ class RegisterView:
 
     def write_all(self, task: Task, data: bytes) -> None:
         """``G``; registers that ``data`` ends before are left alone.  Malformed: a part of one."""
-        self._debugger.settle(task)
+        self._settle(task)
         registers = self._registers(task)
         values = dict(zip(self._arch.register_names, registers.general(), strict=True))
         image = bytearray(registers.fp_image())
@@ -85,6 +100,7 @@ class RegisterView:
                 self._write_other(task, slot, part, image)
         registers.set_general(tuple(values[name] for name in self._arch.register_names))
         registers.set_fp_image(bytes(image))
+        self._come_home(task)
 
     def write(self, task: Task, number: int, data: bytes) -> bool:
         """``P``; false for a number that is none.  Malformed: not the register's size."""
@@ -93,15 +109,55 @@ class RegisterView:
         slot = self._slots[number]
         if len(data) * 8 != slot.bits:
             raise Malformed(f"{slot.name} has {slot.bits} bits")
-        self._debugger.settle(task)
+        self._settle(task)
         registers = self._registers(task)
         if slot.source == GENERAL:
             registers.set(str(slot.key), int.from_bytes(data, "little"))
+            if slot.key == self._pc:
+                self._come_home(task)
         else:
             image = bytearray(registers.fp_image())
             self._write_other(task, slot, data, image)
             registers.set_fp_image(bytes(image))
         return True
+
+    # -- calls that gdb leads away from ----------------------------------------------------------
+
+    def _settle(self, task: Task) -> None:
+        """A sleeper comes back to the start of its call; what that really is may be another
+        number (restart_syscall), or the call is over."""
+        if task.generator is None or task.call is None:
+            return
+        shown = self._general(task)[self._pc]
+        self._debugger.settle(task)
+        registers = self._registers(task)
+        self.homes[task.tid] = Home(shown, {name: registers.get(name) for name in self._involved})
+
+    def lead_away(self, task: Task, number: int, pc: int) -> None:
+        """A call that was reported on its way in will not be made now: gdb goes elsewhere."""
+        registers = {self._pc: pc - self._arch.syscall_insn_size}
+        registers[self._arch.syscall_number_register] = number
+        self.homes[task.tid] = Home(pc, registers)
+
+    def stay(self, task: Task) -> None:
+        """The task goes on from where it is; if that is its home, it was never away."""
+        home = self.homes.get(task.tid)
+        if home is not None and self._registers(task).pc == home.registers[self._pc]:
+            del self.homes[task.tid]
+
+    def _come_home(self, task: Task) -> None:
+        """gdb has written the program counter."""
+        home = self.homes.get(task.tid)
+        registers = self._registers(task)
+        if home is not None and registers.pc == home.shown:
+            del self.homes[task.tid]
+            for name, value in home.registers.items():
+                registers.set(name, value)
+
+    @property
+    def _involved(self) -> tuple[str, ...]:
+        arch = self._arch
+        return (self._pc, arch.syscall_number_register, arch.syscall_argument_registers[0])
 
     # -- inside ----------------------------------------------------------------------------------
 
@@ -113,7 +169,7 @@ class RegisterView:
         arch = self._arch
         values = dict(zip(arch.register_names, self._registers(task).general(), strict=True))
         if task.generator is not None and task.call is not None:
-            values[self.description.expedited[-1]] -= arch.syscall_insn_size
+            values[self._pc] -= arch.syscall_insn_size
             values[arch.syscall_number_register] = task.call[0]
             values[arch.syscall_argument_registers[0]] = task.call[1]
         return values

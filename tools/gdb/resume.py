@@ -133,10 +133,15 @@ def _deliver(stub: Stub, task: Task, signo: int) -> None:
     """Let the signal it stopped for come, or send it one; gdb is not asked about it again."""
     stop = stub.stop
     if stop is not None and stop.task is task and stop.info is not None:
-        stop.signal = signo
-        return
+        if stop.info.signo == signo:
+            stop.signal = signo
+            return
+        stop.signal = 0
     stub.injected[task.tid, signo] = None
-    send_to_task(task, SigInfo.user(signo, 0, 0))
+    kept = stub.kept_signals.pop(task.tid, None)
+    if kept is None or kept.signo != signo:
+        kept = SigInfo.user(signo, 0, 0)
+    send_to_task(task, kept)
 
 
 def kill(stub: Stub, _: bytes) -> None:

@@ -83,6 +83,12 @@ class GdbServer:
         """What gdb's ``target remote`` takes."""
         return self._listener.name
 
+    @property
+    def debugging(self) -> bool:
+        """Has gdb a process here?  It may be a child that outlives the program."""
+        stub = self._stub
+        return stub is not None and next(stub.tasks(), None) is not None
+
     def wait(self) -> None:
         """Until gdb has come, or the run is over.  From here on host signals are caught."""
         if self._virtual:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kernel.task.task import Task
     from tools.gdb.stub import Stub
 
+_RETURN: Final = b"syscall_return"
 _WATCHES: Final = {"w": b"watch", "r": b"rwatch", "a": b"awatch"}
 
 
@@ -118,6 +119,9 @@ def _signal(stub: Stub, stop: Stop) -> bytes | None:
 
 def _call(word: bytes) -> Callable[[Stub, Stop], bytes | None]:
     def reply(stub: Stub, stop: Stop) -> bytes | None:
+        if word == _RETURN and stop.task.tid in stub.cancelled:
+            del stub.cancelled[stop.task.tid]
+            return None
         if stop.number not in stub.catches.get(stop.task.tgid, ()):
             return None
         stub.registers.calls[stop.task.tid] = stop.number
@@ -189,7 +193,7 @@ _REPLIES: Final[dict[str, Callable[[Stub, Stop], bytes | None]]] = {
     "signal": _signal,
     "fault": _signal,
     "enter": _call(b"syscall_entry"),
-    "return": _call(b"syscall_return"),
+    "return": _call(_RETURN),
     "fork": _fork(b"fork", b"fork-events"),
     "vfork": _fork(b"vfork", b"vfork-events"),
     "vfork_done": _vfork_done,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from kernel.machine.debugger import Debugger, Stop
     from kernel.machine.loop import Machine
+    from kernel.task.siginfo import SigInfo
     from kernel.task.task import Task
     from kernel.task.thread_group import ThreadGroup
     from tools.gdb.words import ThreadId
@@ -40,7 +41,8 @@ class Stub:
     ``stepping``: by tid, the range of addresses a thread steps through (empty: one instruction).
     ``held``: the threads that stand still, by tid.  ``passed``: signals gdb asked not to hear of;
     ``wanted``: those a process gets that gdb leaves (None: all); ``injected``: (tid, number) of
-    those gdb sent.
+    those gdb sent; ``kept_signals``: what gdb wants to send with one, by tid.
+    ``cancelled``: threads whose call will not be made, so that its end is not reported, by tid.
     ``module_number``: the address of a symbol that tls.py needs.
     ``catches``: the system calls to report, by pid.  ``watched``: the thread that stopped last,
     if that was for a watchpoint.
@@ -66,6 +68,8 @@ class Stub:
         self.wanted: frozenset[int] | None = None
         self.passed: frozenset[int] = frozenset()
         self.injected: dict[tuple[int, int], None] = {}
+        self.kept_signals: dict[int, SigInfo] = {}
+        self.cancelled: dict[int, None] = {}
         self.catches: dict[int, Container[int]] = {}
         self.thread_events = False
         self.module_number = 0
@@ -171,6 +175,8 @@ class Stub:
             self.held.pop(task.tid, None)
             self.stepping.pop(task.tid, None)
             self.registers.calls.pop(task.tid, None)
+            self.registers.homes.pop(task.tid, None)
+            self.cancelled.pop(task.tid, None)
         group = self.group(pid)
         leader = next(self.tasks(pid), group.leader if group is not None else None)
         del self.attached[pid]
@@ -201,8 +207,29 @@ class Stub:
         stop = self.stop
         self.stop = None
         self.documents.clear()
+        if stop is not None and stop.reason == "enter" and not stop.task.dead:
+            self._change_call(stop)
+        for task in self.tasks():
+            self.registers.stay(task)
         if stop is not None:
             self.registers.calls.pop(stop.task.tid, None)
+
+    def _change_call(self, stop: Stop) -> None:
+        """What gdb did to a call on its way in: another number, none (-1), or it went elsewhere.
+
+        See ptrace(2), "Syscall-stops".
+        """
+        task = stop.task
+        registers = self.machine.cpu.registers(task.context)
+        number = self.registers.calls.get(task.tid, stop.number)
+        if registers.pc != stop.address:
+            self.registers.lead_away(task, stop.number, stop.address)
+            self.cancelled[task.tid] = None
+            stop.result = registers.result
+        elif number < 0:
+            stop.result = registers.result
+        else:
+            stop.number = number
 
     def detach(self) -> None:
         """gdb is gone: everything it put in goes, everybody runs."""
@@ -211,3 +238,4 @@ class Stub:
         self.files.close_all()
         self.stepping.clear()
         self.injected.clear()
+        self.kept_signals.clear()

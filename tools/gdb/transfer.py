@@ -84,15 +84,24 @@ def _siginfo(stub: Stub, _: bytes) -> bytes | None:
 
 
 def _write_siginfo(stub: Stub, rest: bytes) -> bytes:
-    """``qXfer:siginfo:write::OFFSET:DATA``: change what will be delivered."""
+    """``qXfer:siginfo:write::OFFSET:DATA``: change what will be delivered.
+
+    Around a function call gdb saves it and puts it back, when the thread has stopped for something
+    else (on x86 for the fault of a stack that is not executable, where gdb has the function return
+    to): then it is kept for the signal that gdb will send.
+    """
     offset_text, _, data = rest.partition(b":")
     offset, part = words.number(offset_text), unescape(data)
     stop, task = stub.stop, stub.thread
-    if stop is None or stop.task is not task or stop.info is None:
-        return words.error(_ESRCH)
-    if offset + len(part) > SIGINFO_SIZE:
+    if task is None or offset + len(part) > SIGINFO_SIZE:
         return words.error(22)  # EINVAL
-    old = stop.info
+    old = stop.info if stop is not None and stop.task is task else None
+    signo = int.from_bytes(part[:4], "little")
+    if not offset and len(part) == SIGINFO_SIZE and (old is None or signo != old.signo):
+        stub.kept_signals[task.tid] = SigInfo.unpack(part, signo)
+        return b"%x" % len(part)
+    if old is None:
+        return words.error(_ESRCH)
     image = bytearray(old.pack())
     image[offset : offset + len(part)] = part
     new = SigInfo.unpack(bytes(image), old.signo)

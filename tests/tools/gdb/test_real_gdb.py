@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -356,6 +357,84 @@ def test_arguments_and_results_of_a_call_are_changed(arch: str) -> None:
     )
     result.lines(r"call to syscall exit_group", r"exited with code 052")
     assert result.status == 42
+
+
+def test_a_function_called_at_a_call_does_not_lose_the_call(arch: str) -> None:
+    """gdb leads the thread away and back; the call is made then, once."""
+    result = debug(
+        arch,
+        ["", "4"],
+        "catch syscall writev exit_group",
+        "continue",
+        "print square(9)",
+        "continue",
+        "continue",
+        "continue",
+        "print square(8)",
+        "continue",
+        "continue",
+    )
+    result.lines(
+        r"call to syscall writev", r"= 81$", r"call to syscall writev",
+        r"returned from syscall writev", r"call to syscall exit_group", r"= 64$",
+        r"call to syscall exit_group", r"exited with code 04",
+    )  # fmt: skip
+    assert (result.status, result.stdout) == (4, "twice: 72\n")
+
+
+def test_a_function_called_in_a_sleeper_lets_it_sleep_on(arch: str, work: Path) -> None:
+    """^C while everybody sleeps; the read that was interrupted still gets what comes later."""
+    os.mkfifo("input")
+    reader = os.open("input", os.O_RDONLY | os.O_NONBLOCK)
+    writer = os.open("input", os.O_WRONLY)
+    os.set_blocking(reader, True)
+    try:
+        result = debug(
+            arch,
+            ["asleep"],
+            "python import os, signal, threading",
+            "python threading.Timer(0.7, os.kill, (os.getpid(), signal.SIGINT)).start()",
+            "continue",
+            "print square(6)",
+            "print twice(2)",
+            "shell printf x > input",
+            "continue",
+            stdin=reader,
+        )
+    finally:
+        os.close(reader)
+        os.close(writer)
+    result.lines(r"received signal SIGINT", r"= 36$", r"= 8$", r"exited with code 07")
+    assert (result.status, result.stdout) == (7, "asleep\n")
+
+
+def test_a_signal_survives_a_function_call(arch: str) -> None:
+    """Its siginfo, too: gdb saves it and puts it back."""
+    result = debug(
+        arch,
+        ["info"],
+        "continue",
+        "print $_siginfo._sifields._rt.si_sigval.sival_int",
+        "print square(9)",
+        "continue",
+    )
+    result.lines(r"received signal SIGUSR1", r"= 33$", r"= 81$", r"exited with code 041")
+    assert result.status == 33
+
+
+def test_a_child_that_outlives_the_program(arch: str) -> None:
+    """As long as gdb debugs something, the machine runs."""
+    result = debug(
+        arch,
+        ["daemon"],
+        "set follow-fork-mode child",
+        f"break {line_of('/* alone */')}",
+        "continue",
+        "print counter",
+        "continue",
+    )
+    result.lines(r"hit Breakpoint 1|Breakpoint 1, ", r"= 1$", r"exited with code 010")
+    assert (result.status, result.stdout) == (0, "alone\n")
 
 
 @pytest.mark.row("T2")

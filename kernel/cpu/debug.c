@@ -451,7 +451,7 @@ int debug_resolve(Engine *e)
         e->budget = e->granted = 2;
         trap = run_once(e);
     } while (!trap);
-    e->budget = budget;
+    e->budget = trap == TRAP_ATTENTION ? budget - 1 : budget;   /* engine_run gives that back */
     e->granted = granted;
     end_pass(e, hook);
     return trap == TRAP_STEP && e->words[W_HITS] ? TRAP_WATCHPOINT : trap;

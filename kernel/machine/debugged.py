@@ -212,11 +212,9 @@ class DebuggedTurns:
                 going = self._at_breakpoint(task, trap[T_PC])
             elif kind == TRAP_WATCHPOINT:
                 going = self._watched(task, trap[T_ADDRESS])
-            elif self._slice(task, kind):
-                blocks = machine.system.scheduler.quantum(task, QUANTUM)
-                going = True
             else:
-                return
+                blocks = self._slice(task, kind)
+                going = blocks > 0
             if not going:
                 return
 
@@ -261,17 +259,23 @@ class DebuggedTurns:
             return cpu.step(task.context, root, blocks)
         return cpu.run(task.context, root, blocks)
 
-    def _slice(self, task: Task, kind: int) -> bool:
-        """The end of a turn, or attention; true if the task goes on at once."""
+    def _slice(self, task: Task, kind: int) -> int:
+        """The end of a turn, or attention: so many blocks if the task goes on at once, or 0."""
         machine = self.machine
-        scheduler = machine.system.scheduler
+        cpu, scheduler = machine.cpu, machine.system.scheduler
         account(machine.system, task.group)
         for observer in machine.system.events:
             observer.slice_end(task)
         if kind == TRAP_ATTENTION:
+            left = cpu.trap[T_BLOCKS_LEFT] or 1
             machine._attend()
-            if self._may_go(task) and not scheduler.runnable and not machine.stopping:
-                return True
+            if self._may_go(task) and not machine.stopping:
+                if machine.pace.steady and not cpu.asked:
+                    return left
+                if not scheduler.runnable:
+                    cpu.asked = False
+                    return scheduler.quantum(task, QUANTUM)
+            cpu.asked = False
         task.involuntary_switches += 1
         if not task.dead:
             disturbed(task)
@@ -279,7 +283,7 @@ class DebuggedTurns:
                 self.give_back(task)
             else:
                 scheduler.turn_over(task)
-        return False
+        return 0
 
     # -- steps and points --------------------------------------------------------------------
 

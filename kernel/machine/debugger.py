@@ -199,7 +199,7 @@ class Debugger:
         """Between two traps: whoever has the processor, or else anybody, is reported."""
         if not self._pausing:
             return
-        self._pausing = False
+        self._pausing = self.machine.cpu.asked = False  # to stand still ends nobody's turn
         task = self._present_task()
         if task is not None:
             self._turns.report(Stop(task, "pause"))

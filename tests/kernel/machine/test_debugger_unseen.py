@@ -219,3 +219,27 @@ def test_a_shell_full_of_points_says_what_it_always_says(arch: str) -> None:
     run = Debugged(arch, "sh", "-c", SCRIPT, program="busybox", **options).run(answer)
     assert (run.result.status, run.result.stdout) == (plain.status, plain.stdout)
     assert hits[0] > 1000
+
+
+def test_standing_still_changes_no_schedule(arch: str) -> None:
+    """Pauses at odd moments of a deterministic run: threads meet the same places at equal times."""
+
+    def record(pauses: int) -> list[tuple[object, ...]]:
+        seen: list[tuple[object, ...]] = []
+
+        def answer(run: Debugged, stop: Stop) -> None:
+            if stop.reason == "start":
+                run.break_at(stop, "add")
+            if stop.reason == "pause":
+                return
+            now = run.debugger.machine.system.clock.monotonic()
+            seen.append((stop.reason, stop.task.tid, now))
+            if len(seen) % 7 < pauses:
+                run.debugger.pause()
+
+        run = debugged(arch, "atomics", answer=answer, deterministic=True)
+        assert run.result.status == 0
+        assert ("pause" in run.reasons) == (pauses > 0)
+        return seen
+
+    assert record(0) == record(3)

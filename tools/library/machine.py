@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Final, Self
 
 from kernel.machine import describe
 from kernel.machine.snapshot import TaskSnapshot, take_snapshot
+from kernel.task.exit import exit_task
 from tools.boot.files import mount_volume
 from tools.boot.program import Program
 from tools.config import Volume
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from tools.library.streams import Source
 
 _SECOND: Final = 1_000_000_000
+NOT_FOUND: Final = 127 << 8
+"""How a process ends that never had a program, as in a shell."""
 
 
 class _Open:
@@ -54,6 +57,7 @@ class Machine(Hooking, Stopping):
         super().__init__(session)
         self._traces: list[Trace | TextTrace] = []
         self._counting: RunCounts | None = None
+        self._running = self._closed = False
         self._files = GuestFiles(session.hardware, session.system.init)
         session.system.on_reap = self._reaped
 
@@ -139,13 +143,17 @@ class Machine(Hooking, Stopping):
         process = self.process_of(task)
         process.stdin = _stdin(task, stdin)
         process._streams = connect_streams(task, process.stdin)
-        if cwd is not None:
-            self._files.change_directory(task, cwd)
         for trace in self._traces:
             trace.follow(task)
         what = Program(None, os.fsencode(program), os.fsencode(program), self.arch)
         extra = encoded(env or {})
-        self._session.load(task, what, tuple(os.fsencode(arg) for arg in args), extra)
+        try:
+            if cwd is not None:
+                self._files.change_directory(task, cwd)
+            self._session.load(task, what, tuple(os.fsencode(arg) for arg in args), extra)
+        except DioramaError:
+            exit_task(task, NOT_FOUND)
+            raise
         self._spawned[process.pid] = process
         return process
 
@@ -183,12 +191,16 @@ class Machine(Hooking, Stopping):
                 or all(process.status is not None for process in self._spawned.values())
             )
 
+        if self._running:
+            raise DioramaError("the machine runs already: a hook cannot run it")
         self._points.enter()
+        self._running = True
         interrupts = Interrupts(self._session.hardware)
         try:
             with interrupts:
                 self.kernel.run(done)
         finally:
+            self._running = False
             if timer is not None:
                 self.system.timers.cancel(timer)
             self._points.left()
@@ -266,8 +278,10 @@ class Machine(Hooking, Stopping):
 
     def close(self) -> None:
         """Give the host's memory back; a ``with`` statement does it by itself."""
-        self._points.close()
-        self._session.close()
+        if not self._closed:
+            self._closed = True
+            self._points.close()
+            self._session.close()
 
     def __enter__(self) -> Self:
         return self

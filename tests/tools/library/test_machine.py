@@ -68,6 +68,9 @@ def test_mistakes_are_diorama_errors(machine: diorama.Machine, tmp_path: Path) -
         machine.on("nosuchcall", lambda call: None)
     with pytest.raises(diorama.DioramaError, match="not found"):
         machine.spawn("nosuchprogram")
+    with pytest.raises(diorama.DioramaError, match="directory"):
+        machine.spawn("ls", cwd="/nowhere")
+    assert [task.comm for task in machine.processes()] == ["init"], "nothing of it is left"
     with pytest.raises(diorama.DioramaError, match="no such file"):
         machine.mount(str(tmp_path / "nowhere"), "/x")
     with pytest.raises(diorama.DioramaError, match="memory"):
@@ -106,12 +109,33 @@ def test_ctrl_c_ends_the_run_and_nothing_else(machine: diorama.Machine, script: 
     if threading.current_thread() is not threading.main_thread():
         pytest.skip("signals are for the main thread")
     later = threading.Timer(0.3, os.kill, [os.getpid(), signal.SIGINT])
-    with pytest.raises(KeyboardInterrupt):
+
+    def run() -> None:
         later.start()
         machine.run(seconds=60)
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
     later.join()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert process.status is None
     process.kill("KILL")
     machine.run()
     assert process.status == 137
+
+
+def test_a_hook_cannot_run_the_machine(machine: diorama.Machine) -> None:
+    machine.on_enter("openat", lambda call: machine.run())
+    process = machine.spawn("cat", "/etc/hostname")
+    with pytest.raises(diorama.DioramaError, match="runs already"):
+        machine.run()
+    machine.run()
+    assert process.status == 1
+    assert "I/O error" in process.stderr or "Input/output error" in process.stderr
+
+
+def test_closing_twice_is_once(arch: str) -> None:
+    machine = diorama.boot(arch, memory="64m")
+    machine.spawn("cat", stdin=diorama.OPEN)
+    machine.close()
+    machine.close()

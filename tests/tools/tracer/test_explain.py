@@ -1,6 +1,6 @@
 """``--explain``: each of the common errors, and each kind of wait, says the facts behind it.
 
-One guest program (userland/c/explaining.c) makes them all, a row each, in virtual time; it is run
+One guest program (tests/support/explaining.c) makes them all, a row each, in virtual time; it runs
 once on each CPU, and every row is looked up in what the tracer wrote.
 """
 
@@ -17,11 +17,12 @@ import pytest
 
 from tests.support.guest import run_cli
 from tools.tracejson import read_events, strace_text
-from userland.build import build
+from userland.build import build_source
 
 pytestmark = [pytest.mark.row("K10"), pytest.mark.guest]
 
 ROW = re.compile(r'write\(9, "([^"]+)"')
+SOURCE = Path(__file__).parents[2] / "support" / "explaining.c"
 MARK = "    \\ "
 
 ERRORS = [
@@ -214,13 +215,18 @@ WAITS = [
 ]
 
 
+def program(arch: str) -> str:
+    """The guest.  It mounts and changes limits, so it is no program that runs outside, too."""
+    return str(build_source("explaining", arch, SOURCE.read_text(encoding="utf-8")))
+
+
 @cache
 def rows(arch: str, *words: str) -> dict[str, list[str]]:
     """The lines of a trace by row."""
     with TemporaryDirectory() as directory:
         place = Path(directory, "calls")
         options = ("-f", "--explain", "--deterministic", "-s", "64", "-o", str(place))
-        result = run_cli("trace", *options, str(build("explaining", arch)), *words)
+        result = run_cli("trace", *options, program(arch), *words)
         assert result.status == 0, result.stderr
         found: dict[str, list[str]] = {}
         lines = found["before"] = []
@@ -276,8 +282,7 @@ def test_every_error_of_the_program_is_explained(arch: str) -> None:
 
 
 def test_without_the_option_nothing_is_said(arch: str, work: Path) -> None:
-    program = str(build("explaining", arch))
-    run_cli("trace", "-f", "--deterministic", "-s", "64", "-o", "calls", program)
+    run_cli("trace", "-f", "--deterministic", "-s", "64", "-o", "calls", program(arch))
     plain = Path("calls").read_text().splitlines()
     explained = [line for row in rows(arch).values() for line in row]
     assert not any(line.startswith(MARK) for line in plain)
@@ -285,9 +290,8 @@ def test_without_the_option_nothing_is_said(arch: str, work: Path) -> None:
 
 
 def test_json_has_the_reasons_and_makes_the_same_text(arch: str, work: Path) -> None:
-    program = str(build("explaining", arch))
     options = ("-f", "--explain", "--deterministic", "-s", "64", "-o", "calls", "--json", "json")
-    assert run_cli("trace", *options, program, "waits").status == 0
+    assert run_cli("trace", *options, program(arch), "waits").status == 0
     with open("json", encoding="utf-8") as file:
         events = list(read_events(file))
     assert strace_text(events, pids=True) == Path("calls").read_text()

@@ -305,7 +305,6 @@ PUBLIC int engine_abi(void) { return ENGINE_ABI; }
 PUBLIC void engine_close(Engine *e)
 {
     ticker_free(e);
-    debug_free(e);
     if (e->template)
         e->u.context_free(e->template);
     if (e->boot)
@@ -314,6 +313,7 @@ PUBLIC void engine_close(Engine *e)
         e->u.context_free(e->temporary);
     if (e->uc)
         e->u.close(e->uc);
+    debug_free(e);
     if (e->stub)
         munmap(e->stub, PAGE);
     free(e);

@@ -143,6 +143,32 @@ def test_a_page_that_goes_takes_the_fetch_along(machine: Rig) -> None:
     assert machine.frame(CODE) == frame
 
 
+def test_a_page_that_is_copied_keeps_its_breakpoint(machine: Rig) -> None:
+    """A copy-on-write break: another frame, with other code, at the same address."""
+    first, second = (
+        {"x86_64": f"mov eax, {n}; nop; syscall", "aarch64": f"mov x0, {n}; nop; svc 0"}
+        for n in (1, 9)
+    )
+    machine.code(first[machine.arch.name])
+    behind = (
+        CODE
+        + len(assembled(machine.arch.name, first[machine.arch.name]))
+        - (3 if machine.arch.name == "x86_64" else 8)
+    )
+    machine.engine.insert_breakpoint(machine.root, behind)
+    assert machine.run() == TRAP_BREAKPOINT
+    copy = machine.physical.take()
+    code = assembled(machine.arch.name, second[machine.arch.name])
+    machine.physical.bytes[copy << 12 : (copy << 12) + len(code)] = code
+    machine.set_entry(CODE, copy << 12 | machine.entry(CODE) & 0xFFF)
+    machine.engine.invalidate(machine.root, CODE, 1)
+    machine.regs.pc = CODE
+    assert machine.run() == TRAP_BREAKPOINT
+    assert (machine.regs.pc, machine.regs.result) == (behind, 9)
+    assert machine.step() == TRAP_STEP
+    machine.expect_syscall()
+
+
 def test_attention_and_slices_come_as_always(machine: Rig) -> None:
     machine.code(SELF[machine.arch.name])
     machine.engine.insert_breakpoint(machine.root, CODE + 0x10)

@@ -7,6 +7,7 @@ import pytest
 from kernel.cpu.base import (
     T_ADDRESS,
     T_PC,
+    TRAP_BREAKPOINT,
     TRAP_PAGE_FAULT,
     TRAP_STEP,
     TRAP_WATCHPOINT,
@@ -191,4 +192,23 @@ def test_many_watchpoints_and_one_too_many(machine: Rig) -> None:
     for number in numbers:
         machine.engine.remove_watch(number)
     machine.regs.pc = CODE
+    machine.expect_syscall()
+
+
+def test_a_literal_beside_the_code(machine: Rig) -> None:
+    """Watching a page does not hinder execution in it; a breakpoint may be there, too."""
+    text = {
+        "x86_64": "mov ecx, 3; 2: mov rax, [rip + 3f]; dec ecx; jnz 2b; syscall; 3: .quad 77",
+        "aarch64": "mov x2, 3; 2: ldr x0, 3f; subs x2, x2, 1; b.ne 2b; svc 0; nop; 3: .quad 77",
+    }[machine.arch.name]
+    code = machine.code(text)
+    load = CODE + {"x86_64": 5, "aarch64": 4}[machine.arch.name]
+    size = {"x86_64": 7, "aarch64": 4}[machine.arch.name]
+    machine.engine.insert_watch(machine.root, CODE + len(code) - 8, 8, WATCH_READ)
+    machine.engine.insert_breakpoint(machine.root, load)
+    for _ in range(3):
+        assert machine.run() == TRAP_BREAKPOINT
+        assert machine.step() == TRAP_WATCHPOINT
+        assert machine.regs.pc == load + size
+        assert machine.regs.result == 77
     machine.expect_syscall()

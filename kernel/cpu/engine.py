@@ -296,6 +296,11 @@ class Engine:
             "engines_replaced": words[W_REBUILDS],
         }
 
+    @property
+    def closed(self) -> bool:
+        """Was ``close`` called?  Nothing may be asked of it any more."""
+        return not self._handle
+
     def close(self) -> None:
         """See Cpu."""
         if not self._handle:

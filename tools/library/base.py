@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from tools.console.symbols import Symbols
 from tools.errors import DioramaError
+from tools.library.memory import check_open
 from tools.library.process import Process
 
 if TYPE_CHECKING:
@@ -36,11 +37,13 @@ class MachineBase:
     @property
     def system(self) -> System:
         """The kernel's own object: tasks, scheduler, mounts, clock."""
+        check_open(self._session.system.init)
         return self._session.system
 
     @property
     def kernel(self) -> Kernel:
         """The loop: ``kernel.machine.loop.Machine``, which observers are attached to."""
+        check_open(self._session.system.init)
         return self._session.machine
 
     @property

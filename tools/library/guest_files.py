@@ -31,6 +31,7 @@ from kernel.vfs.walk import DIRECTORY, FOLLOW, walk
 from kernel.views.procfs.nodes import TextNode, ViewSuperBlock
 from tools.boot.files import place
 from tools.errors import DioramaError
+from tools.library.memory import check_open
 from tools.library.streams import StreamNode
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ class GuestFiles:
 
     def exists(self, path: str) -> bool:
         """Does the path lead somewhere?"""
+        check_open(self._init)
         try:
             walk(self._init, AT_FDCWD, os.fsencode(path), FOLLOW)
         except KernelError:
@@ -110,6 +112,7 @@ class GuestFiles:
 
     def remove(self, path: str) -> None:
         """Remove a file."""
+        check_open(self._init)
         try:
             unlink_at(self._init, AT_FDCWD, os.fsencode(path))
         except KernelError as error:
@@ -145,6 +148,7 @@ class GuestFiles:
         return ViewSuperBlock(self._hardware.system, b"python", mounts.new_dev())
 
     def _cover(self, path: str, sb: ViewSuperBlock) -> Mount:
+        check_open(self._init)
         folder, name = os.path.split(path)
         place(self._init, os.fsencode(folder or "/"), make=True)
         try:
@@ -160,6 +164,7 @@ class GuestFiles:
             raise _failed(path, error) from error
 
     def _open(self, path: str, flags: int, mode: int = 0) -> OpenFile:
+        check_open(self._init)
         try:
             how = OpenHow.from_flags(flags, mode)
             file = open_at(self._init, AT_FDCWD, os.fsencode(path), how)

@@ -20,6 +20,7 @@ from tools.errors import DioramaError
 from tools.library.guest_files import GuestFiles
 from tools.library.hooking import Hooking
 from tools.library.interrupts import Interrupts
+from tools.library.memory import check_open
 from tools.library.stopping import Stopping
 from tools.library.streams import Stdin, connect_streams
 from tools.library.tracing import TextTrace, Trace, table_of
@@ -139,6 +140,7 @@ class Machine(Hooking, Stopping):
         all there is to read; or ``OPEN``, to be fed later; or a function that is asked for up to so
         many bytes and says b'' at the end.  ``env``: beside PATH, HOME and what ``boot`` was given.
         """
+        check_open(self._session.system.init)
         task = self._session.new_process()
         process = self.process_of(task)
         process.stdin = _stdin(task, stdin)
@@ -191,6 +193,7 @@ class Machine(Hooking, Stopping):
                 or all(process.status is not None for process in self._spawned.values())
             )
 
+        check_open(self._session.system.init)
         if self._running:
             raise DioramaError("the machine runs already: a hook cannot run it")
         self._points.enter()
@@ -296,8 +299,10 @@ class Machine(Hooking, Stopping):
             self.kernel.cpu.request_attention()
 
     def __repr__(self) -> str:
-        living = sum(1 for group in self.system.groups.values() if group.tasks)
-        return f"<Machine {self.arch}, {living} processes>"
+        system = self._session.system
+        living = sum(1 for group in system.groups.values() if group.tasks)
+        shown = "closed" if self._closed else f"{living} processes"
+        return f"<Machine {system.arch.name}, {shown}>"
 
     def _repr_html_(self) -> str:
         return self.processes()._repr_html_()

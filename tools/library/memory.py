@@ -32,6 +32,12 @@ _SIZES: Final = {1: "B", 2: "H", 4: "I", 8: "Q"}
 _RIGHTS: Final = {"r": PROT_READ, "w": PROT_WRITE, "x": PROT_EXEC}
 
 
+def check_open(task: Task) -> None:
+    """DioramaError: the machine was closed, so nothing of it is there."""
+    if getattr(task.kernel.cpu, "closed", False):
+        raise DioramaError("the machine is closed")
+
+
 class Memory:
     """The memory of one task.  Addresses that are not mapped raise DioramaError.
 
@@ -43,6 +49,7 @@ class Memory:
 
     @property
     def _space(self) -> AddressSpace:
+        check_open(self._task)
         space = self._task.mm
         if space is None:
             raise DioramaError(f"process {self._task.tgid} has ended: it has no memory any more")

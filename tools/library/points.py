@@ -17,6 +17,7 @@ from kernel.abi.errors import KernelError
 from kernel.machine.debugger import ALL, NONE, Breakpoint, Debugger, DebuggerBusy, Watchpoint
 from kernel.machine.debugger import Stop as KernelStop
 from tools.errors import DioramaError
+from tools.library.memory import check_open
 from tools.library.stops import Stop
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ class Points:
     def debugger(self) -> Debugger:
         """Attached now.  DioramaError: somebody else is."""
         if self._debugger is None:
+            check_open(self._machine.system.init)
             try:
                 self._debugger = Debugger(self._machine.kernel, self._stopped)
             except DebuggerBusy:

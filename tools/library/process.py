@@ -14,7 +14,7 @@ from kernel.task.signals import send_to_group, send_to_task
 from kernel.vfs.dentry import display_path
 from tools.boot.session import exit_code
 from tools.errors import DioramaError
-from tools.library.memory import Memory
+from tools.library.memory import Memory, check_open
 from tools.library.registers import Registers
 from tools.notebook.views import DescriptorTable, MemoryMap, PageWalkView
 from tools.tracer.filters import FilterError, parse_signals
@@ -113,6 +113,7 @@ class Process:
     @property
     def task(self) -> Task:
         """The kernel's own object: the task with the process's number."""
+        check_open(self._group.leader)
         return self._group.leader
 
     @property
@@ -220,6 +221,7 @@ class Process:
 
     def kill(self, signal: int | str = "SIGTERM") -> None:
         """Send it a signal, as kill(2) does; it is taken when the machine runs."""
+        check_open(self._group.leader)
         send_to_group(self._group, SigInfo.user(signal_number(signal), 0, 0))
 
     def wait(self) -> int:
@@ -244,7 +246,8 @@ class Process:
         return self.machine.on_exit(calls, hook, process=self)
 
     def __repr__(self) -> str:
-        return f"<Process {self.pid} {os.fsdecode(self.task.comm)} status={self.status}>"
+        name = os.fsdecode(self._group.leader.comm)
+        return f"<Process {self.pid} {name} status={self.status}>"
 
 
 def signal_number(signal: int | str) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from tools.errors import DioramaError
+from tools.library.memory import check_open
 
 if TYPE_CHECKING:
     from kernel.arch.base import Registers as KernelRegisters
@@ -29,6 +30,7 @@ class Registers(Mapping[str, int]):
 
     @property
     def _file(self) -> KernelRegisters:
+        check_open(self._task)
         if self._task.context is None or self._task.dead:
             raise DioramaError(f"task {self._task.tid} has no registers: it has ended")
         return self._task.kernel.cpu.registers(self._task.context)

@@ -134,8 +134,29 @@ def test_a_hook_cannot_run_the_machine(machine: diorama.Machine) -> None:
     assert "I/O error" in process.stderr or "Input/output error" in process.stderr
 
 
-def test_closing_twice_is_once(arch: str) -> None:
+def test_a_closed_machine_says_so(arch: str) -> None:
+    """Nothing of it is asked any more: its memory is gone."""
     machine = diorama.boot(arch, memory="64m")
-    machine.spawn("cat", stdin=diorama.OPEN)
+    process = machine.spawn("cat", stdin=diorama.OPEN)
+    machine.run(seconds=0.05)
+    memory, registers = process.memory, process.registers
     machine.close()
     machine.close()
+    for ask in (
+        lambda: registers.pc, lambda: registers["sp"], lambda: memory.read(4096, 4),
+        lambda: process.maps(), lambda: process.files(), lambda: process.page_walk(0),
+        lambda: process.kill(), lambda: process.symbol("main"),
+        machine.processes, machine.snapshot, machine.run, machine.wait_graph, machine.statistics,
+        machine.counts, machine.trace, machine.pipes, machine.step, machine.pause,
+        lambda: machine.spawn("ls"), lambda: machine.read_file("/etc/passwd"),
+        lambda: machine.write_file("/x", ""), lambda: machine.exists("/"),
+        lambda: machine.provide("/x", ""), lambda: machine.remove_file("/x"),
+        lambda: machine.mount("/", "/x"), lambda: machine.break_at(0, process=process),
+        lambda: machine.watch(0, process=process), lambda: machine.stop_on("exit"),
+        lambda: machine.on_enter("read", print), lambda: machine.on_fork(print),
+    ):  # fmt: skip
+        with pytest.raises((diorama.DioramaError, AttributeError), match=r"is closed|nothing has"):
+            ask()
+    assert repr(machine) == f"<Machine {arch}, closed>"
+    assert repr(process).startswith("<Process 2 cat")
+    assert process.stdout == ""

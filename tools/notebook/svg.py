@@ -7,7 +7,7 @@ translucent.  Nothing is fetched from anywhere.
 
 from __future__ import annotations
 
-from html import escape
+import html
 from typing import Final
 
 FONT: Final = "ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace"
@@ -20,6 +20,14 @@ ORANGE: Final = "#e08e2b"
 RED: Final = "#d9534f"
 VIOLET: Final = "#9b6fd0"
 GREY: Final = "#8a8f98"
+
+
+def escape(text: str) -> str:
+    """Text for HTML and SVG; what cannot be shown (names may have any byte) is a question mark."""
+    shown = (
+        text if text.isprintable() else "".join(c if c.isprintable() else "\ufffd" for c in text)
+    )
+    return html.escape(shown)
 
 
 class Canvas:

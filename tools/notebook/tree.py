@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import TYPE_CHECKING, Final
 
-from tools.notebook.svg import BLUE, GREEN, GREY, ORANGE, RED, framed
+from tools.notebook.svg import BLUE, GREEN, GREY, ORANGE, RED, escape, framed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -180,3 +180,16 @@ def test_a_process_that_has_ended_is_drawn_as_ended(arch: str) -> None:
         ):
             assert text in view._repr_html_()
             ET.fromstring(view._repr_html_())
+
+
+def test_names_may_have_any_byte(arch: str) -> None:
+    """Control characters, markup and bytes that are no text do not break a picture."""
+    with diorama.boot(arch, memory="64m") as machine:
+        script = "printf 'exec 3>\"/tmp/\\001<b>&\\377\\n\"; sleep 50' > /tmp/s; exec sh /tmp/s"
+        process = machine.spawn("sh", "-c", script)
+        machine.run(seconds=0.2)
+        process.task.comm = b"<i>\x02\xff&"
+        for view in (machine.processes(), process.files(), process.maps(), machine.wait_graph()):
+            ET.fromstring(view._repr_html_())
+        assert "&lt;b&gt;&amp;" in process.files()._repr_html_()
+        assert "&lt;i&gt;" in machine.processes()._repr_html_()

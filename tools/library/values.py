@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 _TOKEN: Final = re.compile(r"[^,={}\[\]()\"]+")
 _NUMBER: Final = re.compile(r"-?(0x[0-9a-f]+|\d+)", re.ASCII)
@@ -78,6 +78,13 @@ def strings(value: Any) -> Any:
     return value
 
 
+class _Named(NamedTuple):
+    """A member whose name is inside: ``inet_pton(AF_INET6, "::1", &sin6_addr)``."""
+
+    name: str
+    value: Any
+
+
 class _Reader:
     """Reads one value after the other."""
 
@@ -121,7 +128,11 @@ class _Reader:
                 found[name[0].strip()] = self.value()
             else:  # {fd, ...}, {B1 exit, ...}: no names
                 self._at = start
-                found[str(len(found))] = self.value()
+                value = self.value()
+                if isinstance(value, _Named):
+                    found[value.name] = value.value
+                else:
+                    found[str(len(found))] = value
             self._skip(",")
             if self._at == start:
                 break
@@ -167,6 +178,8 @@ class _Reader:
             self._at = match.end()
         if self._skip("("):
             inner = self._list(")")
+            if word == "inet_pton" and len(inner) == 3:
+                return _Named(str(inner[2]).lstrip("&"), inner[1])
             if word in _UNWRAPPED and len(inner) == 1:
                 return inner[0]
             return f"{word}({', '.join(map(str, inner))})"

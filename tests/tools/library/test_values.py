@@ -36,6 +36,10 @@ from tools.tracer.text import quote
             '[{iov_base="ab", iov_len=2}, {iov_base=NULL, iov_len=0}]',
             [{"iov_base": b"ab", "iov_len": 2}, {"iov_base": None, "iov_len": 0}],
         ),
+        (
+            '{sin6_port=htons(7), inet_pton(AF_INET6, "::1", &sin6_addr), sin6_scope_id=0}',
+            {"sin6_port": 7, "sin6_addr": b"::1", "sin6_scope_id": 0},
+        ),
         ("{st_rdev=makedev(0x1, 0x3)}", {"st_rdev": "makedev(1, 3)"}),
         ("[{fd=3, events=POLLIN}]", [{"fd": 3, "events": "POLLIN"}]),
         ("~[KILL STOP]", "~[KILL STOP]"),

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from textual import events, on
 from textual.app import App, ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Container, Vertical
 from textual.markup import escape
 from textual.screen import Screen
 from textual.widgets import Footer, Input, Static
 
 from tools.inspector import objects, rows
+from tools.inspector.bindings import BINDINGS, PANES
 from tools.inspector.help import Help
 from tools.inspector.link import Link, LinkError
 from tools.inspector.listing import Listing, Row
@@ -33,7 +34,6 @@ from tools.inspector.terminal import Terminal
 if TYPE_CHECKING:
     from tools.inspector.guest import Guest
 
-PANES: Final = ("calls", "tasks", "files", "memory", "waits", "kernel")
 REFRESH_SECONDS: Final = 0.25
 DRAW_SECONDS: Final = 0.05
 BROWSER_SECONDS: Final = 0.5
@@ -61,19 +61,7 @@ class InspectorApp(App[int]):
     CSS_PATH = Path(__file__).with_name("app.tcss")
     TITLE = "diorama top"
     ENABLE_COMMAND_PALETTE = False
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("p", "pause", "pause"),
-        Binding("s", "step", "step"),
-        Binding("S", "step_task", "step task", show=False),
-        Binding("slash", "filter", "filter", key_display="/"),
-        Binding("t", "terminal", "type"),
-        Binding("f", "follow", "follow", show=False),
-        Binding("e", "more_events", "more events", show=False),
-        Binding("z", "zoom", "zoom"),
-        *(Binding(str(n), f"pane('{name}')", name, show=False) for n, name in enumerate(PANES, 1)),
-        Binding("question_mark", "help", "help", key_display="?"),
-        Binding("q", "quit", "quit"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = list(BINDINGS)
 
     def __init__(
         self,
@@ -129,7 +117,7 @@ class InspectorApp(App[int]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """While the guest has the keys, ours are not in the footer."""
         typing = isinstance(self.focused, Terminal) and self.focused.on_keys is not None
-        return not typing or action == "leave"
+        return typing == (action == "leave")
 
     def listing(self, name: str) -> Listing:
         """A pane by its name."""
@@ -220,6 +208,10 @@ class InspectorApp(App[int]):
     def action_terminal(self) -> None:
         """t: keys go to the guest."""
         self.set_focus(self.terminal)
+
+    def action_leave(self) -> None:
+        """Ctrl-]: the keys are ours again."""
+        self.set_focus(self.listing(self.pane))
 
     def action_zoom(self) -> None:
         """z: the pane with the focus alone, or all of them again."""

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import ClassVar, Final
+from typing import Final
 
 import pyte
 from pyte.screens import Char
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.binding import Binding, BindingType
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.strip import Strip
@@ -28,7 +27,6 @@ HISTORY: Final = 2000
 """Lines that have scrolled out and can be looked at with the wheel."""
 _CURSOR_KEYS: Final = 1 << 5  # DECCKM among pyte's private modes
 _BRACKETED_PASTE: Final = 2004 << 5
-_LEAVE: Final = "ctrl+right_square_bracket"
 _BRIGHT: Final = {  # pyte's names, its misprint among them
     "brown": "yellow",
     "brightbrown": "bright_yellow",
@@ -98,10 +96,6 @@ def style_of(char: Char) -> Style:
 
 class Terminal(Widget, can_focus=True):
     """``on_keys`` takes what is typed (None: nobody listens); ``Resized`` tells the new size."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(_LEAVE, "leave", "leave the terminal", key_display="^]"),
-    ]
 
     class Resized(Message):
         """The pane has another size, in cells."""
@@ -206,8 +200,8 @@ class Terminal(Widget, can_focus=True):
             self.on_keys(data)
 
     async def on_key(self, event: events.Key) -> None:
-        """Every key but one is the guest's."""
-        if event.key == _LEAVE or self.on_keys is None:
+        """Every key is the guest's, but the one that the screen takes before it comes here."""
+        if self.on_keys is None:
             return
         event.stop()
         event.prevent_default()
@@ -243,10 +237,6 @@ class Terminal(Widget, can_focus=True):
         if back != self._back:
             self._back = back
             self.refresh()
-
-    def action_leave(self) -> None:
-        """Ctrl-]: the keys are the inspector's again."""
-        self.screen.focus_next()
 
     def on_focus(self) -> None:
         """The cursor shows, and the keys of the screen do not."""

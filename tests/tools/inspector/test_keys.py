@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kernel.machine.describe import source
-from tools.inspector.app import PANES
+from tools.inspector.bindings import PANES
 from tools.inspector.details import field_lines
 from tools.inspector.keys import to_bytes
 from tools.inspector.objects import EVENT_SOURCES, wanted

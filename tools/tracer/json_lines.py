@@ -17,12 +17,13 @@ from kernel.abi.signals import SIGKILL
 from kernel.events import SERVED_FAULTS, Observer
 from tools.tracer.calls import complete_on_entry, entry_text, exit_text
 from tools.tracer.filters import Filter, touches
+from tools.tracer.first_exec import first_exec_text
 from tools.tracer.results import interruption, result_text
 from tools.tracer.show_basic import path_of_descriptor
 from tools.tracer.show_signals import name as signal_text
 from tools.tracer.show_signals import siginfo_text
 from tools.tracer.shows import show_for
-from tools.tracer.strace import Options, end_text, first_exec_text, signed
+from tools.tracer.strace import Options, end_text, signed
 from tools.tracer.text import address
 from tools.tracer.view import Call
 

@@ -5,23 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from kernel.abi.process import AT_EXECFN
 from kernel.abi.signals import SIGKILL
 from kernel.events import Observer
 from syscalls.stubs import decode_arguments
 from tools.tracer.calls import complete_on_entry, entry_text, exit_text
 from tools.tracer.dump import NOBODY, dump_lines
 from tools.tracer.filters import DescriptorSet, Filter, touches
+from tools.tracer.first_exec import first_exec_text
 from tools.tracer.lines import RESULT_COLUMN, Lines, Prefix, Sink, explained, fraction
 from tools.tracer.qualifiers import Looks
 from tools.tracer.results import interruption, result_text
-from tools.tracer.show_basic import comm_text, environment
+from tools.tracer.show_basic import comm_text
 from tools.tracer.show_signals import abbrev as signal_text
 from tools.tracer.show_signals import siginfo_text
-from tools.tracer.text import quote, sequence
+from tools.tracer.text import quote
 from tools.tracer.view import Call, Detail
 
 if TYPE_CHECKING:
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
     from tools.tracer.stacks import Stacks
 
 NS = 1_000_000_000
-ARGV_LIMIT = 32
-AUXV_PAIR = Struct("<QQ")
 SENDER = re.compile(r"si_pid=(\d+)")
 
 
@@ -479,29 +476,3 @@ def end_text(status: int) -> str:
         core = " (core dumped)" if status & 0x80 else ""
         return f"killed by {signal_text(status & 0x7F)}{core}"
     return f"exited with {status >> 8 & 0xFF}"
-
-
-def first_exec_text(task: Task, path: bytes, argv: tuple[bytes, ...], detail: Detail) -> str:
-    """The arguments of the execve that nobody called: path, argv, and how many variables."""
-    stack = task.kernel.cpu.registers(task.context).sp
-    call = Call(task, "execve", None, (stack + 8 * (len(argv) + 2),), detail)
-    if detail.raw or not detail.structures:
-        name = f"{_exec_name(call):#x}" if detail.raw else detail.quote(path)
-        return f"{name}, {stack + 8:#x}, {call.values[0]:#x}"
-    limit = detail.string_limit
-    shown = [detail.quote(arg[:limit], cut=len(arg) > limit) for arg in argv[:ARGV_LIMIT]]
-    if len(argv) > ARGV_LIMIT:
-        shown.append("...")
-    return f"{detail.quote(path)}, {sequence(shown)}, {environment(call, 0)}"
-
-
-def _exec_name(call: Call) -> int:
-    """Where the program's name lies: AT_EXECFN, behind the environment (getauxval(3))."""
-    where = call.values[0]
-    while any(call.read(where, 8) or b""):
-        where += 8
-    while (pair := call.unpack(AUXV_PAIR, where := where + 8)) is not None and pair[0]:
-        if pair[0] == AT_EXECFN:
-            return int(pair[1])
-        where += 8
-    return 0

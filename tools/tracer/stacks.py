@@ -1,9 +1,10 @@
 """The user's call stack at a system call: ``-k`` and ``--folded``.
 
-Frames are found by the frame pointer (rbp, x29), which costs a few reads per frame and needs
-nothing of the program but ``-fno-omit-frame-pointer``.  The innermost caller needs care: a C
-library's wrapper has no frame of its own, so its return address is still where the call left it
-(at the stack pointer, or in the link register), and the chain alone would miss it.
+Each level is found as the file's ``.eh_frame`` describes it (``unwind``).  Where that says nothing
+(Go, assembly, code made at run time) frames are found by the frame pointer (rbp, x29).  The
+innermost caller needs care then: a C library's wrapper has no frame of its own, so its return
+address is still where the call left it (at the stack pointer, or in the link register), and the
+chain alone would miss it.
 
 Names come from the symbol tables of the mapped files.  A stripped program gives addresses.
 """
@@ -18,14 +19,18 @@ from kernel.abi.errors import KernelError
 from kernel.mm.buffer import KernelBuffer
 from kernel.mm.vm_flags import VM_EXEC
 from tools.errors import DioramaError
+from tools.tracer.unwind import NAMES, STACK_POINTER, FrameTable, Step, caller
 
 if TYPE_CHECKING:
     from kernel.mm.vma import Vma
     from kernel.task.task import Task
     from tools.elfview.image import Image
 
-REGISTERS: Final = {"x86_64": ("rbp", ""), "aarch64": ("x29", "x30")}
-"""The frame pointer, and the link register where there is one."""
+POINTER: Final = {"x86_64": 6, "aarch64": 29}
+"""The frame pointer, by its number in DWARF."""
+LINKS: Final = {"x86_64": False, "aarch64": True}
+"""Is there a link register?"""
+LINK: Final = 30
 DEPTH: Final = 64
 FURTHEST: Final = 8 << 20
 """How far apart two frames may be: no more than a stack."""
@@ -66,11 +71,64 @@ class Stacks:
 
     def __init__(self, depth: int = DEPTH) -> None:
         self._depth = depth
+        self._tables: dict[int, FrameTable] = {}  # by the identity of images that are kept below
         self._images: dict[tuple[bytes, int, int], Image | None] = {}
 
     def of(self, task: Task) -> list[Frame]:
         """The frames of a task that is in a system call, innermost first."""
-        return [self.frame(task, address) for address in addresses(task)[: self._depth]]
+        found = self.addresses(task)
+        return [self.frame(task, address) for address in found]
+
+    def addresses(self, task: Task) -> list[int]:
+        """The program counter and the return addresses, innermost first."""
+        arch = task.kernel.arch.name
+        saved = task.kernel.cpu.registers(task.context)
+        registers = {number: saved.get(name) for number, name in enumerate(NAMES[arch])}
+        found = [saved.pc]
+        while len(found) < self._depth:
+            step = self._step(task, arch, found, registers)
+            if step is None or not _is_code(task, step.address):
+                break
+            if step.registers[STACK_POINTER[arch]] < registers[STACK_POINTER[arch]]:
+                break
+            found.append(step.address)
+            registers = step.registers
+        return found
+
+    def _step(
+        self, task: Task, arch: str, found: list[int], registers: dict[int, int]
+    ) -> Step | None:
+        """One level up: as the file describes it; without that, by what the code usually does."""
+        innermost = len(found) == 1
+        rules = self._rules(task, found[-1] - (not innermost))
+        if rules is not None:
+            return caller(arch, rules, registers, lambda where: _word(task, where))
+        if innermost:
+            step = _step_without_frame(task, arch, registers)
+            if step is not None:
+                return step
+        return _step_by_pointer(task, arch, registers)
+
+    def _rules(self, task: Task, address: int) -> dict[Any, Any] | None:
+        """What .eh_frame says of an address; None if it says nothing."""
+        area = _area(task, address)
+        image = self.image(task, area) if area is not None else None
+        if area is None or image is None:
+            return None
+        table = self._tables.get(id(image))
+        if table is None:
+            table = self._tables[id(image)] = FrameTable(image)
+        linked = _linked_address(image, address - area.start + area.offset)
+        try:
+            return table.rules(linked)
+        except (
+            ValueError,
+            IndexError,
+            KeyError,
+            TypeError,
+            AttributeError,
+        ):  # a damaged section: as if there were none
+            return None
 
     def frame(self, task: Task, address: int) -> Frame:
         """An address of the task's as a level of a stack: its file, its function."""
@@ -97,44 +155,50 @@ class Stacks:
 
 
 def addresses(task: Task) -> list[int]:
-    """The program counter and the return addresses, innermost first."""
-    registers = task.kernel.cpu.registers(task.context)
-    pointer, link = REGISTERS[task.kernel.arch.name]
-    found = [registers.pc]
-    frame = registers.get(pointer)
-    head = _read(task, PAIR, frame) if _plausible(frame, registers.sp) else None
-    caller = _frameless_caller(task, registers, link)
-    if caller and (head is None or caller != head[1]):
-        found.append(caller)
-    while head is not None and len(found) < DEPTH:
-        following, back = head
-        if not _is_code(task, back):
-            break
-        found.append(back)
-        if not _plausible(following, frame + 1):
-            break
-        frame = following
-        head = _read(task, PAIR, frame)
-    return found
+    """The program counter and the return addresses, innermost first, for who asks only once."""
+    return Stacks().addresses(task)
 
 
-def _frameless_caller(task: Task, registers: Any, link: str) -> int:
+def _step_by_pointer(task: Task, arch: str, registers: dict[int, int]) -> Step | None:
+    """The caller by the frame pointer; None where there is none."""
+    number, stack = POINTER[arch], STACK_POINTER[arch]
+    frame = registers.get(number, 0)
+    # Go keeps the pair just below the stack pointer on aarch64.
+    lowest = registers[stack] - PAIR.size
+    head = _read(task, PAIR, frame) if _plausible(frame, lowest) else None
+    if head is None:
+        return None
+    return Step(head[1], {**registers, number: head[0], stack: frame + PAIR.size})
+
+
+def _step_without_frame(task: Task, arch: str, registers: dict[int, int]) -> Step | None:
+    """The caller of a function that made no frame and says nothing: a C library's wrapper."""
+    stack = STACK_POINTER[arch]
+    caller = _frameless_caller(task, registers[stack], registers.get(LINK) if LINKS[arch] else None)
+    head = _step_by_pointer(task, arch, registers)
+    if not caller or (head is not None and caller == head.address):
+        return None
+    left = registers[stack] if LINKS[arch] else registers[stack] + WORD.size
+    return Step(caller, {**registers, stack: left})
+
+
+def _frameless_caller(task: Task, stack: int, link: int | None) -> int:
     """Who called a function that made no frame; 0 if nothing says so."""
-    if link:
-        address: int = registers.get(link)
+    if link is not None:
+        address = link
     else:
-        word = _read(task, WORD, registers.sp)
+        word = _read(task, WORD, stack)
         address = word[0] if word is not None else 0
     return address if _is_code(task, address) and _follows_call(task, address, link) else 0
 
 
-def _follows_call(task: Task, address: int, link: str) -> bool:
+def _follows_call(task: Task, address: int, link: int | None) -> bool:
     """Is the instruction before this address a call?  In x86 code: ``e8`` or ``ff /2``."""
     try:
         before = task.mem.read(address - 5, 5)
     except KernelError:
         return False
-    if link:  # bl or blr
+    if link is not None:  # bl or blr
         word = int.from_bytes(before[1:5], "little")
         return word >> 26 == 0x25 or word & 0xFFFFFC1F == 0xD63F0000
     return before[0] == 0xE8 or (before[3] == 0xFF and before[4] & 0x38 == 0x10)
@@ -149,6 +213,11 @@ def _read(task: Task, layout: Struct, address: int) -> tuple[int, ...] | None:
         return layout.unpack(task.mem.read(address, layout.size))
     except KernelError:
         return None
+
+
+def _word(task: Task, where: int) -> int | None:
+    found = _read(task, WORD, where & (1 << 64) - 1)
+    return found[0] if found is not None else None
 
 
 def _area(task: Task, address: int) -> Vma | None:

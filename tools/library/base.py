@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
 
+from kernel.abi.errors import EIO
 from tools.console.symbols import Symbols
 from tools.errors import DioramaError
 from tools.library.memory import check_open
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from tools.boot.session import Session
     from tools.library.machine import Machine
     from tools.library.stops import Stop
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class MachineBase:
@@ -74,6 +79,20 @@ class MachineBase:
         if process is None or process._group is not group:
             process = self._known[group.pid] = Process(cast("Machine", self), group)
         return process
+
+    def guarded(self, function: Callable[P, T]) -> Callable[P, T]:
+        """A function of the user's that the kernel calls: what it raises ends the run, as a hook's
+        does, and the guest's call fails with EIO.
+        """
+
+        def call(*args: P.args, **named: P.kwargs) -> T:
+            try:
+                return function(*args, **named)
+            except Exception as error:
+                self.failed(error)
+                raise EIO("a function of the library's user failed") from error
+
+        return call
 
     def failed(self, error: Exception) -> None:
         """A hook raised: the first is raised again by ``run``."""

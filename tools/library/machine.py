@@ -104,14 +104,15 @@ class Machine(Hooking, Stopping):
         """
         if isinstance(contents, str):
             contents = contents.encode()
-        made = contents
+        made = self.guarded(contents) if callable(contents) else contents
+        written = self.guarded(on_write) if on_write is not None else None
 
         def show(task: Task) -> bytes:
             return made() if callable(made) else made
 
         def store(task: Task, data: bytes) -> None:
-            if on_write is not None:
-                on_write(data)
+            if written is not None:
+                written(data)
 
         self._files.provide(path, show, store if on_write is not None else None)
 
@@ -122,7 +123,8 @@ class Machine(Hooking, Stopping):
         on_write: Callable[[bytes], object] | None = None,
     ) -> None:
         """A device that is Python's: ``on_read(size)`` is asked at every read; b'' is the end."""
-        self._files.provide_stream(path, on_read, on_write)
+        written = self.guarded(on_write) if on_write is not None else None
+        self._files.provide_stream(path, self.guarded(on_read), written)
 
     # -- programs --------------------------------------------------------------------------------
 
@@ -143,6 +145,8 @@ class Machine(Hooking, Stopping):
         check_open(self._session.system.init)
         task = self._session.new_process()
         process = self.process_of(task)
+        if callable(stdin):
+            stdin = self.guarded(stdin)
         process.stdin = _stdin(task, stdin)
         process._streams = connect_streams(task, process.stdin)
         for trace in self._traces:

@@ -172,7 +172,7 @@ class Process:
         """Call ``listener(data)`` with all it writes to descriptor 1 (or 2) from now on."""
         if self._streams is None:
             raise DioramaError(f"process {self.pid} was not spawned from Python")
-        self._streams[1 if stderr else 0].listeners.append(listener)
+        self._streams[1 if stderr else 0].listeners.append(self.machine.guarded(listener))
 
     # -- insides ---------------------------------------------------------------------------------
 

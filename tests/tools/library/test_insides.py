@@ -207,6 +207,29 @@ def test_devices_that_are_python(machine: diorama.Machine) -> None:
     assert written == [b"page\n"]
 
 
+def test_what_functions_raise_is_their_owners(machine: diorama.Machine) -> None:
+    """Behind files, devices and streams: the run ends with it, the guest sees EIO."""
+
+    def broken(*args: object) -> bytes:
+        raise LookupError("mine")
+
+    machine.provide("/etc/broken", broken)
+    machine.provide("/etc/sink", "", broken)
+    machine.provide_stream("/dev/broken", broken, broken)
+    for script in ("cat /etc/broken", "cat /dev/broken", "echo x > /etc/sink", "cat"):
+        process = machine.spawn("sh", "-c", script, stdin=broken)
+        with pytest.raises(LookupError, match="mine"):
+            machine.run()
+        machine.run()
+        assert process.status != 0
+    process = machine.spawn("echo", "heard")
+    process.on_output(broken)
+    with pytest.raises(LookupError, match="mine"):
+        machine.run()
+    machine.run()
+    assert not machine.kernel.bugs
+
+
 def test_events_are_told(machine: diorama.Machine) -> None:
     told: list[str] = []
     hooks = [

@@ -156,13 +156,13 @@ def watch(console: DebugConsole, rest: str) -> None:
 @command("delete [NUMBER...]", "stopping", "d", complete=complete.points)
 def delete(console: DebugConsole, rest: str) -> None:
     """Forget points by their numbers, or all of them."""
-    found = []
+    found: dict[int, Point] = {}
     for word in rest.split():
-        point = console.points.get(int(word)) if word.isdigit() else None
+        point = console.points.get(int(word)) if word.isdecimal() else None
         if point is None:
             raise CommandError(f"there is no point {word} (info breaks lists them)")
-        found.append(point)
-    for point in dict.fromkeys(found) if rest else list(console.points):
+        found[point.number] = point
+    for point in found.values() if rest else list(console.points):
         console.points.remove(point, console.debugger)
 
 

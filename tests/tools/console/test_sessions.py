@@ -64,6 +64,15 @@ def test_sets_of_calls_and_counted_passes(arch: str) -> None:
     assert "exit_group(0)" in stops[1]
 
 
+def test_delete_forgets_some_and_keeps_the_others(arch: str) -> None:
+    commands = ["break write", "break *main", "break exit_group", "watch counter", "catch signal"]
+    done = session(arch, "word", [*commands, "delete 1 4 1", "delete 2", "info breaks", "c", "c"])
+    assert (done.status, done.stdout) == (0, b"unchanged\n")
+    said = lines(done)
+    assert [line.split()[:2] for line in said[-4:-2]] == [["3", "call"], ["5", "catch"]], said
+    assert "enters exit_group" in said[-2]
+
+
 def test_finish_and_step_show_what_came_back(arch: str) -> None:
     done = session(arch, "word", ["break write", "c", "finish", "delete", "step", "step"])
     assert done.stdout == b"unchanged\n"

@@ -231,7 +231,8 @@ Finding x86_scan(Engine *e, uint64_t pc, uint64_t limit)
         int what = instruction(&r);
         if (!r.ended)
             found.kind = kinds[what];
-        if (e->debug && debug_inside(e, found.address, r.address)) {
+        bool clean = found.kind == CODE_CLEAN && !r.ended;
+        if (clean && e->debug && debug_inside(e, found.address, r.address)) {
             found.kind = CODE_OVERLAP;
             break;
         }

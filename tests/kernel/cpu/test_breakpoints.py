@@ -210,6 +210,16 @@ def test_the_outer_way_alone(x86: Rig) -> None:
     assert x86.regs.get("rax") == 0x90C3C0FF
 
 
+def test_a_forbidden_instruction_with_a_breakpoint_inside(x86: Rig) -> None:
+    """It is refused, for ever: once it was neither executed nor reported."""
+    x86.code("nop; vaddps xmm0, xmm1, xmm2; syscall")
+    x86.engine.insert_breakpoint(x86.root, CODE + 3)
+    for _ in range(2):
+        assert x86.run(1000) == TRAP_EXCEPTION
+        assert x86.trap[T_PC] == CODE + 1
+        assert x86.step() == TRAP_EXCEPTION
+
+
 def test_an_instruction_over_a_page_border(x86: Rig) -> None:
     """Breakpoints at it, and behind it in the second page; both pages have shadows."""
     x86.map(CODE, 2, RX)

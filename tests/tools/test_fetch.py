@@ -119,15 +119,15 @@ def test_what_must_be_installed_is_installed_by_root_alone(
     apt.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
     monkeypatch.setattr("os.geteuid", lambda: 1000)
-    assert "its tests skip" in _install("surfer-package", "surfer")
+    assert "its tests skip" in _install(["surfer-package", "font"], "surfer")
     monkeypatch.setattr("os.geteuid", lambda: 0)
     (tmp_path / "fail").touch()
-    with pytest.raises(FetchFailed, match=r"cannot install surfer-package: E: no such package"):
-        _install("surfer-package", "surfer")
+    with pytest.raises(FetchFailed, match=r"cannot install surfer: E: no such package"):
+        _install(["surfer-package", "font"], "surfer")
     (tmp_path / "fail").unlink()
     (tmp_path / "called").unlink()
-    assert _install("surfer-package", "surfer") == f"surfer: installed ({program})"
+    assert _install(["surfer-package", "font"], "surfer") == f"surfer: installed ({program})"
     assert (tmp_path / "called").read_text().splitlines() == [
-        "-q update", "-q install -y --no-install-recommends surfer-package",
+        "-q update", "-q install -y --no-install-recommends surfer-package font",
     ]  # fmt: skip
-    assert _install("surfer-package", "surfer") == f"surfer: from PATH ({program})"
+    assert _install(["surfer-package", "font"], "surfer") == f"surfer: from PATH ({program})"

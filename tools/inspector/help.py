@@ -22,6 +22,7 @@ KEYS: Final = (
     ("e", "more events: page faults and switches, too"),
     ("t", "type into the guest's terminal; Ctrl-] leaves it"),
     ("1 … 6", "calls, tasks, files, memory, waits, kernel"),
+    ("← →", "the rest of long lines;  ↑ ↓, page up and down, home, end: as everywhere"),
     ("tab", "the next pane;  shift+tab: the one before"),
     ("z", "this pane alone; again: all of them"),
     ("q", "quit; a program started from here ends, one attached to goes on"),

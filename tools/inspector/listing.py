@@ -45,6 +45,8 @@ class Listing(ScrollView, can_focus=True):
         Binding("pagedown", "page(1)", "page down", show=False),
         Binding("home", "edge(0)", "first", show=False),
         Binding("end", "edge(1)", "last", show=False),
+        Binding("left,h", "side(-1)", "left", show=False),
+        Binding("right,l", "side(1)", "right", show=False),
     ]
 
     class Opened(Message):
@@ -283,6 +285,12 @@ class Listing(ScrollView, can_focus=True):
         self.move_to(len(self._rows) - 1 if end else 0, -1 if end else 1)
         if end and self.id == "calls":
             self.following = True
+
+    def action_side(self, direction: int) -> None:
+        """Half a pane to the left or right: the rest of long lines."""
+        self.scroll_relative(
+            x=direction * max(1, self.size.width // 2), animate=False, immediate=True
+        )
 
     def action_open(self) -> None:
         """Fields and source."""

@@ -57,6 +57,7 @@ def test_a_run_is_told_from_the_first_call_to_the_last(arch: str, work: Path) ->
     assert not (work / "s").exists()
 
 
+@pytest.mark.row("T1")
 def test_kernel_objects_on_demand(arch: str, work: Path) -> None:
     with machine(work / "s", *shell(arch, "sleep 1000 | cat"), wait=False) as run:
         view = run.attach()
@@ -301,6 +302,7 @@ def test_deadlocks_are_found_whoever_looks_on(arch: str, work: Path) -> None:
     assert run.process.returncode == 125
 
 
+@pytest.mark.row("T3")
 def test_who_looks_changes_nothing_of_a_deterministic_run(arch: str, work: Path) -> None:
     """The same trace, with nobody attached and with somebody who asks all the time."""
     script = """

@@ -19,6 +19,7 @@ def shell(arch: str, *script: str) -> tuple[str, ...]:
     return ("-q", "--arch", arch, "busybox", "sh", *(("-c", *script) if script else ()))
 
 
+@pytest.mark.row("T1")
 def test_a_shell_in_the_pane_and_what_it_does_beside_it(arch: str) -> None:
     """Echo, output, line editing; calls, tasks, descriptors, areas, waits."""
 
@@ -87,6 +88,7 @@ def test_the_filter_chooses_calls(arch: str) -> None:
     look(scenario, *shell(arch, script))
 
 
+@pytest.mark.row("T2")
 def test_pause_step_resume(arch: str) -> None:
     """Held before the first instruction, one call at a time, on, and still again."""
 
@@ -124,6 +126,7 @@ def test_pause_step_resume(arch: str) -> None:
     look(scenario, *shell(arch, script), paused=True)
 
 
+@pytest.mark.row("T5")
 def test_a_click_shows_fields_and_source(arch: str) -> None:
     async def scenario(person: Looker) -> None:
         await person.see("waits", "waits for")
@@ -221,6 +224,33 @@ def test_too_many_calls_are_counted_and_the_screen_stays_quick(arch: str) -> Non
         await person.state("running")
 
     look(scenario, "-q", "--arch", arch, "busybox", "dd", "if=/dev/zero", "of=/dev/null", "bs=1")
+
+
+def test_lists_are_walked_with_keys(arch: str) -> None:
+    async def scenario(person: Looker) -> None:
+        await person.see("calls", "clock_nanosleep")
+        await person.leave_terminal()
+        calls = person.app.listing("calls")
+        assert calls.following
+        last = len(calls.rows) - 1
+        await person.until(lambda: calls.cursor == last)
+        await person.pilot.press("up")
+        assert (calls.cursor, calls.following) == (last - 1, False)
+        await person.pilot.press("home")
+        assert (calls.cursor, calls.scroll_offset.y) == (0, 0)
+        await person.pilot.press("pagedown", "j", "k", "down")
+        assert calls.cursor == calls.size.height
+        await person.pilot.press("right")
+        assert calls.scroll_offset.x > 0
+        await person.pilot.press("left", "f")
+        assert (calls.cursor, calls.scroll_offset.x, calls.following) == (last, 0, True)
+        await person.pilot.press("enter")
+        details = await person.details()
+        assert "def clock_nanosleep" in details.query_one("#source-text", Static).content.code  # type: ignore[union-attr]
+        await person.pilot.press("tab", "q")
+        await person.until(lambda: len(person.app.screen_stack) == 1)
+
+    look(scenario, *shell(arch, "sleep 1000"))
 
 
 def test_a_machine_that_dies_is_told(work: Path) -> None:

@@ -8,10 +8,10 @@ import pytest
 
 from kernel.cpu.base import EXCEPTION_STUCK, T_EXCEPTION, TRAP_EXCEPTION
 from kernel.cpu.sanitize import EFLAGS_FIXED, EFLAGS_USER
-from tests.kernel.cpu.rig import CODE, DATA, RX, Rig
+from tests.kernel.cpu.rig import CODE, DATA, RWX, RX, Rig
 from tests.support.counts import scaled
 
-pytestmark = pytest.mark.row("K2", "K12")
+pytestmark = pytest.mark.row("K2", "K12", "T2")
 
 CODE_PAGES = 8
 DATA_PAGES = 16
@@ -73,6 +73,36 @@ def wander(machine: Rig, rng: random.Random, runs: int) -> None:
         check_user_mode(machine)
 
 
+def wander_debugged(machine: Rig, rng: random.Random, runs: int) -> None:
+    """The same with steps, and with breakpoints and watchpoints that come and go."""
+    x86 = machine.arch.name == "x86_64"
+    engine, root = machine.engine, machine.root
+    breakpoints: list[int] = []
+    watches: list[int] = []
+    for turn in range(runs):
+        if turn % 500 == 0:
+            for page in range(CODE, CODE + CODE_PAGES * 4096, 4096):
+                machine.poke(page, noise(rng, x86))
+                engine.invalidate_code(machine.frame(page))
+        if turn % 20 == 0:
+            scramble(machine, rng)
+            while breakpoints:
+                engine.remove_breakpoint(root, breakpoints.pop())
+            while watches:
+                engine.remove_watch(watches.pop())
+            for _ in range(rng.randrange(8)):
+                breakpoints.append(CODE + (rng.randrange(CODE_PAGES * 4096) & (-1 if x86 else -4)))
+                engine.insert_breakpoint(root, breakpoints[-1])
+            for _ in range(rng.randrange(3)):
+                at = rng.choice((CODE, DATA)) + rng.randrange(CODE_PAGES * 4096 - 64)
+                watches.append(engine.insert_watch(root, at, rng.randrange(1, 64), 1 + turn % 3))
+        if rng.random() < 0.6:
+            machine.regs.pc = CODE + (rng.randrange(CODE_PAGES * 4096) & (-1 if x86 else -4))
+        trap = machine.run(20) if rng.random() < 0.5 else machine.step(20)
+        assert not (trap == TRAP_EXCEPTION and machine.trap[T_EXCEPTION] == EXCEPTION_STUCK)
+        check_user_mode(machine)
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_random_code(machine: Rig, seed: int) -> None:
     machine.map(CODE, CODE_PAGES, RX)
@@ -84,3 +114,16 @@ def test_a_lot_of_random_code(machine: Rig) -> None:
     machine.map(CODE, CODE_PAGES, RX)
     machine.map(DATA, DATA_PAGES)
     wander(machine, random.Random(3), scaled(500_000))
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_random_code_under_a_debugger(machine: Rig, seed: int) -> None:
+    machine.map(CODE, CODE_PAGES, RWX if seed == 1 else RX)
+    machine.map(DATA, DATA_PAGES)
+    wander_debugged(machine, random.Random(seed), 3000)
+
+
+def test_a_lot_of_random_code_under_a_debugger(machine: Rig) -> None:
+    machine.map(CODE, CODE_PAGES, RWX)
+    machine.map(DATA, DATA_PAGES)
+    wander_debugged(machine, random.Random(4), scaled(500_000))

@@ -72,6 +72,7 @@ class Guest:
             connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             try:
                 connection.connect(self.path)
+                self._directory.cleanup()  # nobody else comes this way
                 return connection
             except OSError:
                 connection.close()

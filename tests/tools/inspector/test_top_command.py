@@ -126,7 +126,10 @@ def test_the_guests_status_is_ours(arch: str) -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGHUP, signal.SIGTERM, signal.SIGKILL])
-def test_a_view_that_goes_away_takes_its_machine_along(how: signal.Signals, work: Path) -> None:
+def test_a_view_that_goes_away_takes_its_machine_along(
+    how: signal.Signals, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(work))
     with person("top", "-q", "busybox", "sleep", "1000") as user:
         user.see(b"clock_nanosleep")
         others = children_of(user.process.pid)
@@ -134,6 +137,7 @@ def test_a_view_that_goes_away_takes_its_machine_along(how: signal.Signals, work
         user.process.send_signal(how)
         user.process.wait(HELD)
         until(lambda: all(gone(pid) for pid in others))
+        assert list(work.iterdir()) == []
 
 
 def test_attach_finds_the_machine_by_itself(

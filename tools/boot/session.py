@@ -281,10 +281,10 @@ class Session:
         looked_at = self._inspector is not None or self._gdb is not None
         self._signals.catch(*((signal.SIGIO,) if looked_at else ()))
         self.machine.on_attention.append(self._attend)
-        self._wait_for_gdb()
         if self.config.timeout is not None:
             deadline = self.system.clock.monotonic() + int(self.config.timeout * 1e9)
             self.system.timers.add(deadline, self._timed_out).watchdog = True
+        self._wait_for_gdb()
         if self.console is not None:
             self.console.on_leave = lambda: self.end(128 + signal.SIGQUIT)
             self.console.on_interrupt = self.on_interrupt

@@ -94,8 +94,12 @@ class GdbServer:
         if self._virtual:
             announce(self._listener.socket.fileno())
         self._log(f"waiting for gdb: target remote {self.name}")
+        system = self._machine.system
         while self._connection is None and not self._over():
-            self._look(None)
+            deadline = system.timers.next_deadline()
+            left = None if deadline is None else deadline - system.clock.monotonic()
+            self._look(left)  # --timeout counts here, too
+            system.timers.expire(system.clock.monotonic())
 
     def finish(self) -> None:
         """The run is over."""

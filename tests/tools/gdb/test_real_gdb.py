@@ -199,6 +199,49 @@ def test_one_thread_steps_while_others_stand_still(arch: str) -> None:
     result.lines(r"hit Breakpoint 1, work", r"counter \+=", r"return 0;", r"exited normally")
 
 
+def test_a_thread_that_ends_while_all_others_stand_still(arch: str) -> None:
+    """gdb is told that nobody runs any more, and lets the others go."""
+    result = debug(
+        arch,
+        ["threads"],
+        "break work",
+        "continue",
+        "delete",
+        "set scheduler-locking on",
+        "continue",
+        "set scheduler-locking off",
+        "thread 1",
+        "continue",
+    )
+    result.lines(r"hit Breakpoint 1", r"No unwaited-for children left", r"exited normally")
+    assert result.stdout == "threads: 14\n"
+
+
+def test_advance_until_return_and_jump(arch: str) -> None:
+    result = debug(
+        arch,
+        ["", "4"],
+        "tbreak main",
+        "continue",
+        "advance square",
+        "until",
+        "print result",
+        "return 5",
+        "next",
+        "print half",
+        f"tbreak {CALL}",
+        f"jump {CALL}",
+        "next",
+        "print half",
+        "continue",
+    )
+    result.lines(
+        r"^square \(n=6\)", r"return result;", r"= 36$", r"= 5$", r"Temporary breakpoint 2, twice",
+        r"= 36$", r"exited with code 04",
+    )  # fmt: skip
+    assert result.stdout == "twice: 72\n"
+
+
 @pytest.mark.row("T2")
 def test_watch_a_variable(arch: str) -> None:
     result = debug(

@@ -169,6 +169,26 @@ def test_an_interrupt_where_time_is_virtual(arch: str) -> None:
             assert running.finish().status == 128 + 9
 
 
+def test_a_deadlock_is_gdbs_to_solve(arch: str) -> None:
+    """Nobody could ever wake the program, but gdb can; when it has gone, the run ends as always."""
+    words = ("busybox", "sh", "-c", "mkfifo /tmp/f; echo made; cat /tmp/f")
+    with (
+        Running("run", "-q", "--arch", arch, "-g", "0", *words, stdin=-3) as running,
+        Client(running.target) as client,
+    ):
+        client.ask(b"qSupported:multiprocess+")  # and no word of forks
+        client.ask(b"QPassSignals:14")  # SIGCHLD
+        client.send(b"vCont;c")
+        running.wait_for_output(b"made")
+        client.interrupt()
+        assert (client.receive() or b"").startswith(b"T02thread:p2.2")
+        assert client.ask(b"D;2") == b"OK"
+        client.socket.close()
+        result = running.finish()
+    assert result.status == 125
+    assert "deadlock: every task waits for ever" in result.stderr
+
+
 def test_an_interrupted_read_goes_on_reading(arch: str) -> None:
     with Running(
         "run", "-q", "-g", "0", str(debuggee(arch)), "asleep", stdin=-1
@@ -201,6 +221,11 @@ def test_signals_to_diorama_end_it(number: signal.Signals, attached: bool) -> No
         else:
             os.kill(running.process.pid, number)
             assert running.finish().status == 128 + number
+
+
+def test_a_timeout_counts_while_it_waits() -> None:
+    done = diorama("run", "-g", "0", "--timeout", "0.2", str(debuggee("x86_64")))
+    assert done.returncode == 124
 
 
 def test_ctrl_c_ends_the_waiting() -> None:

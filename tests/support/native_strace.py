@@ -30,12 +30,13 @@ from tools.fetch import HOST_CPU
 from userland.build import build_source
 
 SECONDS: Final = 120.0
+NO_PIDS: Final = 99
 TRACER: Final = 9000
 """strace's own pids are from here on, so that the command's are those it has inside: 2, 3, ..."""
 # Pid 1 of the namespaces: it starts pid 2, and waits for strace, its grandchild, to write the rest.
 INIT: Final = f"""
 mount -t proc proc "$1/proc"; hostname diorama; umask 022; shift; cd /; ulimit -Sn 1024
-echo 1 >/proc/sys/kernel/ns_last_pid
+echo 1 2>/dev/null >/proc/sys/kernel/ns_last_pid || exit {NO_PIDS}
 sh -c 'echo {TRACER} >/proc/sys/kernel/ns_last_pid; exec "$@"' sh "$@" <&0
 status=$?
 while grep -qs "State:.[RSD]" /proc/90[0-9][0-9]/status; do sleep 0.01; done
@@ -102,7 +103,7 @@ def strace_trace(command: Command, options: Sequence[str]) -> str:
                 os.fchmod(file.fileno(), 0o600)
             given.write(command.stdin)
             given.seek(0)
-            subprocess.run(
+            done = subprocess.run(
                 words,
                 stdin=given,
                 stdout=out,
@@ -110,6 +111,8 @@ def strace_trace(command: Command, options: Sequence[str]) -> str:
                 timeout=SECONDS,
                 check=False,
             )
+        if done.returncode == NO_PIDS:
+            oracles.cannot_run("the pids of a new namespace cannot be chosen here")
         if not output.exists() or not output.stat().st_size:
             oracles.cannot_run("strace is not permitted here")
         return _of_the_command(output.read_text(errors="surrogateescape"), command.argv[0])

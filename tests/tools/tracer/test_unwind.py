@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.support import oracles
 from tests.support.guest import run_cli
 from tests.support.oracles import cannot_run
 from tools.fetch import HOST_CPU, npm_directory
@@ -62,9 +62,9 @@ def frames(arch: str, program: Path, call: str, *words: str) -> list[tuple[str, 
 
 def gdbs(program: Path, call: str, *words: str) -> list[tuple[str, str]]:
     """What gdb finds on the real kernel."""
-    gdb = shutil.which("gdb")
-    if gdb is None or HOST_CPU != "x86_64":
-        cannot_run("gdb for the host is not on PATH")
+    if HOST_CPU != "x86_64":
+        cannot_run("gdb must run the program itself")
+    gdb = str(oracles.program("gdb-multiarch"))
     script = ("-batch", "-nx", "-ex", "set width 0", "-ex", f"catch syscall {call}", "-ex", "run",
               "-ex", "set print frame-arguments none", "-ex", "set print address on",
               "-ex", "p/x $pc", "-ex", "bt")  # fmt: skip

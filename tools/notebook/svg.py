@@ -36,10 +36,14 @@ class Canvas:
     def __init__(self, label: str) -> None:
         self._label = label
         self._parts: list[str] = []
+        self.left = 0.0
+        self.top = 0.0
         self.width = 0.0
         self.height = 0.0
 
     def _grow(self, x: float, y: float) -> None:
+        self.left = min(self.left, x)
+        self.top = min(self.top, y)
         self.width = max(self.width, x)
         self.height = max(self.height, y)
 
@@ -99,6 +103,12 @@ class Canvas:
             f'{end[0]:.1f},{end[1]:.1f}" fill="none" stroke="{colour}" '
             f'stroke-width="{2.2 if thick else 1.2}"{dash}/>'
         )
+        for at in (0, 0.25, 0.5, 0.75, 1):  # a bend pulls the curve at most half-way to itself
+            first, second, third = (1 - at) ** 2, 2 * at * (1 - at), at**2
+            self._grow(
+                first * start[0] + second * bend[0] + third * end[0],
+                first * start[1] + second * bend[1] + third * end[1],
+            )
         self._head(bend, end, colour)
 
     def _head(self, before: tuple[float, float], end: tuple[float, float], colour: str) -> None:
@@ -112,10 +122,12 @@ class Canvas:
 
     def render(self) -> str:
         """The SVG element."""
-        width, height = self.width + 6, self.height + 6
+        left, top = (edge - 6 if edge < 0 else 0.0 for edge in (self.left, self.top))
+        width, height = self.width + 6 - left, self.height + 6 - top
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{escape(self._label)}"'
-            f' width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}" '
+            f' width="{width:.0f}" height="{height:.0f}" '
+            f'viewBox="{left:.0f} {top:.0f} {width:.0f} {height:.0f}" '
             f'style="font-family:{FONT};max-width:none;overflow:visible">'
             f"{''.join(self._parts)}</svg>"
         )

@@ -25,6 +25,7 @@ volatile int counter;
 volatile long handled;
 char buffer[64];
 int fds[2];
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 HERE int square(int n)
 {
@@ -145,7 +146,9 @@ static int executes(void)
 static void *work(void *argument)
 {
     for (int n = 0; n < 3; n++) {
+        pthread_mutex_lock(&lock); /* counter is not atomic */
         square((int)(long)argument);
+        pthread_mutex_unlock(&lock);
         sched_yield();
     }
     return 0;
@@ -335,7 +338,6 @@ static int stepped(void)
 
 /* Shared counters under threads while a breakpoint and a watchpoint are near. */
 static volatile long sum;
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 HERE void add(void)
 {

@@ -10,10 +10,10 @@ a call gets and what it returns.
 line in docs/debugging.md.  ``breaking`` (break, catch, watch: they make ``points``), ``running``
 (continue, step, finish), ``examining`` (regs, stack, disas, x), ``changing`` (set, send),
 ``objects`` (tasks, maps, fds, waits...) and ``python`` (print, source) hold the commands;
-``words`` reads what is typed behind them, ``complete`` completes it.  ``console`` is the dialogue,
-called by ``kernel.machine.debugger`` while the world stands still; ``stops`` and ``calls`` say in
-words where it stands; ``symbols`` knows names of addresses; ``input`` brings the lines, from a
-terminal, from stdin, from files; ``start`` boots.
+``words`` reads what is typed behind them, ``formats`` gdb's ``x/4xg``, ``complete`` completes it.
+``console`` is the dialogue, called by ``kernel.machine.debugger`` while the world stands still;
+``stops`` and ``calls`` say in words where it stands; ``symbols`` knows names of addresses;
+``input`` brings the lines, from a terminal, from stdin, from files; ``start`` boots.
 """
 
 from __future__ import annotations

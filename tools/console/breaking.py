@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from typing import TYPE_CHECKING
 
 from kernel.abi.errors import KernelError
 from tools.console import complete, words
-from tools.console.command import CommandError, command
+from tools.console.command import CommandError, command, find, no_words
 from tools.console.points import EVENTS, AddressPoint, CallPoint, EventPoint, Point, WatchPoint
 from tools.console.tables import table
 from tools.predicates import TASK_NAMES, Predicate, call_names, register_names
@@ -44,6 +45,14 @@ def _predicate(text: str | None, known: Collection[str]) -> Predicate | None:
     return None if text is None else Predicate(text, known)
 
 
+def _on_registers(console: DebugConsole, text: str | None) -> Predicate | None:
+    """A condition at an address; a register may have a ``$`` before it, as everywhere else."""
+    known = register_names(console.task)
+    if text is not None:
+        text = re.sub(r"\$(\w+)", lambda found: found[found[1] in known], text)
+    return _predicate(text, known)
+
+
 @command("break CALL [if PREDICATE]", "stopping", "b", complete=complete.calls)
 def break_(console: DebugConsole, rest: str) -> None:
     """Stop before a system call, or at an address: break *ADDRESS, break *FUNCTION.
@@ -77,8 +86,10 @@ def _calls(console: DebugConsole, where: str) -> frozenset[int]:
     except FilterError:
         if console.symbols.address(console.task, where) is not None:
             raise CommandError(f"{where} is no system call; the function is *{where}") from None
+        like = difflib.get_close_matches(where, numbers, 1)
+        instead = f"{like[0]}?" if like else "an address has a * before"
         raise CommandError(
-            f"{where} is no system call of {console.system.arch.name} (an address has a * before)"
+            f"{where} is no system call of {console.system.arch.name} ({instead})"
         ) from None
     if not chosen:
         raise CommandError(f"no system call is in {where}")
@@ -87,7 +98,7 @@ def _calls(console: DebugConsole, where: str) -> frozenset[int]:
 
 def _break_at(console: DebugConsole, where: str, condition: str | None) -> None:
     address = words.address(console, where[1:].strip())
-    predicate = _predicate(condition, register_names(console.task))
+    predicate = _on_registers(console, condition)
     mm = console.task.mm
     assert mm is not None
     try:
@@ -117,6 +128,8 @@ def catch(console: DebugConsole, rest: str) -> None:
     """
     what, condition = split_condition(rest)
     event, _, names = what.partition(" ")
+    if event == "syscall":  # gdb's word
+        raise CommandError(f"system calls are caught by break: break {names.strip() or 'all'}")
     if event not in EVENTS:
         instead = f", not {event}" if event else ""
         raise CommandError(f"catch needs one of {', '.join(EVENTS)}{instead}")
@@ -141,14 +154,16 @@ def watch(console: DebugConsole, rest: str) -> None:
     first, second = words.one_or_two(where, "watch ADDRESS [LEN]")
     address = words.address(console, first)
     length = words.count(second, 8, WATCH_SIZES)
-    predicate = _predicate(condition, register_names(console.task))
+    predicate = _on_registers(console, condition)
     mm = console.task.mm
     assert mm is not None
     try:
         made = console.debugger.watch(mm, address, length, "w")
     except KernelError as error:
         raise CommandError(f"{first}: {error.reason or 'nothing is mapped there'}") from None
-    text = f"{console.symbols.named(console.task, address)}, {length} bytes"
+    named = first.isidentifier()
+    text = f"{f'{first} at ' if named else ''}{console.symbols.named(console.task, address)}"
+    text += f", {length} bytes"
     text += f" if {condition}" if condition else ""
     _add(console, WatchPoint(console.points.next_number(), text, predicate, made))
 
@@ -168,9 +183,15 @@ def delete(console: DebugConsole, rest: str) -> None:
 
 @command("info breaks", "stopping", complete=lambda console, typed: ("breaks",))
 def info(console: DebugConsole, rest: str) -> None:
-    """Every point, and how often it was met."""
-    if rest and not "breakpoints".startswith(rest) and rest not in ("breaks", "break"):
-        raise CommandError(f"info knows breaks, not {rest} (other things are commands: help)")
+    """Every point, and how often it was met; info THING is the command THING: info registers."""
+    thing, _, more = rest.partition(" ")
+    if thing and not "breakpoints".startswith(thing) and thing not in ("breaks", "watchpoints"):
+        found = find(thing)
+        if found.section not in ("looking", "machine"):
+            raise CommandError(f"info knows breaks and what shows something, not {thing} (help)")
+        found.action(console, more.strip())
+        return
+    no_words(more, f"info {thing}")
     rows = [
         (point.number, point.kind, point.hits, "yes" if point.live else "gone", point.text)
         for point in console.points

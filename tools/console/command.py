@@ -15,6 +15,7 @@ the program go on returns RESUME; a mistake of the user's is a CommandError, one
 
 from __future__ import annotations
 
+import difflib
 import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -93,6 +94,29 @@ def command(
     return declare
 
 
+_LINES: Final = "that is about lines of source, which gdb knows: diorama run -g"
+_STARTED: Final = "the program has been started: continue"
+ELSEWHERE: Final = {
+    "run": _STARTED,
+    "start": _STARTED,
+    "kill": "quit ends the program, send KILL kills the selected task's process",
+    "next": f"{_LINES}; here step is a system call, stepi an instruction",
+    "list": f"{_LINES}; disas shows instructions, source our own source",
+    "until": _LINES,
+    "advance": _LINES,
+    "tbreak": "break, and delete when it was met",
+    "frame": "stack shows all levels",
+    "up": "stack shows all levels",
+    "down": "stack shows all levels",
+    "handle": "signals stop nothing unless caught: catch signal",
+    "display": "x ADDRESS, at each stop",
+    "file": "the program is given behind diorama debug",
+    "attach": "task TID selects another task",
+    "strace": "diorama debug --trace traces",
+}
+"""Commands that other debuggers have: what is typed here for them."""
+
+
 def find(word: str) -> Command:
     """By name, by a short name, by a beginning that only one name has.  CommandError else."""
     if word in COMMANDS:
@@ -100,12 +124,16 @@ def find(word: str) -> Command:
     for found in COMMANDS.values():
         if word in found.aliases:
             return found
+    if word in ELSEWHERE:
+        raise CommandError(f"no command is called {word}: {ELSEWHERE[word]}")
     begun = [name for name in COMMANDS if name.startswith(word)]
     if len(begun) == 1:
         return COMMANDS[begun[0]]
     if begun:
         raise CommandError(f"{word} is short for {' and '.join(begun)}")
-    raise CommandError(f"no command is called {word} (help lists them)")
+    like = difflib.get_close_matches(word, COMMANDS, 1)
+    instead = f"{like[0]}?" if like else "help lists them"
+    raise CommandError(f"no command is called {word} ({instead})")
 
 
 def no_words(rest: str, name: str) -> None:

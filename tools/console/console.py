@@ -280,6 +280,9 @@ class DebugConsole:
         if not line or line.startswith("#"):
             return None
         word, _, rest = line.partition(" ")
+        if word[0] != "/":
+            word, slash, form = word.partition("/")  # x/4xg, as gdb has it
+            rest = f"{slash}{form} {rest}" if slash else rest
         self._last_line = self.again = ""
         try:
             command = find(word)

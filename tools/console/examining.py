@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from tools.console import complete, words
+from tools.console import complete, formats, words
 from tools.console.command import CommandError, command, no_words
 from tools.console.tables import hex_dump
-from tools.tracer.stacks import addresses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +19,7 @@ LONGEST_LISTING: Final = 1000
 LONGEST_INSTRUCTION: Final = 16
 
 
-@command("regs", "machine")
+@command("regs", "machine", "registers")
 def regs(console: DebugConsole, rest: str) -> None:
     """The registers of the selected task."""
     no_words(rest, "regs")
@@ -38,12 +38,12 @@ def _decimal(value: int) -> int:
     return value - (value >> 63 << 64)
 
 
-@command("stack", "machine", "bt", "backtrace")
+@command("stack", "machine", "bt", "backtrace", "where")
 def stack(console: DebugConsole, rest: str) -> None:
     """Who called whom in the program, innermost first, as `trace -k` shows it."""
     no_words(rest, "stack")
     task = console.task
-    frames = [console.symbols.stacks.frame(task, address) for address in addresses(task)]
+    frames = console.symbols.stacks.of(task)
     rows = [(f"#{level}", f"{frame.address:#x}", str(frame)) for level, frame in enumerate(frames)]
     console.say("\n".join("  ".join(row) for row in rows))
 
@@ -104,13 +104,44 @@ def examine(console: DebugConsole, rest: str) -> None:
 
     ADDRESS is a number, a function, $REGISTER, or a sum of these without spaces: x $sp+16 32.
     Whatever the page's rights: a debugger reads all that is mapped.
+    gdb's formats are known, too: x/4xg $sp (four words of 8 bytes), x/s $rdi, x/3i main, x/8db,
+    x/2a $sp (addresses with their names).
     """
+    if rest.startswith("/"):
+        _formatted(console, *rest.partition(" ")[::2])
+        return
     first, second = words.one_or_two(rest, "x ADDRESS [N]")
     start = words.address(console, first)
     size = words.count(second, 64, LONGEST_DUMP)
     data = _read(console, start, size)
     console.again = f"x {start + len(data):#x} {size}"
     console.say(hex_dump(start, data))
+
+
+def _formatted(console: DebugConsole, spelled: str, rest: str) -> None:
+    """``x/FORMAT ADDRESS``."""
+    form = formats.parse(spelled)
+    if not rest.strip():
+        raise CommandError("usage: x/FORMAT ADDRESS")
+    start = words.address(console, rest.strip())
+    if form.form == "i":
+        disas(console, f"{start:#x} {min(form.count, LONGEST_LISTING)}")
+        return
+    lines = []
+    if form.form == "s":
+        for _ in range(form.count):
+            line, size = formats.string(start, _read(console, start, formats.LONGEST_STRING))
+            lines.append(line)
+            start += size
+    else:
+        data = _read(console, start, form.count * form.size)
+        if len(data) < form.size:
+            raise CommandError(f"only {len(data)} bytes are mapped at {start:#x}")
+        named = partial(console.symbols.named, console.task)
+        lines.append(formats.units(start, data, form, named))
+        start += len(data)
+    console.again = f"x{spelled} {start:#x}"
+    console.say("\n".join(lines))
 
 
 def _read(console: DebugConsole, start: int, size: int) -> bytes:

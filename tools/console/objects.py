@@ -27,7 +27,7 @@ def _show(
     console.say(table(headers, found) if found else none)
 
 
-@command("tasks", "looking")
+@command("tasks", "looking", "threads")
 def tasks(console: DebugConsole, rest: str) -> None:
     """Every task as a tree of processes; * is the selected one, > the one that stopped."""
     no_words(rest, "tasks")
@@ -85,10 +85,10 @@ def _tree(views: Sequence[TaskView]) -> list[tuple[int, TaskView]]:
     return found
 
 
-@command("task TID", "looking", "thread", complete=complete.tids)
+@command("task [TID]", "looking", "thread", complete=complete.tids)
 def task(console: DebugConsole, rest: str) -> None:
-    """Select the task that maps, fds, regs, stack, x and set are about."""
-    found = words.task(console, rest)
+    """Select the task that maps, fds, regs, stack, x and set are about; or say which it is."""
+    found = words.task(console, rest) if rest else console.task
     console.select(found)
     console.say(console.where(found))
 

@@ -7,9 +7,9 @@ import pprint
 from typing import TYPE_CHECKING, Any, Final
 
 from kernel.machine import describe
-from tools.console import complete
+from tools.console import complete, words
 from tools.console.command import CommandError, command, find, overview
-from tools.predicates import call_names, compile_expression, evaluate
+from tools.predicates import PredicateError, call_names, compile_expression, evaluate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,8 +51,27 @@ def _value(console: DebugConsole, text: str) -> Any:  # Any: see _names
         names |= {name: values(name) for name in used if name not in known}
     try:
         return evaluate(code, names)
+    except PredicateError as error:
+        raise CommandError(f"{text}: {error}") from None
     except Exception as error:  # noqa: BLE001  # whatever the user's expression does
         raise CommandError(f"{text}: {type(error).__name__}: {error}") from None
+
+
+def _form(text: str) -> tuple[str, str]:
+    """``print/x EXPR``: the letter, and the expression."""
+    if not text.startswith("/"):
+        return "", text
+    form, _, rest = text.partition(" ")
+    if form not in ("/x", "/d", "/o", "/b"):
+        raise CommandError(f"{form} is no format of print: /x /d /o /b")
+    if not rest.strip():
+        raise CommandError("print needs an expression: print/x $sp")
+    return form[1], rest.strip()
+
+
+def _with_registers(console: DebugConsole, text: str) -> str:
+    """``$sp`` is the register's value, as long as there is somebody to have it."""
+    return words.with_registers(console.task, text) if "$" in text else text
 
 
 @command("print EXPR", "other", "p")
@@ -60,13 +79,17 @@ def print_(console: DebugConsole, rest: str) -> None:
     """The value of a Python expression over kernel objects.
 
     Names: task (the selected one), system, machine, stop, debugger, describe (kernel.machine's
-    descriptions), Linux's constants, and at a call its arguments.  print task.mm.vmas,
+    descriptions), Linux's constants, registers ($sp), and at a call its arguments.  print/x gives
+    a number in hexadecimal.  Examples: print task.mm.vmas,
     print [t.comm for t in system.tasks.values()], print describe.plain(describe.memory(system)).
     Calling what changes the kernel changes it.
     """
     if not rest:
         raise CommandError("print needs an expression: print task.fds.files")
-    value = _value(console, rest)
+    form, rest = _form(rest)
+    value = _value(console, _with_registers(console, rest))
+    if form and isinstance(value, int):
+        value = format(value & words.MASK64 if form == "x" else value, f"#{form}")
     text = value if isinstance(value, str) else pprint.pformat(value, width=100)
     console.say(text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + "...")
 

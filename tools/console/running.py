@@ -9,7 +9,6 @@ from kernel.abi.errors import KernelError
 from tools.console import words
 from tools.console.command import RESUME, CommandError, Outcome, command, no_words
 from tools.console.console import DEADLOCK, Goal
-from tools.tracer.stacks import addresses
 
 if TYPE_CHECKING:
     from kernel.machine.debugger import Breakpoint, Stop
@@ -67,7 +66,7 @@ def finish(console: DebugConsole, rest: str) -> Outcome:
     if task.generator is not None or (stop is not None and stop.reason == "enter"):
         console.goal = Goal(task, _call_is_over(task), calls=True)
         return RESUME
-    frames = addresses(task)
+    frames = console.symbols.stacks.addresses(task)
     if len(frames) < 2 or task.mm is None:
         raise CommandError("no caller can be found to finish to (stack shows what is known)")
     sp = console.system.cpu.registers(task.context).sp

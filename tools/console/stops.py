@@ -103,7 +103,14 @@ def _signal(stop: Stop, symbols: Symbols) -> str:
 
 def _watched(stop: Stop, symbols: Symbols) -> str:
     point = stop.point
-    text = f"accessed {stop.address:#x}"
+    text = f"accessed {symbols.named(stop.task, stop.address)}"
     if isinstance(point, Watchpoint):
-        text = f"accessed {point.address:#x}: {point.old.hex(' ')} -> {point.new.hex(' ')}"
+        old, new = point.old, point.new
+        text = f"wrote {symbols.named(stop.task, point.address)}: {old.hex(' ')} -> {new.hex(' ')}"
+        if len(new) in (1, 2, 4, 8):
+            text += f" ({_number(old)} -> {_number(new)})"
     return f"{text} {place(stop.task, symbols)}"
+
+
+def _number(data: bytes) -> int:
+    return int.from_bytes(data, "little", signed=True)

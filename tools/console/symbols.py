@@ -21,6 +21,9 @@ class Symbols:
     def __init__(self) -> None:
         self.stacks = Stacks()
 
+    def __repr__(self) -> str:
+        return "<Symbols of the mapped files: address(task, name), named(task, address)>"
+
     def named(self, task: Task, address: int) -> str:
         """``0x401136 main+0x10``; the bare address where nothing is known."""
         frame = self.stacks.frame(task, address)

@@ -32,6 +32,15 @@ def address(console: DebugConsole, text: str) -> int:
     return number(spelled, names, "address") & MASK64
 
 
+def with_registers(task: Task, text: str) -> str:
+    """An expression with the values of registers in place of ``$NAME``, where there is one."""
+    names = {*task.kernel.arch.register_names, "pc", "sp"}
+    values = RegisterValues(task)
+    return REGISTER.sub(
+        lambda found: str(values(found[1])) if found[1] in names else found[0], text
+    )
+
+
 def _registers(task: Task, text: str) -> dict[str, int]:
     values = RegisterValues(task)
     found: dict[str, int] = {}

@@ -189,6 +189,41 @@ def test_a_function_with_a_predicate(arch: str) -> None:
     assert after > 4, "finish ends in the caller"
 
 
+def test_each_level_of_a_recursion_is_in_the_stack(arch: str) -> None:
+    """Before, in and behind the instructions that make the frame, where all return addresses are
+    the same one.
+    """
+    commands = ["break *below", "c", "c", "c 2", *["stack", "stepi"] * 4, "quit"]
+    said = lines(session(arch, "recursion", commands))
+    levels = [line.split("(")[1].split("+")[0] for line in said if line.startswith("#")]
+    chains = "/".join(levels).split("main")
+    assert levels.count("below") == 4 * 4, chains
+
+
+def test_what_gdb_users_type(arch: str) -> None:
+    """Formats, registers with a dollar everywhere, ``info`` before what shows something."""
+    first, pc = {"x86_64": ("rdi", "rip"), "aarch64": ("x0", "pc")}[arch]
+    commands = [
+        f"break *twice if ${first} == 1", "c", f"p ${first} + 1", "p/x 255", "where",
+        "info threads", "info registers", "thread", "x/2dg counter", "x/s word", "x/3i $pc",
+        "x/a counter", "x/4c word", "x/xb word", "quit",
+    ]  # fmt: skip
+    said = lines(session(arch, "twice", commands))[2:]
+    assert "twice" in said[0]
+    assert said[1:3] == ["2", "0xff"]
+    assert re.match(r"#0  0x\w+ +/.*\(twice\+0x0\)", said[3])
+    text = "\n".join(said[4:])
+    assert re.search(r"^\*> +2 +2 ", text, re.MULTILINE)
+    assert re.search(rf"^{pc} +0x\w+ +\d+  twice$", text, re.MULTILINE)
+    assert re.search(r"^2 \S+ at 0x\w+ twice$", text, re.MULTILINE)
+    assert re.search(r"^0x\w+: +20 +-?\d+$", text, re.MULTILINE), "counter after twice(20)"
+    assert re.search(r'^0x\w+:  "unchanged"$', text, re.MULTILINE)
+    assert len(re.findall(r"<twice(?:\+0x\w+)?>", text)) == 3
+    assert re.search(r"^0x\w+:  0x14$", text, re.MULTILINE)
+    assert re.search(r"^0x\w+:  117 'u'  110 'n'   99 'c'  104 'h'$", text, re.MULTILINE)
+    assert said[-1].endswith(":  0x75")
+
+
 def test_single_instructions(arch: str) -> None:
     done = session(arch, "twice", ["break *twice", "c", "stepi", "stepi", "disas $pc 1", "quit"])
     steps = [int(m[1], 16) for s in lines(done) if (m := re.search(r"stepped at (0x\w+)", s))]

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tools.library import (
         OPEN,
         Call,
+        Deadlock,
         Event,
         Hook,
         Machine,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = [
     "OPEN",
     "Call",
+    "Deadlock",
     "DioramaError",
     "Event",
     "Hook",

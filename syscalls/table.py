@@ -53,6 +53,10 @@ class SyscallTable:
                 self.declarations[number] = declaration
                 self.entries[number] = self._trampoline(number, declaration)
 
+    def __repr__(self) -> str:
+        there = sum(declaration is not None for declaration in self.declarations)
+        return f"<SyscallTable {self.arch} {there} of {len(self.numbers)} calls>"
+
     def _trampoline(self, number: int, declaration: Declaration) -> Entry:
         def compile_and_call(task: Any, t: memoryview[int]) -> Any:  # Any: see Entry
             entry = compile_stub(declaration, self.arch)

@@ -59,6 +59,9 @@ class RegisterFile:
         self.fp_sanitize = FP_IMAGES[arch.name]
         self.fp_size = arch.fp_image_size
 
+    def __repr__(self) -> str:
+        return f"<RegisterFile {' '.join(self.names)}>"
+
 
 class EngineRegisters:
     """Registers of one context, read from and written to the engine at once; nothing is cached."""
@@ -68,6 +71,9 @@ class EngineRegisters:
     def __init__(self, file: RegisterFile, handle: int) -> None:
         self._file = file
         self._handle = handle
+
+    def __repr__(self) -> str:
+        return f"<EngineRegisters of context {self._handle:#x}>"  # the engine may be gone
 
     def _read(self, number: int) -> int:
         file = self._file

@@ -23,6 +23,9 @@ class Fifo:
     def __init__(self) -> None:
         self.pipe: Pipe | None = None
 
+    def __repr__(self) -> str:
+        return f"<Fifo {self.pipe or 'that nobody has open'}>"
+
     def open(self, inode: Inode, path: Path, flags: int) -> OpenFile | Blocking[OpenFile]:
         """Open one end, or with O_RDWR both."""
         mode = flags & O_ACCMODE

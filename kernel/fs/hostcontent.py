@@ -217,6 +217,9 @@ class HostContents:
         self._cache = cache
         self._contents: dict[Identity, HostContent] = {}
 
+    def __repr__(self) -> str:
+        return f"<HostContents of {len(self._contents)} files>"
+
     def get(self, key: Identity) -> HostContent:
         """The one for a file."""
         content = self._contents.get(key)

@@ -115,6 +115,9 @@ class Counts:
         self.errnos: dict[tuple[int, int], int] = {}
         self.outside: dict[int, int] = {}
 
+    def __repr__(self) -> str:
+        return f"<Counts calls={sum(self.calls)} errors={sum(self.errors)}>"
+
 
 class ObservedEntries:
     """The second set of entries: ``observed[number]`` tells the observers, then does the call.

@@ -78,6 +78,10 @@ class Machine:
         self._entries: Sequence[Entry] = table.entries
         self._last: Task | None = None
 
+    def __repr__(self) -> str:
+        arch, tasks = self.system.arch.name, len(self.system.tasks)
+        return f"<Machine {arch} {tasks} tasks{', observed' if self.observed else ''}>"
+
     # -- observers ---------------------------------------------------------------------------
 
     @property

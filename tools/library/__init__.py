@@ -13,6 +13,7 @@ This is the face that ``import diorama`` shows; docs/python.md is the tour.
 
 from __future__ import annotations
 
+from kernel.machine.deadlock import Deadlock
 from tools.library.boot import boot
 from tools.library.calls import Call
 from tools.library.hooks import Hook
@@ -24,6 +25,6 @@ from tools.library.stops import Stop
 from tools.library.tracing import Event, Trace
 
 __all__ = [
-    "OPEN", "Call", "Event", "Hook", "Machine", "Memory", "OpenDescriptor", "Point", "Pointer",
-    "Process", "Stop", "Thread", "Trace", "boot",
+    "OPEN", "Call", "Deadlock", "Event", "Hook", "Machine", "Memory", "OpenDescriptor", "Point",
+    "Pointer", "Process", "Stop", "Thread", "Trace", "boot",
 ]  # fmt: skip

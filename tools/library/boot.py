@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from tools.boot.hardware import assemble
-from tools.boot.program import host_arch
+from tools.boot.program import ARCHES, host_arch
 from tools.boot.session import Session
 from tools.busybox import find_busybox
 from tools.config import DEFAULT_HOSTNAME, RunConfig
@@ -38,6 +38,8 @@ def boot(
     time so, too.  ``log`` gets the kernel's own messages, a line each.  DioramaError.
     """
     name = arch or host_arch()
+    if name not in ARCHES:
+        raise DioramaError(f"arch {name!r}: want {' or '.join(ARCHES)}")
     if rootfs is not None and not os.path.exists(rootfs):
         raise DioramaError(f"rootfs {rootfs}: no such file or directory")
     config = RunConfig(

@@ -176,7 +176,7 @@ class Machine(Hooking, Stopping):
 
         Returns the ``Stop`` of a breakpoint and the like; the next ``run`` goes on from there.
         ``until`` is asked whenever a turn of a task has ended.  ``seconds``: return after so much
-        of the guest's time in any case.  ``kernel.machine.deadlock.Deadlock``: all tasks wait for
+        of the guest's time in any case.  ``diorama.Deadlock``: all tasks wait for
         each other.  What a hook raised is raised here, once the task's turn is over, and so is
         KeyboardInterrupt; the machine can go on.
         """
@@ -305,7 +305,7 @@ class Machine(Hooking, Stopping):
     def __repr__(self) -> str:
         system = self._session.system
         living = sum(1 for group in system.groups.values() if group.tasks)
-        shown = "closed" if self._closed else f"{living} processes"
+        shown = "closed" if self._closed else f"{living} process{'es' * (living != 1)}"
         return f"<Machine {system.arch.name}, {shown}>"
 
     def _repr_html_(self) -> str:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from kernel.abi.errors import EFAULT
-from kernel.abi.process import FUTEX_TID_MASK, FUTEX_WAITERS
+from kernel.machine.holders import ending_thread, word_owner
 from kernel.task.futex import Bucket
 from kernel.task.task import RUNNING, STOPPED
 from kernel.vfs.dentry import display_path
@@ -91,7 +90,7 @@ def task_snapshot(machine: Machine, task: Task) -> TaskSnapshot:
         machine.table.decode(number, raw) if number is not None else (),
         _files(task, machine.table.descriptors(number, raw)) if number is not None else (),
         conditions(task),
-        lock_holder(system, task),
+        lock_holder(task),
         seconds_left(system, task),
         system.cpu.registers(task.context).pc,
     )
@@ -115,30 +114,28 @@ def conditions(task: Task) -> tuple[str, ...]:
         return ("SIGCONT",)
     if task.state == RUNNING or task.generator is None:
         return ()
-    names = tuple(queue.name or "something without a name" for queue in sleep_queues(task))
+    names = tuple(_condition(task, queue) for queue in sleep_queues(task))
     if not names and (task.sleep is None or task.sleep.deadline is None):
         return ("a signal",)
     return names or ("time",)
 
 
-def lock_holder(system: System, task: Task) -> int | None:
+def _condition(task: Task, queue: WaitQueue) -> str:
+    if isinstance(queue, Bucket) and task.mm is not None and queue.key[0] == task.mm.root:
+        ending = ending_thread(task, queue.address)
+        if ending:
+            return f"{queue.name}, the end of thread {ending}"
+    return queue.name or "something without a name"
+
+
+def lock_holder(task: Task) -> int | None:
     """Who has the lock: sure for locks with priority inheritance, else what the word says."""
     if task.pi_blocked is not None:
         return task.pi_blocked.owner.tid
     for queue in sleep_queues(task):
         if isinstance(queue, Bucket) and task.mm is not None and queue.key[0] == task.mm.root:
-            return _owner_in_word(system, task, queue.address)
+            return word_owner(task, queue.address) or None
     return None
-
-
-def _owner_in_word(system: System, task: Task, address: int) -> int | None:
-    """Robust and error-checking mutexes keep the owner's tid in the word."""
-    try:
-        word = task.mem.read_u32(address)
-    except EFAULT:
-        return None
-    tid = word & FUTEX_TID_MASK
-    return tid if word & FUTEX_WAITERS and tid in system.tasks and tid != task.tid else None
 
 
 def seconds_left(system: System, task: Task) -> float | None:

@@ -19,6 +19,7 @@ from kernel.machine.describe.files import Holder, open_files
 from kernel.machine.describe.plain import dotted
 from kernel.machine.describe.processes import sleepers, text
 from kernel.machine.describe.sockets import peer_of
+from kernel.machine.holders import ending_thread
 from kernel.machine.snapshot import conditions, lock_holder, seconds_left, sleep_queues
 from kernel.net.socketfile import SocketFile
 from kernel.task.futex import Bucket
@@ -139,7 +140,7 @@ def _futex(
     inherits: bool, task: Task | None = None, owner: Task | None = None,
 ) -> FutexView:  # fmt: skip
     first = task or system.tasks[waiters[0]]
-    holder = owner.tid if owner is not None else lock_holder(system, first)
+    holder = owner.tid if owner is not None else lock_holder(first)
     value = _word(first, address)
     kind = dotted(type(thing))
     return FutexView(address, first.tgid, shared, value, holder, inherits, waiters, kind)
@@ -265,8 +266,10 @@ class _Wakers:
         return None
 
     def _of_futex(self, task: Task, bucket: Bucket) -> list[int]:
-        """The owner in the word; else everybody who can see the word."""
-        owner = lock_holder(self.system, task)
+        """The owner of the lock, or the thread whose end is awaited; else all who see the word."""
+        owner = lock_holder(task)
+        if owner is None and task.mm is not None and bucket.key[0] == task.mm.root:
+            owner = ending_thread(task, bucket.address) or None
         if owner is not None:
             return [owner]
         tasks = self.system.tasks

@@ -44,8 +44,8 @@ def stack(console: DebugConsole, rest: str) -> None:
     no_words(rest, "stack")
     task = console.task
     frames = console.symbols.stacks.of(task)
-    rows = [(f"#{level}", f"{frame.address:#x}", str(frame)) for level, frame in enumerate(frames)]
-    console.say("\n".join("  ".join(row) for row in rows))
+    lines = [f"#{level:<2} {frame.address:#x}  {frame}" for level, frame in enumerate(frames)]
+    console.say("\n".join(lines))
 
 
 @command("disas [ADDRESS] [N]", "machine", complete=complete.functions, repeats=True)

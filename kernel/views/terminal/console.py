@@ -172,7 +172,9 @@ class Console(Terminal):
             self.hang_up()
             return
         self._count_leave_keys(data)
-        self.receive(self._without_interrupts(data))
+        data = self._without_interrupts(data)
+        if data:  # else nobody who sleeps is to look
+            self.receive(data)
         self._watch_keys()
 
     def _without_interrupts(self, data: bytes) -> bytes:

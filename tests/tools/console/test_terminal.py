@@ -63,6 +63,13 @@ def test_ctrl_c_stops_a_guest_that_sleeps(arch: str) -> None:
             user.see(b"Interrupted, 2 ")
             where = user.see(b"\r\n")
             user.see(PROMPT)
+        user.type(b"print 'state', task.state\r")
+        user.see(b"('state', 'S')")  # nothing has woken it
+        user.see(PROMPT)
+        user.type(b"waits\r")
+        user.see(b"seconds left")
+        user.see(b"read")
+        user.see(PROMPT)
         user.type(b"c\r")
         user.until(lambda: running(user))
         user.type(b"typed\r")

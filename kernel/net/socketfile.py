@@ -262,7 +262,7 @@ class SocketFile(OpenFile):
 
 
 _PENDING: Final = {
-    ECONNREFUSED.errno: "nobody listens where %s leads",
+    ECONNREFUSED.errno: "nobody listens at the other end of %s",
     ECONNRESET.errno: "the other end of %s was closed before it had read all",
     EPIPE.errno: "the other end of %s is closed",
     ETIMEDOUT.errno: "the listener had no room in time where %s leads",

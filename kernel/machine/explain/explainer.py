@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from kernel.abi import ioctls
 from kernel.abi.errors import BY_NUMBER, EAGAIN, EINTR, ENOSPC, KernelError, Restart
 from kernel.abi.files import O_NONBLOCK
 from kernel.abi.signals import SA_RESTART, SIG_DFL, SIG_IGN, SIGBUS, SIGSEGV, signal_name
@@ -28,6 +29,13 @@ Closed = dict[int, str]
 _DESCRIPTOR: Final = re.compile(r"descriptor (-?\d+) is not open")
 _OBJECT: Final = re.compile(r"(?:pipe|socket):\[\d+\]")
 _PROCESS: Final = re.compile(r"\b(?:process|task|thread) (\d+)\b(?! \()")
+_REQUEST: Final = re.compile(r"does not know request (0x[0-9a-f]+)")
+_REQUEST_NAMES: Final = {
+    value: name
+    for name, value in vars(ioctls).items()
+    if name.startswith(("TC", "TIOC", "FI", "FS_IOC_", "BLK", "SIOC", "VT_", "KD"))
+    and value > 0x1000
+}
 _INJECTED: Final = "diorama made the call fail, as --inject asked; the kernel did not see it"
 _RETURNED: Final = (
     "the registers are back as they were: the result of the call that was interrupted"
@@ -145,6 +153,7 @@ class Explainer(Observer["Task"]):
             return _interruption(task, kind, reason)
         reason = _DESCRIPTOR.sub(lambda m: self._descriptor(task, int(m[1])), reason)
         reason = _OBJECT.sub(lambda m: _with_owners(task, m[0]), reason)
+        reason = _REQUEST.sub(_with_request, reason)
         reason = _PROCESS.sub(lambda m: _with_name(task, m[0], int(m[1])), reason)
         if kind is EAGAIN and values:
             return reason + _in_the_way(task, name, values)
@@ -180,13 +189,20 @@ def _about_to_close(task: Task, name: str, values: tuple[int, ...]) -> tuple[int
 
 
 def _with_owners(task: Task, name: str) -> str:
-    """``pipe:[12]`` and the processes that have it open."""
+    """``pipe:[12]`` and the other processes that have it open."""
     wanted = name.encode()
     pids = holders(task.kernel, lambda file: file.path.dentry.name == wanted)
     others = [pid for pid in pids if pid != task.tgid]
-    if not pids:
-        return name
-    return f"{name} (of {everybody(task.kernel, others) if others else 'this process'})"
+    return f"{name} (of {everybody(task.kernel, others)})" if others else name
+
+
+def _with_request(match: re.Match[str]) -> str:
+    """``TCGETS (0x5401), which is for terminals``: what was asked of the wrong file."""
+    name = _REQUEST_NAMES.get(int(match[1], 16))
+    if name is None:
+        return match[0]
+    terminals = ", which is for terminals" if name.startswith(("TC", "TIOC")) else ""
+    return f"does not know {name} ({match[1]}){terminals}"
 
 
 def _with_name(task: Task, words: str, pid: int) -> str:
@@ -233,7 +249,7 @@ def _interruption(task: Task, kind: type[KernelError], reason: str) -> str:
         then = "after its handler the call is made again in any case"
     else:
         then = "after its handler the call ends with EINTR, whatever SA_RESTART says"
-    before = "" if reason.startswith("a signal") else f"{reason}; "
+    before = "" if not reason or reason.startswith("a signal") else f"{reason}; "
     return f"{before}interrupted by {name}{_sender(task, info)}: {then}"
 
 

@@ -97,7 +97,7 @@ ERRORS = [
     ("EINVAL fcntl", "there is no fcntl command 999"),
     ("EINVAL lseek", "the new position would be -5"),
     ("EINVAL whence", "whence is 99"),
-    ("ENOTTY", "/w/file does not know request 0x5401"),
+    ("ENOTTY", "/w/file does not know TCGETS (0x5401), which is for terminals"),
     ("ESPIPE", "pipe:[", "is a stream, which has no position"),
     ("EAGAIN pipe", "the pipe is empty", "data in pipe:[", "but O_NONBLOCK is set"),
     ("EPIPE pipe", "nobody has the read end of pipe:["),
@@ -151,7 +151,7 @@ ERRORS = [
     ("EINVAL semget", "there is no IPC object"),
     ("ENOMSG", "none of the 0 messages in queue", "is of type 3 (IPC_NOWAIT)"),
     # sockets
-    ("ECONNREFUSED", "nobody listens where socket:[", "-> 127.0.0.1:4999 leads"),
+    ("ECONNREFUSED", "nobody listens at the other end of socket:[", "] 127.0", "-> 127.0.0.1:4999"),
     ("EADDRINUSE", "127.0.0.1:4000 is taken by socket:["),
     ("EADDRNOTAVAIL", "8.8.8.8:80 is no address of this machine"),
     ("ENETUNREACH", "there is no route to 8.8.8.8:80: --network is loopback"),
@@ -252,6 +252,18 @@ def test_an_error_says_why(arch: str, expected: tuple[str, ...]) -> None:
     below = lines[failures[-1] + 1]  # the last of the row: the others are on its way
     assert below.startswith(MARK)
     assert all(fact in below for fact in facts), below
+
+
+def test_a_call_that_a_signal_ends_for_good_says_only_that(arch: str) -> None:
+    script = "nc -l -p 80 & sleep 0.1; kill $!; wait"
+    with TemporaryDirectory() as directory:
+        place = Path(directory, "calls")
+        words = ("-f", "--explain", "-e", "trace=accept", "-o", str(place), "--arch", arch)
+        run_cli("trace", *words, "busybox", "sh", "-c", script)
+        (line,) = [line for line in said(place.read_text().splitlines()) if "SIGTERM" in line]
+    assert re.fullmatch(
+        r"interrupted by SIGTERM of process 2 \(\w+\): which has no handler, .*", line
+    )
 
 
 def test_every_row_of_the_program_is_checked(arch: str) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from tools.errors import DioramaError
 from tools.inspector.app import InspectorApp
+from tools.inspector.departure import stand_by
 from tools.inspector.guest import Guest
 from tools.inspector.link import LinkError, greet
 from tools.inspector.place import connect, find
@@ -42,6 +43,7 @@ def _show(connection: socket.socket, guest: Guest | None, *, paused: bool = Fals
             hello = greet(connection)
         except LinkError as error:
             raise DioramaError(f"inspector: {error}") from None
+        stand_by()
         app = InspectorApp(connection, hello, guest, paused=paused)
         status = app.run()
     return app.return_code or 0 if status is None else status

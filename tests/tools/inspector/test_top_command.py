@@ -17,7 +17,7 @@ from tests.support.command import diorama
 from tests.support.inspector import machine
 from tests.support.ptys import person
 from tools.inspector import place
-from tools.inspector.guest import Guest
+from tools.inspector.guest import DIORAMA, PYTHON_PATH, Guest
 from tools.inspector.link import LinkError, greet
 
 pytestmark = pytest.mark.guest
@@ -138,6 +138,44 @@ def test_a_view_that_goes_away_takes_its_machine_along(
         user.process.wait(HELD)
         until(lambda: all(gone(pid) for pid in others))
         assert list(work.iterdir()) == []
+
+
+@pytest.mark.parametrize("first", [None, signal.SIGTERM])
+def test_a_terminal_that_is_no_more_ends_the_view(first: signal.Signals | None) -> None:
+    """Textual's way out writes to the terminal; it waited for ever when nobody took that."""
+    with person("top", "-q", "busybox", "sleep", "1000") as user:
+        user.see(b"clock_nanosleep")
+        others = children_of(user.process.pid)
+        if first is not None:
+            user.process.send_signal(first)
+        for fd in (user.master, user.slave):
+            os.close(fd)
+        user.master = user.slave = -1
+        user.process.wait(HELD)
+        until(lambda: all(gone(pid) for pid in others))
+
+
+def test_a_killed_web_server_leaves_no_view() -> None:
+    """Its views read and wrote pipes that nobody had any more, and one went on drawing for ever."""
+    view = [*DIORAMA, "top", "-q", "busybox", "sleep", "1000"]
+    server = (
+        "import subprocess, sys, time\n"
+        f"view = subprocess.Popen({view!r}, stdin=subprocess.PIPE, stdout=subprocess.PIPE)\n"
+        "view.stdout.read(1 << 14)\n"  # it draws
+        "print(view.pid, flush=True)\n"
+        "time.sleep(1000)\n"
+    )
+    driver = "textual.drivers.web_driver:WebDriver"
+    environment = {**os.environ, **PYTHON_PATH, "TEXTUAL_DRIVER": driver}
+    with subprocess.Popen(
+        [sys.executable, "-c", server], stdout=subprocess.PIPE, env=environment
+    ) as running:
+        assert running.stdout is not None
+        pid = int(running.stdout.readline())
+        others = children_of(pid)
+        assert others
+        running.kill()
+        until(lambda: gone(pid) and all(gone(other) for other in others))
 
 
 def test_attach_finds_the_machine_by_itself(

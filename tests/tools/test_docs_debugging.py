@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import doctest
-import re
 from pathlib import Path
 
 import pytest
 
-from tests.support.command import ROOT, shell
-from tests.tools.test_docs_tracing import FLAGS, commands
+from tests.support.pages import check_block, console_blocks, page
 from tools.console.start import FAMILIES
 
 pytestmark = pytest.mark.row("T2")
-TEXT = (ROOT / "docs" / "debugging.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```console\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+TEXT = page("debugging.md")
+BLOCKS = console_blocks(TEXT)
 
 
 @pytest.mark.guest
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.splitlines()[0][2:60])
 def test_the_commands_print_what_the_page_says(block: str, tmp_path: Path) -> None:
-    checker = doctest.OutputChecker()
-    for command, expected in commands(block):
-        done = shell(f"exec 2>&1\n{command}", cwd=tmp_path)
-        printed = done.stdout.decode()
-        assert checker.check_output(expected + "\n", printed, FLAGS), f"$ {command}\n{printed}"
-        assert "internal error" not in printed
+    check_block(block, tmp_path)
 
 
 def test_the_table_of_commands_is_the_declarations() -> None:

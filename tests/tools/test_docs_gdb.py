@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.command import ROOT
 from tests.support.gdb import Running, gdb
-from tests.tools.test_docs_tracing import FLAGS
+from tests.support.pages import FLAGS
 from userland.build import zig
 
 pytestmark = [pytest.mark.row("T2"), pytest.mark.guest, pytest.mark.slow]

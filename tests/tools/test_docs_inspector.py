@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import doctest
 import re
 import shlex
 from pathlib import Path
 
 import pytest
 
-from tests.support.command import ROOT, shell
+from tests.support.pages import check_block, console_blocks, page
 from tests.support.ptys import person
-from tests.tools.test_docs_tracing import FLAGS, commands
 from tools.inspector.bindings import BINDINGS, PANES
 from tools.inspector.requests import SHOWS
 from tools.inspector.stream import KINDS
 
-TEXT = (ROOT / "docs" / "inspector.md").read_text(encoding="utf-8")
-CONSOLES = re.findall(r"^```console\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+TEXT = page("inspector.md")
+CONSOLES = console_blocks(TEXT)
 SCREENS = [
     line
     for block in re.findall(r"^```sh\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
@@ -27,13 +25,11 @@ SCREENS = [
 
 
 @pytest.mark.guest
-@pytest.mark.parametrize("block", CONSOLES, ids=lambda block: block.splitlines()[0][2:40])
+@pytest.mark.parametrize(
+    "block", console_blocks(TEXT), ids=lambda block: block.splitlines()[0][2:40]
+)
 def test_the_commands_print_what_the_page_says(block: str, work: Path) -> None:
-    checker = doctest.OutputChecker()
-    for command, expected in commands(block):
-        done = shell(f'exec 2>&1\npython() {{ "$PYTHON" "$@"; }}\n{command}', cwd=work)
-        printed = done.stdout.decode()
-        assert checker.check_output(expected + "\n" if expected else "", printed, FLAGS), printed
+    check_block(block, work)
 
 
 @pytest.mark.guest

@@ -13,7 +13,7 @@ import pytest
 
 import diorama
 from tests.support.command import ROOT
-from tests.tools.test_docs_tracing import FLAGS
+from tests.support.pages import FLAGS
 from userland.build import build_source
 
 pytestmark = [pytest.mark.guest, pytest.mark.row("T1"), pytest.mark.row("T2")]

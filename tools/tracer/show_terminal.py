@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from kernel.abi import ioctls
 from kernel.abi.structs import TERMIOS, WINSIZE
 from tools.tracer.names import CONSTANTS, Flags, members, prefixed
+from tools.tracer.show_interfaces import INTERFACE, REQUESTS, interface_request
 from tools.tracer.shows import shows
 from tools.tracer.text import address, fields, hexadecimal
 
@@ -19,6 +20,7 @@ _REQUESTS = {
     for name, value in prefixed(ioctls, prefix).items()
     if value > 0x1000 and not name.startswith("TIOCPKT_")
 }
+_REQUESTS |= {value: name for value, name in REQUESTS.items() if value not in _REQUESTS}
 # Numbers that two drivers share: strace names both.
 _REQUESTS |= {
     ioctls.TCSETS: "SNDCTL_TMR_START or TCSETS",
@@ -94,7 +96,7 @@ def ioctl_command(call: Call, i: int) -> str:
 
 
 def _late(call: Call, i: int) -> bool:
-    return call.values[1] in (*_INT_OUT, *_TERMIOS_OUT, ioctls.TIOCGWINSZ)
+    return call.values[1] in (*_INT_OUT, *_TERMIOS_OUT, ioctls.TIOCGWINSZ, *INTERFACE)
 
 
 @shows("ioctl_arg", late_if=_late)
@@ -103,6 +105,8 @@ def ioctl_argument(call: Call, i: int) -> str | None:
     request, where = call.values[1], call.values[i]
     if request in _NO_ARGUMENT:
         return None
+    if request in INTERFACE:
+        return interface_request(call, request, where)
     if call.failed and _late(call, i):
         return address(where)
     if request in _INT_OUT or request in _INT_IN:

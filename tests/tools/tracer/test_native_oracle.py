@@ -47,6 +47,7 @@ COMMANDS = (
     ("truncate", "-s", "5", "-c", "/nonexistent"),
     ("nproc",),
     ("renice", "-n", "0", "-p", "1"),
+    ("ifconfig", "lo"),
 )
 
 pytestmark = pytest.mark.row("K10")

@@ -311,7 +311,9 @@ class TcpSocket(TcpLooks, InetNames, ConnectionSocket):
             error = self.take_error()
             if error and error != EPIPE.errno:
                 raise self.told(error)
-            raise self.broken_pipe(message.flags, "the connection of %s is over")
+            never = self.remote is None and not error
+            why = "%s is not connected" if never else "the connection of %s is over"
+            raise self.broken_pipe(message.flags, why)
 
     def deliver(self, data: bytes, ancillary: Ancillary | None) -> None:
         peer = self.peer

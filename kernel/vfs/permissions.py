@@ -79,15 +79,19 @@ def check(
 def _denied(cred: Credentials, inode: Inode, mask: int, place: object, path: bytes) -> KernelError:
     wants = _RIGHTS[mask & 7]
     if inode.mode & S_IFMT == S_IFDIR:
-        wants = wants.replace("execute", "search")
+        wants = wants.replace("execute", "search") + " permission"
+    elif mask & MAY_EXEC and not inode.mode & 0o111:
+        wants += " permission, and without any x bit nobody has"
+    else:
+        wants += " permission"
     if path and path != str(place).encode():
         return EACCES(
-            "%s: '%s' is %s of uid %d, gid %d, mode %04o; uid %d, gid %d has no %s permission",
+            "%s: '%s' is %s of uid %d, gid %d, mode %04o; uid %d, gid %d has no %s",
             path, place, inode.kind, inode.uid, inode.gid, inode.mode & 0o7777,
             cred.fsuid, cred.fsgid, wants,
         )  # fmt: skip
     return EACCES(
-        "%s is %s of uid %d, gid %d, mode %04o; uid %d, gid %d has no %s permission",
+        "%s is %s of uid %d, gid %d, mode %04o; uid %d, gid %d has no %s",
         place or "the file", inode.kind, inode.uid, inode.gid, inode.mode & 0o7777,
         cred.fsuid, cred.fsgid, wants,
     )  # fmt: skip

@@ -134,6 +134,8 @@ def receive(
     if place is not None:
         return _take(task, queue, place, room, flags)
     if flags & IPC_NOWAIT:
+        if not queue.messages:
+            raise ENOMSG("queue %d is empty (IPC_NOWAIT)", ident)
         raise ENOMSG(
             "none of the %d messages in queue %d is of type %d (IPC_NOWAIT)",
             len(queue.messages), ident, kind,

@@ -149,13 +149,13 @@ ERRORS = [
     ("EINVAL rlimit", "the soft limit 10 is above the hard one, 5"),
     ("EAGAIN semop", "semaphore 1 is 0 and does not allow -1 (IPC_NOWAIT)"),
     ("EINVAL semget", "there is no IPC object"),
-    ("ENOMSG", "none of the 0 messages in queue", "is of type 3 (IPC_NOWAIT)"),
+    ("ENOMSG", "queue ", " is empty (IPC_NOWAIT)"),
     # sockets
     ("ECONNREFUSED", "nobody listens at the other end of socket:[", "] 127.0", "-> 127.0.0.1:4999"),
     ("EADDRINUSE", "127.0.0.1:4000 is taken by socket:["),
     ("EADDRNOTAVAIL", "8.8.8.8:80 is no address of this machine"),
     ("ENETUNREACH", "there is no route to 8.8.8.8:80: --network is loopback"),
-    ("EPIPE unconnected", "the connection of socket:[", "is over"),
+    ("EPIPE unconnected", "socket:[", "is not connected"),
     ("ENOTCONN getpeername", "socket:[", "is not connected"),
     ("EINVAL accept", "socket:[", "does not listen"),
     ("EAFNOSUPPORT connect", "the address is of family 1"),
@@ -252,6 +252,37 @@ def test_an_error_says_why(arch: str, expected: tuple[str, ...]) -> None:
     below = lines[failures[-1] + 1]  # the last of the row: the others are on its way
     assert below.startswith(MARK)
     assert all(fact in below for fact in facts), below
+
+
+BEGINNERS = """
+#define _GNU_SOURCE
+#include <sys/ipc.h>
+#include <sys/msg.h>
+#include <sys/socket.h>
+#include <netinet/in.h>
+#include <unistd.h>
+int main(void)
+{
+    struct { long type; char text[8]; } message = { 2 };
+    int queue = msgget(IPC_PRIVATE, 0600);
+    msgsnd(queue, &message, 8, 0);
+    msgrcv(queue, &message, 8, 3, IPC_NOWAIT);
+    send(socket(AF_INET, SOCK_STREAM, 0), "x", 1, MSG_NOSIGNAL);
+    execl("/etc/passwd", "passwd", (char *)0);
+    return 0;
+}
+"""
+
+
+def test_what_a_beginner_asks(arch: str) -> None:
+    program = str(build_source("beginners", arch, BEGINNERS))
+    with TemporaryDirectory() as directory:
+        place = Path(directory, "calls")
+        run_cli("trace", "--explain", "-Z", "-o", str(place), program)
+        message, send, execute = said(place.read_text().splitlines())
+    assert message == "none of the 1 messages in queue 0 is of type 3 (IPC_NOWAIT)"
+    assert re.fullmatch(r"socket:\[\d+\] 0.0.0.0:0 is not connected", send)
+    assert execute.endswith("has no execute permission, and without any x bit nobody has")
 
 
 def test_a_call_that_a_signal_ends_for_good_says_only_that(arch: str) -> None:

@@ -38,6 +38,10 @@ class MapEntry(NamedTuple):
     inode: int
     name: bytes
 
+    def __str__(self) -> str:
+        name = self.name.decode(errors="backslashreplace")
+        return f"{self.start:012x}-{self.end:012x} {self.perms} {self.offset:08x} {name}".rstrip()
+
 
 class AddressSpace(Space):
     """The memory of a process; tasks made by vfork(2) or CLONE_VM share one.

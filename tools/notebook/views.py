@@ -60,6 +60,9 @@ class DescriptorTable(list["OpenDescriptor"], Shown):
     def _repr_html_(self) -> str:
         return descriptor_table(self.described, self.pid)
 
+    def __repr__(self) -> str:
+        return "\n".join(map(str, self))
+
 
 class MemoryMap(list["MapEntry"], Shown):
     """The areas of an address space; ``described`` has them with what is present."""
@@ -74,6 +77,9 @@ class MemoryMap(list["MapEntry"], Shown):
     def _repr_html_(self) -> str:
         return memory_picture(self.described, self.pid)
 
+    def __repr__(self) -> str:
+        return "\n".join(map(str, self))
+
 
 class ProcessTree(list["TaskView"], Shown):
     """Every task of a machine."""
@@ -83,7 +89,7 @@ class ProcessTree(list["TaskView"], Shown):
     def _repr_html_(self) -> str:
         return process_tree(self)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return "\n".join(tree_lines(self))
 
 

@@ -56,6 +56,18 @@ def test_a_machine_counts_its_processes(arch: str) -> None:
         assert repr(machine) == f"<Machine {arch}, 2 processes>"
 
 
+def test_tables_are_read_without_a_notebook(machine: diorama.Machine) -> None:
+    shell = machine.spawn("sh", "-c", "read line", stdin=diorama.OPEN)
+    machine.run(seconds=0.1)
+    assert repr(shell.files()).splitlines()[0] == "0 -> pipe:[2]"
+    first = repr(shell.maps()).splitlines()[0].split()
+    assert first[0].startswith("000000400000-"), "as in /proc/PID/maps"
+    assert first[1] in ("r--p", "r-xp")
+    assert first[2:] == ["00000000", "/bin/busybox"]
+    assert repr(machine.processes()).splitlines() == ["1 init S", f"└─ {shell.pid} sh S"]
+    shell.kill("KILL")
+
+
 def test_waiting_for_ever_can_be_caught(machine: diorama.Machine) -> None:
     machine.spawn("sh", "-c", "mkfifo /tmp/f; read line < /tmp/f")
     with pytest.raises(diorama.Deadlock, match="every task waits for ever"):

@@ -17,6 +17,7 @@ from __future__ import annotations
 import ast
 import builtins
 import os
+import re
 from collections.abc import Callable, Collection, Mapping
 from functools import cache
 from types import CodeType
@@ -62,6 +63,10 @@ CONSTANT_MODULES: Final = (
 )
 
 
+ASSIGNS: Final = re.compile(r"[\w\]\)]\s*=(?!=)")
+"""A name or an item before a single ``=``."""
+
+
 class PredicateError(ValueError):
     """An expression that cannot be compiled, or names something that is not there."""
 
@@ -89,6 +94,8 @@ def compile_expression(text: str, known: Collection[str]) -> tuple[CodeType, fro
         code = compile(tree, "<expression>", "eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         why = error.msg if isinstance(error, SyntaxError) else str(error) or type(error).__name__
+        if ASSIGNS.search(text):
+            why += "; == compares"
         raise PredicateError(f"{text.strip()!r} is no expression: {why}") from None
     used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     bound = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kernel.abi.errors import KernelError
 from tools.console import complete, words
@@ -86,14 +86,31 @@ def _calls(console: DebugConsole, where: str) -> frozenset[int]:
     except FilterError:
         if console.symbols.address(console.task, where) is not None:
             raise CommandError(f"{where} is no system call; the function is *{where}") from None
-        like = difflib.get_close_matches(where, numbers, 1)
-        instead = f"{like[0]}?" if like else "an address has a * before"
         raise CommandError(
-            f"{where} is no system call of {console.system.arch.name} ({instead})"
+            f"{where} is no system call of {console.system.arch.name} ({_instead(where, numbers)})"
         ) from None
     if not chosen:
         raise CommandError(f"no system call is in {where}")
     return frozenset(numbers[name] for name in chosen)
+
+
+NEWER: Final = {
+    "fork": "clone", "vfork": "clone", "stat": "newfstatat", "lstat": "newfstatat",
+    "select": "pselect6", "poll": "ppoll", "pipe": "pipe2", "dup2": "dup3", "creat": "openat",
+    "epoll_wait": "epoll_pwait", "access": "faccessat", "rename": "renameat2",
+    "getdents": "getdents64", "inotify_init": "inotify_init1", "eventfd": "eventfd2",
+    "rmdir": "unlinkat",
+}  # fmt: skip
+"""What CPUs that came to Linux late have for calls that they never had."""
+
+
+def _instead(name: str, numbers: Collection[str]) -> str:
+    """What may have been meant."""
+    at, newer = f"{name}at", NEWER.get(name)
+    if at in numbers or newer in numbers:
+        return f"it has {at if at in numbers else newer}"
+    like = difflib.get_close_matches(name, numbers, 1)
+    return f"{like[0]}?" if like else "an address has a * before"
 
 
 def _break_at(console: DebugConsole, where: str, condition: str | None) -> None:

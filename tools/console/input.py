@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from tools.console.console import DebugConsole
 
 PROMPT = "(diorama) "
+LONGEST_LINE = 1 << 16
+"""Of stdin; what has longer ones (/dev/zero) holds no commands."""
 DUMB = ("dumb", "unknown", "")
 """Terminals that can only print: the host's line discipline edits."""
 
@@ -64,12 +66,12 @@ class Lines:
         self.repeats = True
         if self._terminal:
             return self._ask(console)
-        return None if self._scripted else _line_of_stdin()
+        return None if self._scripted else self._from_stdin(console)
 
     def _ask(self, console: DebugConsole) -> str | None:
         if self._plain:
             console.output.write(PROMPT)
-            return _line_of_stdin()
+            return self._from_stdin(console)
         if self._prompt is None:
             self._prompt = _make_prompt(console)
         try:
@@ -80,6 +82,13 @@ class Lines:
             console.complain(f"line editing: {error.strerror}; plain lines from now on")
             self._plain = True
             return ""
+        return line
+
+    def _from_stdin(self, console: DebugConsole) -> str | None:
+        line = _line_of_stdin()
+        if line is not None and len(line) >= LONGEST_LINE:
+            console.complain(f"stdin: a line of more than {LONGEST_LINE} bytes ends the session")
+            return None
         return line
 
     def settings(self) -> Callable[[], None]:
@@ -125,7 +134,7 @@ def history_file() -> Path:
 def _line_of_stdin() -> str | None:
     """One line and not a byte more; None at the end, or if stdin is closed."""
     found = bytearray()
-    while not found.endswith(b"\n"):
+    while not found.endswith(b"\n") and len(found) < LONGEST_LINE:
         try:
             byte = os.read(0, 1)
         except BlockingIOError:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from tests.support.guest import run_cli
-from tests.tools.console.debugged import lines, session
+from tests.tools.console.debugged import lines, program, session
 from tools.console import start
 from tools.console.command import COMMANDS
 
@@ -16,6 +19,7 @@ BAD = {
     "break opnat": "(openat?)",
     "break main": "main is no system call; the function is *main",
     "break openat if": "a predicate is missing",
+    "break write if fd = 1": "is no expression: invalid syntax; == compares",
     "break openat if foo": "'foo' is unknown here",
     "break openat if path.": "is no expression: invalid syntax",
     "break %nothing": "%nothing is no system call",
@@ -173,3 +177,26 @@ def test_a_bad_command_line_is_125(words: list[str], why: str) -> None:
 @pytest.mark.guest
 def test_a_program_that_is_not_there_is_127() -> None:
     assert run_cli("debug", "/no/such/program").status == 127
+
+
+@pytest.mark.guest
+def test_calls_that_a_cpu_never_had() -> None:
+    told = {"open": "openat", "dup2": "dup3", "stat": "newfstatat", "mkdir": "mkdirat"}
+    said = lines(session("aarch64", "word", [f"break {name}" for name in told]))[1:]
+    for line, (name, instead) in zip(said, told.items(), strict=True):
+        assert line.endswith(f"{name} is no system call of aarch64 (it has {instead})"), line
+
+
+@pytest.mark.guest
+def test_commands_from_what_has_no_lines() -> None:
+    """It would be read for ever."""
+    with open("/dev/zero", "rb") as zeros:
+        done = subprocess.run(
+            [sys.executable, "-m", "diorama", "debug", str(program("x86_64")), "word"],
+            stdin=zeros,
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert done.stderr.splitlines()[-1].startswith(b"diorama: stdin: a line of more than")

@@ -20,7 +20,7 @@ attrs, which writes source and compiles it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
 from kernel.abi.results import NO_RETURN_VALUE, NoReturnValue
@@ -53,7 +53,8 @@ class Declaration:
 
     ``order`` maps a CPU to the register index of each parameter where that is not 0, 1, 2...
     ``partial`` says in words what is missing; ``why_constant`` why a body that only returns a
-    constant is right; ``arches`` the CPUs that have the call.
+    constant is right; ``arches`` the CPUs that have the call.  ``words`` is filled at first use, by
+    CPU: how each argument is decoded, and from which register.
     """
 
     name: str
@@ -66,6 +67,9 @@ class Declaration:
     why_constant: str | None
     arches: tuple[str, ...]
     order: Mapping[str, tuple[int, ...]]
+    words: dict[str, tuple[tuple[str, int], ...]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     @property
     def family(self) -> str:

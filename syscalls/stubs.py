@@ -97,22 +97,18 @@ def compile_stub(declaration: Declaration, arch: str) -> Entry:
 
 def decode_arguments(declaration: Declaration, arch: str, raw: tuple[int, ...]) -> tuple[int, ...]:
     """What the stub would pass to the handler, as values: for the tracer and the library."""
-    words = _WORDS.get((declaration.name, arch))
+    words = declaration.words.get(arch)
     if words is None:
         registers = declaration.registers(arch)
         pairs = zip(declaration.parameters, registers, strict=True)
         words = tuple((kind.decode, register) for (_, kind), register in pairs)
-        _WORDS[declaration.name, arch] = words
+        declaration.words[arch] = words
     return tuple(
         [
             raw[register] if decode == U64 else decode_word(decode, arch, raw[register])
             for decode, register in words
         ]
     )
-
-
-_WORDS: dict[tuple[str, str], tuple[tuple[str, int], ...]] = {}
-"""How each argument is decoded, and from which register, by call and CPU."""
 
 
 def decode_word(decode: str, arch: str, word: int) -> int:

@@ -43,13 +43,9 @@ def test_the_sessions_go_as_the_page_says(number: int, arch: str, work: Path) ->
     assert debugger.startswith("gdb-multiarch -q")
     symbols = debugger.split()[2:]
     commands, printed = split(session)
-    diorama = start.removesuffix(" &").split(" ", 3)
-    assert diorama[:3] == ["diorama", "run", "-g"]
-    place, _, program = diorama[3].partition(" ")
-    words = re.findall(r"'[^']*'|\S+", program)
-    with Running(
-        "run", "-g", place, "--arch", arch, *(word.strip("'") for word in words)
-    ) as running:
+    words = [word.strip("'") for word in re.findall(r"'[^']*'|\S+", start.removesuffix(" &"))]
+    assert words[:2] == ["diorama", "run"]
+    with Running("run", "--arch", arch, *words[2:]) as running:
         said = gdb("set print address on", *commands, symbols=Path(symbols[0]) if symbols else None)
         result = running.finish(said)
     assert doctest.OutputChecker().check_output(printed + "\n", said, FLAGS), said

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from tests.support.differential import Command
 from tests.support.oracles import cannot_run
 from tools.fetch import npm_directory, wheel_directory
@@ -43,7 +45,7 @@ def rust(name: str) -> Callable[[str], Command]:
     def made(arch: str) -> Command:
         path = build_rust(name, arch)
         if path is None:
-            cannot_run(f"no rustc with a library for {arch} here")
+            pytest.skip(f"no rustc with a library for {arch} here")
         return _file(name, path)
 
     return made

@@ -68,7 +68,7 @@ class Declaration:
     arches: tuple[str, ...]
     order: Mapping[str, tuple[int, ...]]
     words: dict[str, tuple[tuple[str, int], ...]] = field(
-        default_factory=dict, compare=False, repr=False
+        default_factory=dict, init=False, compare=False, repr=False
     )
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -37,6 +38,19 @@ def trap(number: int, *args: int) -> Any:
 
 def table(arch: str, declared: dict[str, Declaration]) -> SyscallTable:
     return SyscallTable(arch, declarations=dict(declared))
+
+
+@pytest.mark.parametrize("arch", ARCHES)
+def test_two_tables_decode_by_their_own_declarations(arch: str) -> None:
+    """What one table had looked up by name was taken for the other's."""
+    real = SyscallTable(arch)
+    number = NUMBERS[arch]["close"]
+    raw = (1 << 32 | 3, 0, 0, 0, 0, 0)
+    assert real.decode(number, raw) == (3,)
+    other = replace(DECLARATIONS["close"], parameters=DECLARATIONS["brk"].parameters)
+    changed = SyscallTable(arch, declarations={"close": other})
+    assert changed.decode(number, raw) == (1 << 32 | 3,)
+    assert real.decode(number, raw) == (3,)
 
 
 @pytest.mark.parametrize("arch", ARCHES)

@@ -232,17 +232,22 @@ static void deaths(void)
 
 static void stopping(void)
 {
-    int status = 0;
+    int status = 0, seen[2];
+    char byte = 0;
+    CHECK(pipe(seen) == 0);
     pid_t child = fork();
     if (child == 0) {
         raise(SIGSTOP);
-        _exit(4);
+        _exit(read(seen[0], &byte, 1) == 1 ? 4 : 5); /* not before it was seen to continue */
     }
     CHECK(waitpid(child, &status, WUNTRACED) == child && WIFSTOPPED(status));
     CHECK(WSTOPSIG(status) == SIGSTOP);
     CHECK(kill(child, SIGCONT) == 0);
     CHECK(waitpid(child, &status, WCONTINUED) == child && WIFCONTINUED(status));
+    CHECK(write(seen[1], &byte, 1) == 1);
     CHECK(waitpid(child, &status, 0) == child && WEXITSTATUS(status) == 4);
+    close(seen[0]);
+    close(seen[1]);
 }
 
 int main(void)

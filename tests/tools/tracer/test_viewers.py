@@ -60,6 +60,7 @@ class Viewer:
 
     async def table(self) -> dict[str, str]:
         """Total by name, as the table has it."""
+        await self.until("/Symbol Name\\s+\\S/.test(document.body.innerText)")
         lines = (await self.text()).partition("Symbol Name")[2].split("\n")
         rows = [line.strip("\t") for line in lines if line.strip()]
         # Three lines a row: total, its own, name.

@@ -40,7 +40,7 @@ def set_altstack(task: Task, sp: int, new: AltStack) -> None:
     if mode == SS_DISABLE:
         task.altstack = AltStack(0, new.flags, 0)
         return
-    if new.size < MINSIGSTKSZ[task.kernel.arch.name]:
-        least = MINSIGSTKSZ[task.kernel.arch.name]
+    least = MINSIGSTKSZ[task.kernel.arch.name]
+    if new.size < least:
         raise ENOMEM("a stack of %d bytes is below MINSIGSTKSZ, %d", new.size, least)
     task.altstack = new

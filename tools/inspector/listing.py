@@ -49,31 +49,24 @@ class Listing(ScrollView, can_focus=True):
         Binding("right,l", "side(1)", "right", show=False),
     ]
 
-    class Opened(Message):
+    class AboutRow(Message):
+        """Something has to do with a row."""
+
+        def __init__(self, listing: Listing, row: Row) -> None:
+            super().__init__()
+            self.listing = listing
+            self.row = row
+
+        @property
+        def control(self) -> Listing:
+            """For ``textual.on``."""
+            return self.listing
+
+    class Opened(AboutRow):
         """Enter, or a click on the line of the cursor."""
 
-        def __init__(self, listing: Listing, row: Row) -> None:
-            super().__init__()
-            self.listing = listing
-            self.row = row
-
-        @property
-        def control(self) -> Listing:
-            """For ``textual.on``."""
-            return self.listing
-
-    class Moved(Message):
+    class Moved(AboutRow):
         """The cursor is on another row."""
-
-        def __init__(self, listing: Listing, row: Row) -> None:
-            super().__init__()
-            self.listing = listing
-            self.row = row
-
-        @property
-        def control(self) -> Listing:
-            """For ``textual.on``."""
-            return self.listing
 
     def __init__(
         self,

@@ -57,7 +57,7 @@ class Observer(Generic[TaskT]):
         """A wake-up ended a task's sleep; it is runnable again."""
 
     def task_start(self, task: TaskT, parent: TaskT | None) -> None:
-        """A task exists from now on."""
+        """A task exists from now on, and nothing fails any more; no parent: the machine made it."""
 
     def task_end(self, task: TaskT, status: int) -> None:
         """A task is dead; status as in wait(2)."""

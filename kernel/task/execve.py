@@ -106,7 +106,10 @@ def spawn(task: Task, path: bytes, argv: tuple[bytes, ...], envp: tuple[bytes, .
     target = Target(AT_FDCWD, path)
     file = _open(task, target)
     try:
-        _commit(task, *_prepare(task, target, file, argv, envp))
+        prepared = _prepare(task, target, file, argv, envp)
+        for observer in task.kernel.events:
+            observer.task_start(task, None)
+        _commit(task, *prepared)
     finally:
         file.drop()
 

@@ -44,8 +44,9 @@ def exit_task(task: Task, status: int) -> None:
     last = len(group.tasks) == 1
     if last and not group.exiting:
         group.status = status
-    for observer in kernel.events:
-        observer.task_end(task, group.status if last else status)
+    if task.mm is not None:  # else nobody has heard of it: no program could be loaded
+        for observer in kernel.events:
+            observer.task_end(task, group.status if last else status)
     kernel.scheduler.remove(task)
     group.usage.add(of_task(task))
     if last:

@@ -43,7 +43,8 @@ def create_program(
 ) -> Task:
     """A child of init that leads a session of its own; ``execve.spawn`` gives it a program.
 
-    It is not in the run queue yet: the caller enqueues it once it has something to run.
+    Observers hear of it when it has one.  It is not in the run queue yet: the caller enqueues it
+    once it has something to run.
     """
     limits = limits or Limits()
     task = _create(kernel, fds, fs, cred, kernel.init.group, limits)
@@ -70,8 +71,6 @@ def _create(
     kernel.tasks[pid] = task
     kernel.groups[pid] = group
     kernel.change_user(None, cred.ruid)
-    for observer in kernel.events:
-        observer.task_start(task, None)
     return task
 
 

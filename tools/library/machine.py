@@ -159,6 +159,7 @@ class Machine(Hooking, Stopping):
             self._session.load(task, what, tuple(os.fsencode(arg) for arg in args), extra)
         except DioramaError:
             exit_task(task, NOT_FOUND)
+            del self._known[process.pid]
             raise
         self._spawned[process.pid] = process
         return process

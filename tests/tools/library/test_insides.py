@@ -255,6 +255,30 @@ def test_events_are_told(machine: diorama.Machine) -> None:
     assert not machine.kernel.observed
 
 
+def test_only_what_exists_is_told(machine: diorama.Machine) -> None:
+    """A program that cannot be started, and a child that cannot be made, never were."""
+    told: list[str] = []
+    machine.on_fork(lambda event: told.append(f"fork {event.child.pid}"))
+    machine.on_end(lambda event: told.append(f"end {event.process.pid}"))
+    machine.write_file("/bin/junk", b"\0", 0o755)
+    for program, where in (("nothing", None), ("/bin/junk", None), ("pwd", "/nowhere")):
+        with pytest.raises(diorama.DioramaError):
+            machine.spawn(program, cwd=where)
+    with pytest.raises(diorama.DioramaError, match="no process 2"):
+        machine.process(2)
+    refused = machine.on_call("/^(clone|fork|vfork)$", lambda call: "EAGAIN")
+    process = machine.spawn("sh", "-c", "true & true")
+    machine.run()
+    refused.remove()
+    assert "can't fork" in process.stderr
+    assert told == [f"fork {process.pid}", f"end {process.pid}"]
+    script = "ulimit -u 1; true & true"
+    process = machine.spawn("su", "-s", "/bin/sh", "daemon", "-c", script)
+    machine.run()
+    assert "can't fork" in process.stderr
+    assert len([line for line in told if line.startswith("fork")]) == 2
+
+
 @pytest.mark.usefixtures("stopping")
 def test_faults_are_told(machine: diorama.Machine) -> None:
     failed: list[FaultEvent] = []

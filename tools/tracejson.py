@@ -85,7 +85,6 @@ class _Writer:
     text: StringIO = field(default_factory=StringIO)
     lines: Lines = field(init=False)
     open: dict[int, list[str]] = field(default_factory=dict)
-    frames: str = ""  # of the event at hand: what stands below a signal
 
     def __post_init__(self) -> None:
         self.lines = Lines(self.text, self.prefix, lambda: 0)
@@ -93,7 +92,6 @@ class _Writer:
     def take(self, step: str, event: Event) -> None:
         """One step of one event."""
         tid = event["tid"]
-        self.frames = "".join(f"\n > {frame}" for frame in event.get("stack") or ())
         if step == "enter":
             self._enter(tid, event)
         elif step == "leave":
@@ -103,9 +101,8 @@ class _Writer:
             self.lines.write(f"execve({event['text']}")
             self.lines.result("0")
         elif step == "signal" and event["signal"] != "SIGKILL":
-            self._signal(tid, f"--- {event['signal']} {event['text']} ---")
-            if event.get("reason"):
-                self.lines.note(explained(event["reason"]))
+            frames = "".join(f"\n > {frame}" for frame in event.get("stack") or ())
+            self._signal(tid, f"--- {event['signal']} {event['text']} ---{frames}{_why(event)}")
         elif step == "wait":
             self.lines.wait(tid, explained(event["waits_for"]))
         elif step == "stop":
@@ -113,7 +110,7 @@ class _Writer:
         elif step == "superseded":
             self.lines.line(tid, f"+++ superseded by execve in pid {event['by']} +++")
         elif step == "exit" and event["text"] is not None:
-            self.lines.line(tid, f"+++ {event['text']} +++")
+            self.lines.line(tid, f"+++ {event['text']} +++{_why(event)}")
 
     def _enter(self, tid: int, event: Event) -> None:
         self.open[tid] = []
@@ -140,11 +137,15 @@ class _Writer:
             self.lines.line(tid, line)
 
     def _signal(self, tid: int, line: str) -> None:
-        line += self.frames
         if tid in self.open:
             self.open[tid].append(line)
         else:
             self.lines.line(tid, line)
+
+
+def _why(event: Event) -> str:
+    """The line below an event that has a reason."""
+    return "\n" + explained(event["reason"]) if event.get("reason") else ""
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -89,4 +89,5 @@ def kill_largest(task: Task) -> None:
         if space is not None and space.rss > size:
             largest, size = group, space.rss
     kernel.log(f"out of memory: killed pid {largest.pid} ({size * 4} KiB resident)")
-    send_to_group(largest, SigInfo(SIGKILL))
+    why = f"no page frame is left (--memory), and nobody has more of them: {size * 4} KiB"
+    send_to_group(largest, SigInfo(SIGKILL, reason=why))

@@ -56,7 +56,7 @@ class Gate:
 
     def _keep_signal(self, task: Task, info: SigInfo, stop: Stop) -> None:
         """The turn ends before the signal is delivered: it will come again, already answered."""
-        again = SigInfo(info.signo, info.code, info.payload, info.errno)
+        again = SigInfo(info.signo, info.code, info.payload, info.errno, reason=info.reason)
         again.forced, again.trap, again.error = info.forced, info.trap, info.error
         if stop.info is info:
             stop.info = again

@@ -36,6 +36,7 @@ from kernel.abi.signals import (
     SS_ONSTACK,
     STOP_SIGNALS,
     sigbit,
+    signal_name,
 )
 from kernel.arch.base import AltStack, SignalFrame
 from kernel.cred import RLIMIT_CORE
@@ -174,11 +175,11 @@ def _run_handler(task: Task, info: SigInfo, action: Action) -> None:
     old_altstack = task.altstack
     try:
         task.kernel.arch.build_signal_frame(registers, task.mem, frame)
-    except EFAULT:
-        _bad_frame(task, info.signo)
+    except EFAULT as error:
+        _bad_frame(task, info.signo, error.reason)
         return
     if _overflowed(old_altstack, frame, registers.sp, _on_stack(old_altstack, frame)):
-        _bad_frame(task, info.signo)
+        _bad_frame(task, info.signo, "the alternate stack is too small")
         return
     _enter_handler(task, info.signo, action)
 
@@ -223,11 +224,12 @@ def _overflowed(stack: AltStack, frame: SignalFrame, sp: int, on: bool) -> bool:
     return on and not stack.sp <= sp <= stack.sp + stack.size
 
 
-def _bad_frame(task: Task, signo: int) -> None:
+def _bad_frame(task: Task, signo: int, why: str) -> None:
     """The stack cannot hold the frame: SIGSEGV, deadly if that was the signal (force_sigsegv)."""
     if signo == SIGSEGV:
         task.actions.reset(SIGSEGV)
-    force_signal(task, SigInfo(SIGSEGV, SI_KERNEL))
+    why = f"no frame for the handler of {signal_name(signo)} fits on the stack: {why}"
+    force_signal(task, SigInfo(SIGSEGV, SI_KERNEL, reason=why))
 
 
 def _interrupted_by_handler(task: Task, registers: Registers, action: Action) -> None:
@@ -274,8 +276,9 @@ def signal_return(task: Task) -> None:
     task.interrupted = None
     try:
         restored = task.kernel.arch.restore_signal_frame(registers, task.mem)
-    except EFAULT:
-        force_signal(task, SigInfo(SIGSEGV, SI_KERNEL))
+    except EFAULT as error:
+        why = f"rt_sigreturn finds no frame of a handler on the stack: {error.reason}"
+        force_signal(task, SigInfo(SIGSEGV, SI_KERNEL, reason=why))
         return
     set_blocked(task, restored.mask)
     with suppress(KernelError):  # as Linux: a frame with nonsense in it keeps the present stack

@@ -6,7 +6,7 @@ that ends is reaped on the spot), and it is there in /proc like any other proces
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kernel.abi.errors import EPERM
 from kernel.abi.signals import SIG_IGN, SIGCHLD, SIGCONT, SIGHUP, SIGKILL
@@ -81,14 +81,17 @@ def living_processes(kernel: System) -> list[ThreadGroup]:
     ]
 
 
+_LEFT: Final = "the program that was run has ended, and this process is left over"
+
+
 def hang_up_all(kernel: System) -> None:
     """The program has ended: what is left is told (SIGHUP, SIGCONT)."""
     for group in living_processes(kernel):
-        send_to_group(group, SigInfo(SIGHUP))
+        send_to_group(group, SigInfo(SIGHUP, reason=_LEFT))
         send_to_group(group, SigInfo(SIGCONT))
 
 
 def kill_all(kernel: System) -> None:
     """The run ends: SIGKILL to what is left."""
     for group in living_processes(kernel):
-        send_to_group(group, SigInfo(SIGKILL))
+        send_to_group(group, SigInfo(SIGKILL, reason="the run is over, and nothing outlives it"))

@@ -145,7 +145,16 @@ def _rearm(group: ThreadGroup, armed: IntervalTimer, now: int) -> None:
 def _check_cpu_limit(group: ThreadGroup, used: int, soft: int, hard: int) -> None:
     """SIGXCPU at the soft limit and every second after it, SIGKILL at the hard one."""
     if hard != RLIM_INFINITY and used >= hard * _SECOND:
-        send_to_group(group, SigInfo(SIGKILL, SI_KERNEL))
+        why = _over_limit(used, "hard", hard)
+        send_to_group(group, SigInfo(SIGKILL, SI_KERNEL, reason=why))
     elif used >= (soft + group.cpu_warnings) * _SECOND:
         group.cpu_warnings = used // _SECOND - soft + 1
-        send_to_group(group, SigInfo(SIGXCPU, SI_KERNEL))
+        why = _over_limit(used, "soft", soft)
+        if hard != RLIM_INFINITY:
+            why += f"; at the hard one, {hard} s, comes SIGKILL"
+        send_to_group(group, SigInfo(SIGXCPU, SI_KERNEL, reason=why))
+
+
+def _over_limit(used: int, kind: str, limit: int) -> str:
+    seconds = f"{used / _SECOND:.3f} s of processor time are used"
+    return f"{seconds}, the {kind} limit (RLIMIT_CPU) is {limit} s"

@@ -6,7 +6,7 @@ with a ``tty`` argument; kernel.views.terminal has the terminals themselves.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kernel.abi.errors import EACCES, EINVAL, EIO, ENOTTY, EPERM, ERESTARTSYS, ESRCH
 from kernel.abi.signals import (
@@ -118,10 +118,12 @@ def create_session(task: Task) -> int:
     return group.pid
 
 
-def signal_group(pgrp: ProcessGroup, signo: int, code: int = SI_KERNEL) -> None:
-    """The kernel or a terminal sends a signal to a whole job."""
+def signal_group(
+    pgrp: ProcessGroup, signo: int, code: int = SI_KERNEL, *, reason: str = ""
+) -> None:
+    """The kernel or a terminal sends a signal to a whole job; ``reason``: why, for people."""
     for member in list(pgrp.members.values()):
-        send_to_group(member, SigInfo(signo, code))
+        send_to_group(member, SigInfo(signo, code, reason=reason))
 
 
 # --- orphaned process groups -----------------------------------------------------------------
@@ -152,7 +154,7 @@ def hang_up_orphans(
     if not any(member.stop_signal for member in pgrp.members.values()):
         return
     if is_orphaned(pgrp, group if leaving else None):
-        signal_group(pgrp, SIGHUP)
+        signal_group(pgrp, SIGHUP, reason="the job is stopped, and nobody is left to continue it")
         signal_group(pgrp, SIGCONT)
 
 
@@ -206,11 +208,15 @@ def give_up_terminal(task: Task) -> None:
         task.group.no_terminal = True
 
 
+_GIVEN_UP: Final = "the leader of the session has ended, or given up its terminal"
+_CUT: Final = "nobody is at the other end of the terminal any more"
+
+
 def _end_terminal(tty: Terminal) -> None:
     foreground = tty.foreground
     _release_terminal(tty)
     if foreground is not None:
-        signal_group(foreground, SIGHUP)
+        signal_group(foreground, SIGHUP, reason=_GIVEN_UP)
         signal_group(foreground, SIGCONT)
 
 
@@ -221,12 +227,12 @@ def hang_up(tty: Terminal) -> None:
         return
     leader = session.leader
     if leader is not None:
-        send_to_group(leader, SigInfo(SIGHUP))
+        send_to_group(leader, SigInfo(SIGHUP, reason=_CUT))
         send_to_group(leader, SigInfo(SIGCONT))
     foreground = tty.foreground
     _release_terminal(tty)
     if foreground is not None:
-        signal_group(foreground, SIGHUP)
+        signal_group(foreground, SIGHUP, reason=_CUT)
 
 
 def session_leader_exits(group: ThreadGroup) -> None:

@@ -35,17 +35,25 @@ class SigInfo:
 
     ``forced``: raised by the task's own instruction; it cannot be blocked or ignored.
     ``trap`` and ``error``: the processor's own words about a fault, for the signal frame.
+    ``reason``: why the kernel sent it, for people (``trace --explain``); '' where its members tell.
     """
 
-    __slots__ = ("code", "errno", "error", "forced", "payload", "signo", "trap")
+    __slots__ = ("code", "errno", "error", "forced", "payload", "reason", "signo", "trap")
 
     def __init__(
-        self, signo: int, code: int = SI_KERNEL, payload: bytes = b"", errno: int = 0
+        self,
+        signo: int,
+        code: int = SI_KERNEL,
+        payload: bytes = b"",
+        errno: int = 0,
+        *,
+        reason: str = "",
     ) -> None:
         self.signo = signo
         self.code = code
         self.payload = payload
         self.errno = errno
+        self.reason = reason
         self.forced = False
         self.trap = 0
         self.error = 0

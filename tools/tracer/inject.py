@@ -292,7 +292,7 @@ class Tampering(Observer["Task"], Door):
         if found is None:
             return None
         if found.signal is not None:
-            send_to_task(task, SigInfo(found.signal))
+            send_to_task(task, SigInfo(found.signal, reason="--inject asked for it"))
         if found.delay_enter or found.delay_exit:
             return self._delayed(task, number, args, found)
         return found.result

@@ -146,6 +146,9 @@ class JsonTracer(Observer["Task"]):
         event["core_dumped"] = bool(status & 0x80)
         hidden = not self.filter.signal(killed) if killed else "exit" in self._looks.quiet
         event["text"] = None if hidden else end_text(status)
+        event["reason"] = None
+        if self._explainer is not None and tid == task.tgid:
+            event["reason"] = self._explainer.end_reason(task, status) or None
         self._write({**event, "order": self._next()})
         del self.traced[tid]
 
@@ -333,8 +336,8 @@ class JsonTracer(Observer["Task"]):
         self._write({**event, "order": self._next()})
 
     def _why_signal(self, task: Task, signal: SigInfo) -> str | None:
-        """With ``--explain``, what a signal that stands for a bad access has to say."""
-        if self._explainer is None or task.tid in self._open:
+        """With ``--explain``, why the kernel sent a signal."""
+        if self._explainer is None:
             return None
         return self._explainer.signal_reason(task, signal) or None
 

@@ -198,16 +198,19 @@ class StraceTracer(Observer["Task"]):
         self._close_open(task)
         last = len(group.tasks) <= 1
         if last or tid != group.pid:
-            self._ended(tid, status)
+            self._ended(task, tid, status)
         if last and tid != group.pid and group.pid in self.traced:
-            self._ended(group.pid, status)
+            self._ended(task, group.pid, status)
 
-    def _ended(self, tid: int, status: int) -> None:
+    def _ended(self, task: Task, tid: int, status: int) -> None:
         self._places[tid] = (self._places.get(tid, (0, None))[0], None)
         killed = status & 0x7F
         hidden = not self.filter.signal(killed) if killed else "exit" in self.looks.quiet
         if not hidden:
-            self._of(tid).line(tid, f"+++ {end_text(status)} +++")
+            why = ""
+            if self._explainer is not None and tid == task.tgid:
+                why = self._explainer.end_reason(task, status)
+            self._of(tid).line(tid, _with_reason(f"+++ {end_text(status)} +++", why))
         self._forget(tid)
 
     def _forget(self, tid: int) -> None:
@@ -449,21 +452,22 @@ class StraceTracer(Observer["Task"]):
         text = f"--- {signal_text(signal.signo)} {info_text} ---"
         if self._stacks is not None:
             text += "".join(f"\n > {frame}" for frame in self._stacks.of(task))
+        why = self._explainer.signal_reason(task, signal) if self._explainer else ""
+        text = _with_reason(text, why)
         entered = self._open.get(task.tid)
         if entered is not None:  # strace sees a signal when the call is over
             entered.after = [*(entered.after or ()), text]
             return
-        lines = self._of(task.tid)
-        lines.line(task.tid, text)
-        why = self._explainer.signal_reason(task, signal) if self._explainer else ""
-        if why:
-            lines.note(explained(why))
-            lines.flush()
+        self._of(task.tid).line(task.tid, text)
 
     def stopped(self, task: Task, signal: int) -> None:
         """``--- stopped by SIGTSTP ---``."""
         if signal and task.tid in self.traced and self.filter.signal(signal):
             self._of(task.tid).line(task.tid, f"--- stopped by {signal_text(signal)} ---")
+
+
+def _with_reason(line: str, why: str) -> str:
+    return f"{line}\n{explained(why)}" if why else line
 
 
 def signed(value: int) -> int:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Final
 from kernel.abi import ioctls
 from kernel.abi.errors import BY_NUMBER, EAGAIN, EINTR, ENOSPC, KernelError, Restart
 from kernel.abi.files import O_NONBLOCK
-from kernel.abi.signals import SA_RESTART, SIG_DFL, SIG_IGN, SIGBUS, SIGSEGV, signal_name
+from kernel.abi.signals import SA_RESTART, SIG_DFL, SIG_IGN, SIGBUS, SIGKILL, SIGSEGV, signal_name
 from kernel.cred import RLIMIT_NOFILE
 from kernel.events import Observer
 from kernel.machine.explain.files import data, room
 from kernel.machine.explain.waits import flock_owners, record_owner, waits_for
-from kernel.machine.explain.who import everybody, holders, one_line, text
+from kernel.machine.explain.who import everybody, holders, one_line, text, who
 from kernel.mm.around import Around
 from kernel.mm.fault import ACCESS_FETCH, FAULT_BUS, FAULT_MAPERR, VERDICT_NAMES
 
@@ -51,7 +51,8 @@ class Explainer(Observer["Task"]):
 
     ``_closed``: for each descriptor table, how its numbers were closed; a fork's copy inherits it.
     ``_about``: what will be closed when the call that a task is in succeeds, by tid.  ``_faults``:
-    (address, access) of a task's last page fault that the kernel refused.
+    (address, access) of a task's last page fault that the kernel refused.  ``_killed``: why the
+    process of that number gets SIGKILL, until the number is used again.
     """
 
     def __init__(self, table: SyscallTable) -> None:
@@ -59,11 +60,14 @@ class Explainer(Observer["Task"]):
         self._closed: dict[FdTable, Closed] = {}
         self._about: dict[int, tuple[FdTable, tuple[int, ...], str]] = {}
         self._faults: dict[int, tuple[int, int]] = {}
+        self._killed: dict[int, str] = {}
 
     # -- what happens to descriptors -------------------------------------------------------------
 
     def syscall_enter(self, task: Task, number: int, args: tuple[int, ...]) -> None:
         """A call that closes descriptors is remembered until its result is known."""
+        if self._faults:
+            self._faults.pop(task.tid, None)  # it had a handler
         name = self._table.name(number)
         if name not in _CLOSING:
             return
@@ -88,6 +92,7 @@ class Explainer(Observer["Task"]):
 
     def task_start(self, task: Task, parent: Task | None) -> None:
         """A copy of a descriptor table has the history of the original."""
+        self._killed.pop(task.tid, None)
         if parent is not None and task.fds is not parent.fds and parent.fds in self._closed:
             self._closed[task.fds] = dict(self._closed[parent.fds])
 
@@ -103,6 +108,12 @@ class Explainer(Observer["Task"]):
         if kind in _REFUSED:
             self._faults[task.tid] = (address, access)
 
+    def signal(self, task: Task, info: object, action: str) -> None:
+        """SIGKILL is told by the process's end: remember who or what sent it."""
+        signal: SigInfo = info  # type: ignore[assignment]
+        if signal.signo == SIGKILL:
+            self._killed[task.tgid] = signal.reason or _killer(task, signal)
+
     # -- answers ---------------------------------------------------------------------------------
 
     def wait(self, task: Task) -> str:
@@ -114,7 +125,12 @@ class Explainer(Observer["Task"]):
         return one_line(waits_for(task, name, self._table.decode(number, tuple(raw))))
 
     def signal_reason(self, task: Task, info: SigInfo) -> str:
-        """Why the kernel sent a SIGSEGV or SIGBUS: what was done where; '' for other signals."""
+        """Why the kernel sent a signal; of a SIGSEGV or SIGBUS what was done where.
+
+        '' for a signal of another process, and for one whose own members say all there is.
+        """
+        if info.reason:
+            return one_line(info.reason)
         if info.signo not in (SIGSEGV, SIGBUS) or info.code <= 0 or task.mm is None:
             return ""
         found = self._faults.get(task.tid)
@@ -125,6 +141,10 @@ class Explainer(Observer["Task"]):
         done = ("reads", "writes", "executes")[min(access, ACCESS_FETCH)]
         what = f"the instruction at {pc:#x} {done} {address:#x}: {Around(task.mm, address, access)}"
         return one_line(what)
+
+    def end_reason(self, task: Task, status: int) -> str:
+        """Why a process was killed by SIGKILL, of which no other line tells; '' for other ends."""
+        return one_line(self._killed.get(task.tgid, "")) if status & 0x7F == SIGKILL else ""
 
     def why(
         self,
@@ -260,6 +280,14 @@ def _next_signal(task: Task) -> SigInfo | None:
         if ready:
             return min(ready, key=lambda info: info.signo)
     return None
+
+
+def _killer(task: Task, info: SigInfo) -> str:
+    if info.code > 0 or len(info.payload) < 4:
+        return "the kernel sent SIGKILL"
+    if info.pid == task.tgid:
+        return "the process sent SIGKILL to itself"
+    return f"process {who(task.kernel, info.pid)} sent SIGKILL"
 
 
 def _sender(task: Task, info: SigInfo) -> str:

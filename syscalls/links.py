@@ -69,8 +69,13 @@ def _readlink(task: Task, dirfd: int, pathname: int, buf: int, size: int) -> int
     path = task.mem.read_path(pathname)
     inode = walk(task, dirfd, path, EMPTY).dentry.inode
     if inode.mode & S_IFMT != S_IFLNK:
-        error = EINVAL if path else ENOENT
-        raise error("'%s' is %s, not a symbolic link", path, inode.kind)
+        if path:
+            raise EINVAL("'%s' is %s, not a symbolic link", path, inode.kind)
+        if dirfd == AT_FDCWD:
+            raise ENOENT("the path is empty")
+        raise ENOENT(
+            "the path is empty, and descriptor %d is %s, not a symbolic link", dirfd, inode.kind
+        )
     target = inode.follow(task)
     text = inode.readlink(task) if target is None else display_path(target, task.fs.root)
     task.mem.write(buf, text[:size])

@@ -87,7 +87,7 @@ def execute(task: Task, target: Target, argv: int, envp: int) -> int | Blocking[
     It sleeps if the process has other threads: they have to end first.
     """
     if not target.path and not target.flags & AT_EMPTY_PATH:
-        raise ENOENT("the path is empty, and AT_EMPTY_PATH is not set")
+        raise ENOENT("the path is empty")
     _check_process_limit(task)
     file = _open(task, target)
     try:

@@ -194,7 +194,7 @@ def _walk_nothing(
     caller: Caller, dirfd: int, flags: int
 ) -> tuple[Mount, Dentry, bytes | None, bool]:
     if not flags & EMPTY:
-        raise ENOENT("the path is empty, and AT_EMPTY_PATH is not set")
+        raise ENOENT("the path is empty")
     start = start_of(caller, dirfd)
     if flags & DIRECTORY and start.dentry.inode.mode & S_IFMT != S_IFDIR:
         raise ENOTDIR("%s is %s, and a directory was asked for", start, start.inode.kind)

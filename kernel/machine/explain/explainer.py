@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from kernel.abi import ioctls
-from kernel.abi.errors import BY_NUMBER, EAGAIN, EINTR, ENOSPC, KernelError, Restart
-from kernel.abi.files import O_NONBLOCK
+from kernel.abi.errors import BY_NUMBER, EAGAIN, EINTR, ENOENT, ENOSPC, KernelError, Restart
+from kernel.abi.files import AT_FDCWD, O_NONBLOCK
 from kernel.abi.signals import SA_RESTART, SIG_DFL, SIG_IGN, SIGBUS, SIGKILL, SIGSEGV, signal_name
 from kernel.cred import RLIMIT_NOFILE
 from kernel.events import Observer
@@ -175,6 +175,8 @@ class Explainer(Observer["Task"]):
         reason = _OBJECT.sub(lambda m: _with_owners(task, m[0]), reason)
         reason = _REQUEST.sub(_with_request, reason)
         reason = _PROCESS.sub(lambda m: _with_name(task, m[0], int(m[1])), reason)
+        if kind is ENOENT and reason == "the path is empty":
+            return reason + _itself(name, values)
         if kind is EAGAIN and values:
             return reason + _in_the_way(task, name, values)
         return reason + _where(task, values) if kind is ENOSPC and values else reason
@@ -195,6 +197,11 @@ class Explainer(Observer["Task"]):
 
 _REFUSED: Final = VERDICT_NAMES[FAULT_MAPERR : FAULT_BUS + 1]
 _CLOSING: Final = frozenset({"close", "dup2", "dup3", "close_range", "execve", "execveat"})
+
+_TAKE_EMPTY_PATHS: Final = frozenset(
+    "newfstatat statx fchownat fchmodat2 faccessat2 utimensat execveat".split()
+)
+"""Calls that know AT_EMPTY_PATH, and have one path."""
 
 
 def _about_to_close(task: Task, name: str, values: tuple[int, ...]) -> tuple[int, ...]:
@@ -244,6 +251,14 @@ def _in_the_way(task: Task, name: str, values: tuple[int, ...]) -> str:
     wanted = data(task, file) if name in _READS else room(task, file)
     asked = "O_NONBLOCK is set" if file.flags & O_NONBLOCK else "the call was not to wait"
     return f": it would wait for {wanted}, but {asked}"
+
+
+def _itself(name: str, values: tuple[int, ...]) -> str:
+    """An empty path beside a descriptor: perhaps the file of the descriptor itself was meant."""
+    fd = values[0] if values else AT_FDCWD
+    if name not in _TAKE_EMPTY_PATHS or fd == AT_FDCWD:
+        return ""
+    return f"; AT_EMPTY_PATH, which is not set, would make it descriptor {fd} itself"
 
 
 def _where(task: Task, values: tuple[int, ...]) -> str:

@@ -297,6 +297,40 @@ def test_a_call_that_a_signal_ends_for_good_says_only_that(arch: str) -> None:
     )
 
 
+EMPTY_PATHS = """
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+int main(void)
+{
+    struct stat found;
+    char target[9];
+    int fd = open("/", O_RDONLY);
+    open("", O_RDONLY);
+    mkdir("", 0755);
+    readlinkat(AT_FDCWD, "", target, sizeof target);
+    fstatat(AT_FDCWD, "", &found, 0);
+    execve("", 0, 0);
+    fstatat(fd, "", &found, 0);
+    fchownat(fd, "", 1, 1, 0);
+    readlinkat(fd, "", target, sizeof target);
+    return fd - 3;
+}
+"""
+
+
+def test_an_empty_path_is_told_of_a_flag_only_where_there_is_one(arch: str, work: Path) -> None:
+    program = str(build_source("emptypaths", arch, EMPTY_PATHS))
+    assert run_cli("trace", "--explain", "-Z", "-o", "calls", program).status == 0
+    words = "the path is empty"
+    flag = f"{words}; AT_EMPTY_PATH, which is not set, would make it descriptor 3 itself"
+    link = f"{words}, and descriptor 3 is a directory, not a symbolic link"
+    told = list(said(Path("calls").read_text().splitlines()))
+    assert told == [words] * 5 + [flag] * 2 + [link]
+
+
 LIMITED = """
 #include <signal.h>
 #include <sys/resource.h>

@@ -11,12 +11,12 @@ from kernel.machine import describe
 from tools.console import complete, words
 from tools.console.command import CommandError, command, no_words
 from tools.console.tables import table
+from tools.task_tree import DEEPEST, branches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from kernel.machine.describe.files import Holder
-    from kernel.machine.describe.processes import TaskView
     from tools.console.console import DebugConsole
 
 
@@ -31,14 +31,16 @@ def _show(
 def tasks(console: DebugConsole, rest: str) -> None:
     """Every task as a tree of processes; * is the selected one, > the one that stopped."""
     no_words(rest, "tasks")
-    views = describe.tasks(console.system, console.table)
+    views = {view.tid: view for view in describe.tasks(console.system, console.table)}
+    tree = branches((view.tid, view.pid, view.ppid) for view in views.values())
     rows = [
         (
             _mark(console, view.tid), view.tid, view.pid, view.ppid, view.pgid, view.sid,
             view.state, view.uid, f"{(view.utime + view.stime) / 1e9:.3f}",
-            "  " * depth + view.comm, view.call_name,
+            "  " * min(branch.depth, DEEPEST) + view.comm, view.call_name,
         )
-        for depth, view in _tree(views)
+        for branch in tree
+        for view in (views[branch.tid],)
     ]  # fmt: skip
     headers = (
         "",
@@ -60,29 +62,6 @@ def _mark(console: DebugConsole, tid: int) -> str:
     selected = console.selected_tid == tid
     stopped = console.place().task.tid == tid
     return ("*" if selected else "") + (">" if stopped else "")
-
-
-def _tree(views: Sequence[TaskView]) -> list[tuple[int, TaskView]]:
-    """Children behind their parent, threads behind their leader, with their depth."""
-    children: dict[int, list[TaskView]] = {}
-    pids = {view.pid for view in views}
-    for view in views:
-        above = view.ppid if view.tid == view.pid else -view.pid
-        known = above < 0 or above in pids
-        children.setdefault(above if known else 0, []).append(view)
-    found: list[tuple[int, TaskView]] = []
-
-    def add(key: int, depth: int) -> None:
-        for view in children.pop(key, []):
-            found.append((depth, view))
-            if view.tid == view.pid:
-                add(-view.pid, depth + 1)
-                add(view.pid, depth + 1)
-
-    add(0, 0)
-    for key in list(children):
-        add(key, 0)
-    return found
 
 
 @command("task [TID]", "looking", "thread", complete=complete.tids)

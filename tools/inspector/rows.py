@@ -9,6 +9,7 @@ from rich.style import Style
 from rich.text import Text
 
 from tools.inspector.listing import Row
+from tools.task_tree import DEEPEST, branches
 
 Plain = dict[str, Any]  # Any: what JSON has
 
@@ -25,6 +26,8 @@ FILE_HEADING: Final = " FD MODE    POS  FILE"
 AREA_HEADING: Final = "START        PERM   SIZE  THERE NAME"
 _MODES: Final = {"O_RDONLY": "r", "O_WRONLY": "w", "O_RDWR": "rw", "O_PATH": "-"}
 _UNITS: Final = "KMGT"
+MOST_NAMED: Final = 6
+"""So many sleepers, or holders of a pipe, are named on one line."""
 
 
 def size(number: int) -> str:
@@ -70,32 +73,23 @@ def first(text: str, style: Style) -> Text:
     return Text().append(text, style)
 
 
+def _some(things: Sequence[object], between: str = " ") -> str:
+    """The first few of what may be thousands: a line has an end."""
+    more = ["…"] if len(things) > MOST_NAMED else []
+    return between.join([*map(str, things[:MOST_NAMED]), *more])
+
+
 # -- tasks -----------------------------------------------------------------------------------------
 
 
 def task_rows(tasks: Sequence[Plain], selected: int | None, current: int | None) -> list[Row]:
     """The process tree: children below their parents, threads below their leader."""
-    children: dict[int, list[Plain]] = {}
-    for task in tasks:
-        leader = task["pid"] == task["tid"]
-        children.setdefault(task["ppid"] if leader else -task["pid"], []).append(task)
-    rows: list[Row] = []
-    seen: set[int] = set()
-
-    def add(task: Plain, depth: int) -> None:
-        if task["tid"] in seen:
-            return
-        seen.add(task["tid"])
-        rows.append(_task_row(task, depth, task["tid"] == selected, task["tid"] == current))
-        if task["pid"] == task["tid"]:
-            for other in (*children.get(-task["pid"], ()), *children.get(task["pid"], ())):
-                add(other, depth + 1)
-
-    for task in children.get(0, ()):
-        add(task, 0)
-    for task in tasks:  # whose parent is gone
-        add(task, 0)
-    return rows
+    known = {task["tid"]: task for task in tasks}
+    tree = branches((task["tid"], task["pid"], task["ppid"]) for task in tasks)
+    return [
+        _task_row(known[tid], min(depth, DEEPEST), tid == selected, tid == current)
+        for tid, depth, _ in tree
+    ]
 
 
 def _task_row(task: Plain, depth: int, selected: bool, current: bool) -> Row:
@@ -174,7 +168,7 @@ def queue_rows(queue: Plain, waits: Plain, names: dict[int, str]) -> list[Row]:
     rows.append(heading("Asleep", len(waits["waits"])))
     rows += [_wait_row(wait) for wait in waits["waits"]]
     for circle in waits["cycles"]:
-        around = " → ".join(map(str, (*circle, circle[0])))
+        around = _some([*circle, circle[0]], " → ")
         rows.append(Row(("circle", tuple(circle)), Text(f" deadlock: {around}", BAD), waits))
     return rows
 
@@ -188,7 +182,7 @@ def _wait_row(wait: Plain) -> Row:
     if wait["seconds_left"] is not None:
         text.append(f" {wait['seconds_left']:.1f}s", WARN)
     if wait["wakers"]:
-        text.append(f" ← {' '.join(map(str, wait['wakers'][:6]))}", DIM)
+        text.append(f" ← {_some(wait['wakers'])}", DIM)
     if wait["stuck"]:
         text.append(" stuck", BAD)
     return Row(("wait", wait["tid"]), text, wait)
@@ -222,7 +216,7 @@ def _memory_row(memory: Plain) -> Row:
 def _futex_row(number: int, futex: Plain) -> Row:
     text = first(f" {futex['address']:#x}", NUMBER)
     text.append(f" pid {futex['pid']} = {futex['value']}", "")
-    text.append(f"  waiting {' '.join(map(str, futex['waiters']))}", DIM)
+    text.append(f"  waiting {_some(futex['waiters'])}", DIM)
     if futex["owner"]:
         text.append(f"  held by {futex['owner']}", WARN)
     return Row(("futex", number), text, futex)
@@ -235,8 +229,8 @@ def _pipe_row(pipe: Plain) -> Row:
     return Row(("pipe", pipe["inode"]), text, pipe)
 
 
-def _ends(holders: Iterable[Sequence[int]]) -> str:
-    return " ".join(f"{pid}:{fd}" for pid, fd in holders) or "nobody"
+def _ends(holders: Sequence[Sequence[int]]) -> str:
+    return _some([f"{pid}:{fd}" for pid, fd in holders[: MOST_NAMED + 1]]) or "nobody"
 
 
 def _socket_row(found: Plain) -> Row:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from tools import task_tree
 from tools.notebook.svg import BLUE, GREEN, GREY, ORANGE, RED, escape, framed
+from tools.task_tree import DEEPEST
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,27 +28,16 @@ _MS: Final = 1_000_000
 
 def branches(tasks: Sequence[TaskView]) -> list[tuple[str, TaskView]]:
     """Each task behind the lines of its branch: children below parents, threads below processes."""
-    leaders = {task.pid: task for task in tasks if task.tid == task.pid}
-    below: dict[int, list[TaskView]] = {}
-    tops: list[TaskView] = []
-    for task in tasks:
-        if task.tid != task.pid:
-            below.setdefault(task.pid, []).append(task)
-        elif task.ppid in leaders:
-            below.setdefault(task.ppid, []).append(task)
-        else:
-            tops.append(task)
+    known = {task.tid: task for task in tasks}
     found: list[tuple[str, TaskView]] = []
-
-    def add(task: TaskView, lead: str, own: str) -> None:
-        found.append((own, task))
-        children = below.get(task.tid, [])
-        for place, child in enumerate(children):
-            last = place == len(children) - 1
-            add(child, lead + ("   " if last else "│  "), lead + ("└─ " if last else "├─ "))
-
-    for top in tops:
-        add(top, "", "")
+    leads = [""]  # what stands before the lines of each level
+    for tid, depth, last in task_tree.branches((t.tid, t.pid, t.ppid) for t in tasks):
+        lead = leads[min(depth, DEEPEST)]
+        own = lead + ("└─ " if last else "├─ ") if depth else ""
+        if depth < DEEPEST:
+            del leads[depth + 1 :]
+            leads.append(lead + ("   " if last else "│  ") if depth else "")
+        found.append((own, known[tid]))
     return found
 
 

@@ -36,7 +36,8 @@ def wait_picture(graph: WaitGraph) -> str:
     stuck = sum(1 for wait in graph.waits if wait.stuck)
     note = f"{stuck} tasks are stuck: nobody is left who could wake them" if stuck else ""
     for cycle in graph.cycles:
-        note += f"; circle: {' → '.join(map(str, (*cycle, cycle[0])))}"
+        around = [*cycle, cycle[0]] if len(cycle) <= _MOST else [*cycle[:_MOST], "…"]
+        note += f"; circle: {' → '.join(map(str, around))}"
     return framed(f"{len(graph.waits)} tasks wait", canvas.render(), note)
 
 

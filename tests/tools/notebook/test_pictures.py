@@ -69,7 +69,7 @@ def test_every_picture_is_well_formed_and_alone(views: dict[str, Shown]) -> None
             assert shape.get("fill") == "currentColor", name
         for svg in root.iter(f"{SVG}svg"):
             width, height = float(svg.get("width", 0)), float(svg.get("height", 0))
-            assert width > 100 < 3000, name
+            assert 100 < width < 3000, name
             assert height > 50, name
             assert svg.get("aria-label"), name
 

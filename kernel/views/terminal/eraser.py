@@ -99,7 +99,11 @@ class Eraser:
         if lflag & ECHOPRT:
             prefix = b"" if self.erasing else output.process(b"\\")
             self.erasing = True
-            return prefix + output.shown(first) + rubbed[1:]
+            shown = prefix + output.shown(first)
+            for inner in rubbed[1:]:  # Linux steps back for each, though it took no column
+                shown += output.process(bytes((inner,)))
+                output.move_back()
+            return shown
         if kind == VERASE and not lflag & ECHOE:
             return output.shown(output.settings.cc[VERASE])
         if first == TAB:

@@ -139,12 +139,16 @@ class OutputProcessor:
         """The first character of a line is about to be echoed here."""
         self.canon_column = self.column
 
+    def move_back(self, columns: int = 1) -> None:
+        """The cursor is counted further left; nothing is sent."""
+        self.column = max(0, self.column - columns)
+
     def erase_tab(self, width_before: int, after_tab: bool) -> bytes:
         """Backspaces over a tab that had ``width_before`` columns before it."""
         if not after_tab:
             width_before += self.canon_column
         count = 8 - (width_before & 7)
-        self.column = max(0, self.column - count)
+        self.move_back(count)
         return b"\b" * count
 
     def __repr__(self) -> str:

@@ -6,9 +6,9 @@ program built in 2005 runs today because ``O_CREAT`` is still 64.  This room hol
 data, without behaviour:
 
 - ``errors``: one exception class per errno, with Linux's number and text;
-- ``files``, ``memory``, ``signals``, ``process``, ``clocks``, ``ioctls``, ``limits``: flags
-  and constants under their Linux names, as plain ``Final`` ints (an ``IntFlag`` costs a microsecond
-  per test, an int 20 ns);
+- ``files``, ``memory``, ``signals``, ``process``, ``clocks``, ``ioctls``, ``sockios``, ``limits``:
+  flags and constants under their Linux names, as plain ``Final`` ints (an ``IntFlag`` costs a
+  microsecond per test, an int 20 ns);
 - ``structs``: structures that have the same layout on both CPUs.  Layouts that differ (``struct
   stat``, ``epoll_event``, signal frames) live in ``kernel.arch``.
 

@@ -32,7 +32,6 @@ from kernel.abi.sockets import (
     MSG_PEEK,
     MSG_TRUNC,
     MSG_WAITALL,
-    SIOCINQ,
     SO_ACCEPTCONN,
     SO_ERROR,
     SO_LINGER,
@@ -43,6 +42,7 @@ from kernel.abi.sockets import (
     SOCK_STREAM,
     SOL_SOCKET,
 )
+from kernel.abi.sockios import SIOCINQ
 from kernel.fs.hosterrors import from_host
 from kernel.net.address import NOWHERE4, Endpoint, family_of, pack_inet, parse_inet
 from kernel.net.message import Incoming, Outgoing

@@ -7,8 +7,22 @@ from typing import TYPE_CHECKING, Final
 
 from kernel.abi.errors import EADDRNOTAVAIL, ENODEV, EPERM
 from kernel.abi.inet import SOCKADDR_IN
-from kernel.abi.sockets import (
-    AF_INET,
+from kernel.abi.sockets import AF_INET
+from kernel.abi.sockios import (
+    ARPHRD_LOOPBACK,
+    IFF_LOOPBACK,
+    IFF_RUNNING,
+    IFF_UP,
+    SIOCADDMULTI,
+    SIOCADDRT,
+    SIOCBRADDBR,
+    SIOCBRADDIF,
+    SIOCBRDELBR,
+    SIOCBRDELIF,
+    SIOCDARP,
+    SIOCDELMULTI,
+    SIOCDELRT,
+    SIOCDIFADDR,
     SIOCGIFADDR,
     SIOCGIFBRDADDR,
     SIOCGIFCONF,
@@ -22,7 +36,20 @@ from kernel.abi.sockets import (
     SIOCGIFNAME,
     SIOCGIFNETMASK,
     SIOCGIFTXQLEN,
+    SIOCSARP,
+    SIOCSIFADDR,
+    SIOCSIFBRDADDR,
+    SIOCSIFDSTADDR,
     SIOCSIFFLAGS,
+    SIOCSIFHWADDR,
+    SIOCSIFHWBROADCAST,
+    SIOCSIFMAP,
+    SIOCSIFMETRIC,
+    SIOCSIFMTU,
+    SIOCSIFNAME,
+    SIOCSIFNETMASK,
+    SIOCSIFTXQLEN,
+    SIOCSIFVLAN,
 )
 from kernel.net.address import ANY4, LOOPBACK4
 
@@ -34,11 +61,6 @@ NAME: Final = b"lo"
 INDEX: Final = 1
 MTU: Final = 65536
 QUEUE: Final = 1000
-IFF_UP: Final = 1
-IFF_LOOPBACK: Final = 8
-IFF_RUNNING: Final = 0x40
-IFF_LOWER_UP: Final = 0x10000
-ARPHRD_LOOPBACK: Final = 772
 NETMASK: Final = bytes((255, 0, 0, 0))
 PREFIX4: Final = 8
 PREFIX6: Final = 128
@@ -54,13 +76,13 @@ def flags(net: Network) -> int:
 
 
 def interface_ioctl(task: Task, net: Network, cmd: int, arg: int) -> int | None:
-    """SIOCGIF*; None for what is no such request."""
+    """SIOCGIF*, and what would change the network; None for what is no such request."""
     if cmd == SIOCGIFCONF:
         return _list(task, net, arg)
     if cmd == SIOCGIFNAME:
         return _name(task, arg)
-    if cmd == SIOCSIFFLAGS:
-        raise EPERM("lo, the interface of this machine, is fixed")
+    if cmd in _CHANGES:
+        raise EPERM("the network of this machine is fixed: its one interface is lo")
     if cmd not in _FIELDS:
         return None
     name = task.mem.read(arg, _IFREQ)[:_NAME].split(b"\0", 1)[0]
@@ -74,6 +96,17 @@ _FIELDS: Final = (
     SIOCGIFADDR, SIOCGIFBRDADDR, SIOCGIFDSTADDR, SIOCGIFFLAGS, SIOCGIFHWADDR, SIOCGIFINDEX,
     SIOCGIFMETRIC, SIOCGIFMTU, SIOCGIFNETMASK, SIOCGIFTXQLEN, SIOCGIFMAP,
 )  # fmt: skip
+
+
+_CHANGES: Final = frozenset(
+    {
+        SIOCADDMULTI, SIOCADDRT, SIOCBRADDBR, SIOCBRADDIF, SIOCBRDELBR, SIOCBRDELIF, SIOCDARP,
+        SIOCDELMULTI, SIOCDELRT, SIOCDIFADDR, SIOCSARP, SIOCSIFADDR, SIOCSIFBRDADDR,
+        SIOCSIFDSTADDR, SIOCSIFFLAGS, SIOCSIFHWADDR, SIOCSIFHWBROADCAST, SIOCSIFMAP, SIOCSIFMETRIC,
+        SIOCSIFMTU, SIOCSIFNAME, SIOCSIFNETMASK, SIOCSIFTXQLEN, SIOCSIFVLAN,
+    }
+)  # fmt: skip
+"""Under Linux they need CAP_NET_ADMIN, which is asked for before anything else."""
 
 
 def _field(net: Network, cmd: int) -> bytes:

@@ -24,6 +24,7 @@ from kernel.abi.errors import (
 )
 from kernel.abi.files import POLLERR, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM
 from kernel.abi.sockets import AF_INET, AF_INET6, AF_NETLINK, AF_UNSPEC, SOL_NETLINK
+from kernel.abi.sockios import ARPHRD_LOOPBACK, IFF_LOWER_UP
 from kernel.net import interfaces
 from kernel.net.address import LOOPBACK4, LOOPBACK6, family_of
 from kernel.net.message import Incoming, Outgoing
@@ -279,12 +280,12 @@ def parse_attributes(data: bytes) -> dict[int, bytes]:
 
 def link(net: Network) -> bytes:
     """RTM_NEWLINK of lo."""
-    flags = interfaces.flags(net) | (interfaces.IFF_LOWER_UP if net.has_loopback else 0)
+    flags = interfaces.flags(net) | (IFF_LOWER_UP if net.has_loopback else 0)
     traffic = net.traffic
     counts = (traffic.packets, traffic.packets, traffic.bytes, traffic.bytes)
     statistics = b"".join(value.to_bytes(8, "little") for value in counts)
     return b"".join((
-        _IFINFO.pack(AF_UNSPEC, interfaces.ARPHRD_LOOPBACK, interfaces.INDEX, flags, 0),
+        _IFINFO.pack(AF_UNSPEC, ARPHRD_LOOPBACK, interfaces.INDEX, flags, 0),
         attribute(IFLA_IFNAME, interfaces.NAME + b"\0"),
         attribute(IFLA_TXQLEN, as_int(interfaces.QUEUE)),
         attribute(IFLA_OPERSTATE, b"\0"),

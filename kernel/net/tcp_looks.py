@@ -20,7 +20,8 @@ from kernel.abi.files import (
     POLLWRNORM,
 )
 from kernel.abi.inet import TCP_CLOSE, TCP_LISTEN, TCP_SYN_SENT
-from kernel.abi.sockets import MSG_OOB, MSG_PEEK, SIOCATMARK, SIOCINQ, SIOCOUTQ
+from kernel.abi.sockets import MSG_OOB, MSG_PEEK
+from kernel.abi.sockios import SIOCATMARK, SIOCINQ, SIOCOUTQ
 from kernel.net.connection import ConnectionSocket
 from kernel.net.socketfile import SHUT_BOTH, SHUT_RECEIVE, SHUT_SEND
 from kernel.task.sigio import send_urgent

@@ -43,8 +43,6 @@ from kernel.abi.sockets import (
     AF_UNSPEC,
     MSG_ERRQUEUE,
     MSG_OOB,
-    SIOCINQ,
-    SIOCOUTQ,
     SO_TIMESTAMP,
     SO_TIMESTAMPNS,
     SOCK_DGRAM,
@@ -53,6 +51,7 @@ from kernel.abi.sockets import (
     SOL_SOCKET,
     SOL_UDP,
 )
+from kernel.abi.sockios import SIOCINQ, SIOCOUTQ
 from kernel.abi.structs import TIMESPEC, TIMEVAL
 from kernel.net.address import Endpoint, family_of
 from kernel.net.inet import InetNames, mapped

@@ -24,14 +24,8 @@ from kernel.abi.files import (
     POLLWRBAND,
     POLLWRNORM,
 )
-from kernel.abi.sockets import (
-    AF_UNIX,
-    AF_UNSPEC,
-    MSG_OOB,
-    SIOCINQ,
-    SIOCOUTQ,
-    SOCK_DGRAM,
-)
+from kernel.abi.sockets import AF_UNIX, AF_UNSPEC, MSG_OOB, SOCK_DGRAM
+from kernel.abi.sockios import SIOCINQ, SIOCOUTQ
 from kernel.net.address import family_of, pack_unix
 from kernel.net.inflight import collect, drop_all
 from kernel.net.message import Ancillary, Incoming, Outgoing

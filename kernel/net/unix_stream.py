@@ -25,7 +25,8 @@ from kernel.abi.files import (
     POLLWRNORM,
 )
 from kernel.abi.inet import TCP_CLOSE, TCP_ESTABLISHED, TCP_LISTEN
-from kernel.abi.sockets import AF_UNIX, SIOCINQ, SIOCOUTQ
+from kernel.abi.sockets import AF_UNIX
+from kernel.abi.sockios import SIOCINQ, SIOCOUTQ
 from kernel.net.connection import READABLE, ConnectionSocket
 from kernel.net.inflight import collect, drop_all
 from kernel.net.message import Ancillary, Outgoing

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from kernel.abi import ioctls
 from kernel.abi.structs import TERMIOS, WINSIZE
+from tools.tracer import show_interfaces as interfaces
 from tools.tracer.names import CONSTANTS, Flags, members, prefixed
-from tools.tracer.show_interfaces import INTERFACE, REQUESTS, interface_request
 from tools.tracer.shows import shows
 from tools.tracer.text import address, fields, hexadecimal
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 _REQUESTS = {
     value: name
-    for prefix in ("TC", "TIOC", "FIO", "FI", "FS_IOC_", "BLK", "VT_", "KD", "SIOC")
+    for prefix in ("TC", "TIOC", "FIO", "FI", "FS_IOC_", "BLK", "VT_", "KD")
     for name, value in prefixed(ioctls, prefix).items()
     if value > 0x1000 and not name.startswith("TIOCPKT_")
 }
-_REQUESTS |= {value: name for value, name in REQUESTS.items() if value not in _REQUESTS}
+_REQUESTS = interfaces.REQUESTS | _REQUESTS
 # Numbers that two drivers share: strace names both.
 _REQUESTS |= {
     ioctls.TCSETS: "SNDCTL_TMR_START or TCSETS",
@@ -47,8 +47,16 @@ _INT_OUT = (
     ioctls.TIOCGPTLCK,
     ioctls.TIOCGPKT,
     ioctls.TIOCGEXCL,
+    *interfaces.INT_OUT,
 )
-_INT_IN = (ioctls.TIOCSPGRP, ioctls.FIONBIO, ioctls.FIOASYNC, ioctls.TIOCSPTLCK, ioctls.TIOCPKT)
+_INT_IN = (
+    ioctls.TIOCSPGRP,
+    ioctls.FIONBIO,
+    ioctls.FIOASYNC,
+    ioctls.TIOCSPTLCK,
+    ioctls.TIOCPKT,
+    *interfaces.INT_IN,
+)
 _TERMIOS_OUT = (ioctls.TCGETS,)
 _TERMIOS_IN = (ioctls.TCSETS, ioctls.TCSETSW, ioctls.TCSETSF)
 
@@ -85,6 +93,7 @@ _DELAYS = (
 def ioctl_command(call: Call, i: int) -> str:
     """A request by name, or taken apart."""
     value = call.values[i]
+    interfaces.remember_room(call, value, call.value(i + 1))
     name = _REQUESTS.get(value)
     if name is not None:
         return name
@@ -96,7 +105,7 @@ def ioctl_command(call: Call, i: int) -> str:
 
 
 def _late(call: Call, i: int) -> bool:
-    return call.values[1] in (*_INT_OUT, *_TERMIOS_OUT, ioctls.TIOCGWINSZ, *INTERFACE)
+    return call.values[1] in (*_INT_OUT, *_TERMIOS_OUT, ioctls.TIOCGWINSZ, *interfaces.ANSWERED)
 
 
 @shows("ioctl_arg", late_if=_late)
@@ -105,8 +114,8 @@ def ioctl_argument(call: Call, i: int) -> str | None:
     request, where = call.values[1], call.values[i]
     if request in _NO_ARGUMENT:
         return None
-    if request in INTERFACE:
-        return interface_request(call, request, where)
+    if request in interfaces.INTERFACE:
+        return interfaces.interface_request(call, request, where)
     if call.failed and _late(call, i):
         return address(where)
     if request in _INT_OUT or request in _INT_IN:
@@ -124,6 +133,8 @@ def ioctl_argument(call: Call, i: int) -> str | None:
         return CONSTANTS["tcflow"].text(where)
     if request in (ioctls.TCSBRK, ioctls.TCSBRKP, ioctls.TIOCSCTTY, ioctls.FICLONE):
         return str((where & 0x7FFFFFFF) - (where & 0x80000000))
+    if request in interfaces.REQUESTS:
+        return interfaces.other_request(request, where)
     return hexadecimal(where) if request not in _REQUESTS else address(where)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from kernel.abi import ioctls
+from kernel.abi import ioctls, sockios
 from kernel.abi.errors import BY_NUMBER, EAGAIN, EINTR, ENOENT, ENOSPC, KernelError, Restart
 from kernel.abi.files import AT_FDCWD, O_NONBLOCK
 from kernel.abi.signals import SA_RESTART, SIG_DFL, SIG_IGN, SIGBUS, SIGKILL, SIGSEGV, signal_name
@@ -32,7 +32,7 @@ _PROCESS: Final = re.compile(r"\b(?:process|task|thread) (\d+)\b(?! \()")
 _REQUEST: Final = re.compile(r"does not know request (0x[0-9a-f]+)")
 _REQUEST_NAMES: Final = {
     value: name
-    for name, value in vars(ioctls).items()
+    for name, value in (*vars(sockios).items(), *vars(ioctls).items())
     if name.startswith(("TC", "TIOC", "FI", "FS_IOC_", "BLK", "SIOC", "VT_", "KD"))
     and value > 0x1000
 }

@@ -101,3 +101,11 @@ def test_names_are_added_to_numbers() -> None:
     task = world.program
     why = explainer.why(task, number, (1, 9), -1, f"process {task.tid} may not, task 4711 either")
     assert why == f"process {task.tid} ({task.comm.decode()}) may not, task 4711 either"
+
+
+def test_requests_of_sockets_are_named() -> None:
+    guest = Guest("x86_64")
+    number = guest.table.numbers["ioctl"]
+    reason = "socket:[2] does not know request 0x8946"
+    why = Explainer(guest.table).why(guest.task, number, (3, 0x8946, 0), -25, reason)
+    assert why == "socket:[2] does not know SIOCETHTOOL (0x8946)"

@@ -107,5 +107,5 @@ def test_requests_of_sockets_are_named() -> None:
     guest = Guest("x86_64")
     number = guest.table.numbers["ioctl"]
     reason = "socket:[2] does not know request 0x8946"
-    why = Explainer(guest.table).why(guest.task, number, (3, 0x8946, 0), -25, reason)
+    why = Explainer(guest.table).why(World().program, number, (3, 0x8946, 0), -25, reason)
     assert why == "socket:[2] does not know SIOCETHTOOL (0x8946)"

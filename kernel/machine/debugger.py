@@ -58,7 +58,8 @@ class Debugger:
 
     ``catch_calls`` and ``catch_signals``: numbers that stop, a set or ALL.  A signal is reported
     before it is delivered to the task, also one that it ignores; SIGKILL is not.
-    ``catch_faults``: processor exceptions and refused accesses, whatever ``catch_signals`` says.
+    ``catch_faults``: processor exceptions and refused accesses; the signal that one becomes is
+    reported after it, if it is in ``catch_signals``.
     ``catch_forks``, ``catch_execs``, ``catch_exits``, ``catch_threads``: fork and vfork; execve;
     the end of processes; the start and end of further threads.
     ``closed``: it was taken out.

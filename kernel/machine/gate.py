@@ -38,21 +38,37 @@ class Gate:
 
     def signal(self, task: Task, info: SigInfo) -> SigInfo | None:
         """A signal is about to be delivered: what is to be delivered in its place, or None."""
-        fault = info.forced and self._turns.debugger.catch_faults
-        if info.signo == SIGKILL or not (fault or info.signo in self._turns.debugger.catch_signals):
-            return info
+        debugger = self._turns.debugger
         kept, stop = self.kept.get(task, (None, None))
-        if stop is not None and kept is info:
+        if kept is info:
             del self.kept[task]
         else:
-            stop = Stop(task, "fault" if fault else "signal")
-            stop.info, stop.signal = info, info.signo
-            if fault:
-                stop.address = info.address
-            if not self._turns.report(stop) and not task.dead and not self._turns.debugger.closed:
-                self._keep_signal(task, info, stop)
-                raise TurnOver
-        return self._answer(task, info, stop)
+            stop = None
+        if stop is None and info.forced and debugger.catch_faults and info.signo != SIGKILL:
+            stop = self._ask(task, info, "fault")
+        if stop is None:
+            return self._as_signal(task, info)
+        chosen = self._answer(task, info, stop)
+        if stop.reason == "signal" or chosen is None or task.dead or debugger.closed:
+            return chosen
+        return self._as_signal(task, chosen)
+
+    def _as_signal(self, task: Task, info: SigInfo) -> SigInfo | None:
+        """Report it as a signal, whatever it was before, if that is wanted."""
+        if info.signo == SIGKILL or info.signo not in self._turns.debugger.catch_signals:
+            return info
+        return self._answer(task, info, self._ask(task, info, "signal"))
+
+    def _ask(self, task: Task, info: SigInfo, reason: str) -> Stop:
+        """Report it.  TurnOver: the turn ends with that."""
+        stop = Stop(task, reason)
+        stop.info, stop.signal = info, info.signo
+        if reason == "fault":
+            stop.address = info.address
+        if not self._turns.report(stop) and not task.dead and not self._turns.debugger.closed:
+            self._keep_signal(task, info, stop)
+            raise TurnOver
+        return stop
 
     def _keep_signal(self, task: Task, info: SigInfo, stop: Stop) -> None:
         """The turn ends before the signal is delivered: it will come again, already answered."""

@@ -190,6 +190,33 @@ def test_a_fault_is_seen_before_its_signal(arch: str) -> None:
     assert run.result.status == 0
 
 
+@pytest.mark.parametrize(("becomes", "signals"), [(SIGSEGV, [SIGSEGV]), (SIGUSR1, [SIGUSR1])])
+def test_a_fault_is_then_seen_as_its_signal(arch: str, becomes: int, signals: list[int]) -> None:
+    def answer(run: Debugged, stop: Stop) -> None:
+        run.debugger.catch_faults = True
+        run.debugger.catch_signals = ALL
+        if stop.reason == "fault":
+            stop.signal = becomes
+
+    run = debugged(arch, "fault", answer=answer)
+    assert run.reasons[:3] == ["start", "fault", "signal"]
+    assert [stop.signal for stop in run.stops if stop.reason == "signal"][:1] == signals
+
+
+def test_a_fault_that_is_dropped_is_no_signal(arch: str) -> None:
+    """It is met again at once, and so is what its instruction did."""
+
+    def answer(run: Debugged, stop: Stop) -> None:
+        run.debugger.catch_faults = len(run.stops) < 4
+        run.debugger.catch_signals = ALL
+        if stop.reason == "fault":
+            stop.signal = 0
+
+    run = debugged(arch, "fault", answer=answer)
+    assert run.reasons == ["start", "fault", "fault", "fault", "signal"]
+    assert run.result.status == 0
+
+
 def test_the_programs_own_breakpoint_is_its_own(arch: str) -> None:
     def answer(run: Debugged, stop: Stop) -> None:
         run.debugger.catch_signals = {SIGTRAP}

@@ -265,6 +265,15 @@ def test_a_fault_is_caught_before_it_is_a_signal(arch: str) -> None:
     assert "main" in stop
 
 
+def test_a_fault_is_caught_again_as_a_signal(arch: str) -> None:
+    done = session(arch, "fault", ["catch fault", "catch signal", *5 * ["c"]])
+    assert done.status == 139
+    said = [line for line in lines(done) if line.startswith("Catchpoint") and "SIGSEGV" in line]
+    assert [line.split(", ")[0] for line in said] == ["Catchpoint 1", "Catchpoint 2"]
+    done = session(arch, "fault", ["catch fault", "catch signal", "c", "set signal 0", "c"])
+    assert re.match(r"Catchpoint 1, 2 \S+ faults, SIGSEGV", lines(done)[-1])
+
+
 def test_forks_are_caught(arch: str) -> None:
     done = session(arch, "fork", ["catch fork", "c", "tasks", "catch exit", "c", "c", "c"])
     assert done.status == 6

@@ -64,8 +64,7 @@ def test_an_endless_expression_can_be_interrupted() -> None:
     assert process.stderr is not None
     process.stdin.write(b"print console.say('begun') or [0 for i in iter(int, 1)]\n")
     process.stdin.flush()
-    while process.stderr.readline() != b"begun\n":
-        pass
+    assert b"begun\n" in iter(process.stderr.readline, b"")
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(b"print 'and on'\nquit 3\n", PATIENCE)
     assert process.returncode == 3

@@ -120,6 +120,19 @@ def test_signals_and_faults_can_be_dropped(machine: diorama.Machine) -> None:
 
 
 @pytest.mark.usefixtures("stopping")
+def test_a_fault_stops_again_as_a_signal(machine: diorama.Machine) -> None:
+    process = machine.spawn("stopping", "s")
+    machine.stop_on("fault")
+    machine.stop_on("signal")
+    for reason in ("fault", "signal"):
+        stop = machine.run()
+        assert stop is not None
+        assert (stop.reason, stop.signal) == (reason, "SIGSEGV")
+    machine.run()
+    assert process.status == 139
+
+
+@pytest.mark.usefixtures("stopping")
 def test_a_signal_is_dropped(machine: diorama.Machine) -> None:
     process = machine.spawn("stopping", "r", stdin=diorama.OPEN)
     machine.run(seconds=0.05)

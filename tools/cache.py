@@ -53,3 +53,13 @@ def install_file(place: Path, data: bytes, mode: int = 0o644) -> Path:
         os.unlink(name)
         raise
     return place
+
+
+def install_link(place: Path, target: Path) -> Path:
+    """Make ``place`` a symbolic link to ``target``, whatever was there."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{place.name}-", dir=place.parent) as scratch:
+        link = Path(scratch, place.name)
+        link.symlink_to(target)
+        link.rename(place)
+    return place

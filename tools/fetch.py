@@ -23,7 +23,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from tools.cache import cache_directory, install_directory, install_file
+from tools.cache import cache_directory, install_directory, install_file, install_link
 from tools.debian import (
     VERSION_FILE,
     FetchFailed,
@@ -197,7 +197,7 @@ def fetch_all() -> Iterator[str]:
             continue
         places = fetch_packages([entry.package, *entry.libraries], entry.arch)
         if entry.program is not None:
-            _wrap(entry, places)
+            wrap(entry, places)
         yield f"{entry.package} {package_version(places[entry.package])} ({entry.arch})"
     for root in root_entries():
         if root.program is not None and shutil.which(root.program) is not None:
@@ -222,23 +222,28 @@ def fetch_all() -> Iterator[str]:
         yield f"{package.package} {package.version} ({package.arch})"
 
 
-def _wrap(entry: DebianEntry, places: dict[str, Path]) -> None:
-    """A script that starts an unpacked program with its own libraries.
+def wrap(entry: DebianEntry, places: dict[str, Path]) -> None:
+    """A script that starts an unpacked program with its own libraries; a link if it needs none.
 
     The loader is named explicitly, because LD_LIBRARY_PATH would be seen by the program's
-    children as well: strace's are what the test is about.
+    children as well: strace's are what the test is about.  For the same reason PWD, which the
+    shell that reads the script sets, is taken away again.
     """
     program = places[entry.package] / entry.path / str(entry.program)
-    command = f'"{program}"'
-    if entry.libraries:
-        libraries = ":".join(
-            str(directory)
-            for place in places.values()
-            for directory in sorted({file.parent for file in place.rglob("*.so.*")})
-        )
-        command = f'/{LOADERS[entry.arch]} --library-path "{libraries}" "{program}"'
-    script = f'#!/bin/sh\nexec {command} "$@"\n'
-    install_file(cache_directory() / "bin" / str(entry.program), script.encode(), 0o755)
+    wrapper = cache_directory() / "bin" / str(entry.program)
+    if not entry.libraries:
+        install_link(wrapper, program)
+        return
+    libraries = ":".join(
+        str(directory)
+        for place in places.values()
+        for directory in sorted({file.parent for file in place.rglob("*.so.*")})
+    )
+    script = (
+        "#!/bin/sh\n"
+        f'exec env -u PWD /{LOADERS[entry.arch]} --library-path "{libraries}" "{program}" "$@"\n'
+    )
+    install_file(wrapper, script.encode(), 0o755)
 
 
 def wrap_root(root: RootEntry) -> None:

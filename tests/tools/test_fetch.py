@@ -12,11 +12,13 @@ from tools.debian import FetchFailed
 from tools.fetch import (
     HOST_CPU,
     LOADERS,
+    DebianEntry,
     _install,
     debian_entries,
     npm_entries,
     root_entries,
     wheel_entries,
+    wrap,
     wrap_root,
 )
 from tools.npm import fetch_package
@@ -54,6 +56,44 @@ def test_a_program_with_a_root_of_its_own_is_the_hosts() -> None:
     programs = {root.program: root for root in root_entries() if root.program}
     assert programs["gdb-multiarch"].arch == HOST_CPU
     assert "gdb-multiarch" in programs["gdb-multiarch"].packages
+
+
+def _unpacked(cache: Path, package: str, program: bytes) -> DebianEntry:
+    """The entry of an oracle whose package is laid out in a cache."""
+    entry = next(e for e in debian_entries() if e.package == package)
+    file = cache / package / entry.path / str(entry.program)
+    file.parent.mkdir(parents=True)
+    file.write_bytes(program)
+    file.chmod(0o755)
+    return entry
+
+
+def test_a_program_without_libraries_is_the_file_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """qemu is copied into roots that have no shell to read a script."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    entry = _unpacked(tmp_path, "qemu-user-static", b"ELF")
+    found = tmp_path / "diorama" / "bin" / str(entry.program)
+    found.parent.mkdir(parents=True)
+    found.write_text("what an older list left here")
+    wrap(entry, {entry.package: tmp_path / entry.package})
+    assert found.resolve().read_bytes() == b"ELF"
+
+
+def test_a_program_with_libraries_sees_its_callers_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Shells with PWD look where they are: more calls than a trace without it has."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    entry = _unpacked(tmp_path, "strace", Path("/usr/bin/env").read_bytes())
+    wrap(entry, {entry.package: tmp_path / entry.package})
+    said = subprocess.run(
+        [tmp_path / "diorama" / "bin" / "strace"],
+        env={"PATH": "/usr/bin:/bin", "A": "b c"},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert sorted(said.stdout.splitlines()) == ["A=b c", "PATH=/usr/bin:/bin"]
 
 
 def test_such_a_program_is_started_with_its_own_libraries(

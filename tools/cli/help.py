@@ -19,7 +19,7 @@ Runs unmodified Linux programs on a working model of the Linux kernel.
   top       watch it, live           diorama top busybox sh
   shell     a shell inside           diorama shell -v "$PWD:/work" -w /work
   syscalls  what is supported        diorama syscalls --arch aarch64
-  inspect   what is in a binary      diorama inspect /bin/busybox
+  inspect   what is in a binary      diorama inspect busybox
 
 `diorama COMMAND --help` shows a command's options; `diorama --version` the version.
 """

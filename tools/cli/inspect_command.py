@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from tools.boot.program import ARCHES, BUSYBOX_NAMES, host_arch
+from tools.busybox import find_busybox
 from tools.cli.messages import show
 from tools.cli.options import Option, Parser, UsageError
 from tools.errors import DioramaError
@@ -26,6 +28,7 @@ class InspectDraft:
 
     json: bool = False
     disassemble: str | None = None
+    arch: str | None = None
 
 
 def _json(draft: InspectDraft, _: str) -> None:
@@ -36,7 +39,14 @@ def _disassemble(draft: InspectDraft, value: str) -> None:
     draft.disassemble = value
 
 
+def _arch(draft: InspectDraft, value: str) -> None:
+    if value not in ARCHES:
+        raise ValueError(f"{value!r} is not one of {', '.join(ARCHES)}")
+    draft.arch = value
+
+
 INSPECT_OPTIONS: Final = (
+    Option(("--arch",), "CPU", "the CPU, for the names busybox and sh: x86_64, aarch64", _arch),
     Option(("--json",), "", "as one JSON object", _json),
     Option(
         ("-d", "--disassemble"),
@@ -53,7 +63,7 @@ def inspect(words: Sequence[str]) -> int:
     rest = Parser("inspect", INSPECT_OPTIONS).parse(words, draft)
     if len(rest) != 1:
         raise UsageError("inspect: one ELF file is wanted (see diorama inspect --help)")
-    data = _read(rest[0])
+    data = _read(rest[0], draft.arch)
     # Here and not above: pyelftools and capstone take longer to load than a program to start.
     from tools.elfview.image import Image
     from tools.elfview.report import as_text, report
@@ -65,11 +75,17 @@ def inspect(words: Sequence[str]) -> int:
     return show(json.dumps(document, indent=1) + "\n" if draft.json else as_text(document))
 
 
-def _read(name: str) -> bytes:
-    """The file; a name without a slash that is no file here is looked up on PATH."""
+def _read(name: str, arch: str | None) -> bytes:
+    """The file; a name that is no file here means what it means to ``run``.
+
+    ``busybox`` and ``sh`` are the BusyBox of the wanted CPU; others are looked up on PATH.
+    """
     path = name
     if "/" not in name and not os.path.exists(name):
-        path = shutil.which(name) or name
+        if name in BUSYBOX_NAMES:
+            path = str(find_busybox(arch or host_arch()))
+        else:
+            path = shutil.which(name) or name
     try:
         with open(path, "rb", opener=_open) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):

@@ -196,3 +196,18 @@ def test_damaged_files_are_reported_or_refused_but_never_a_bug(arch: str, tmp_pa
         assert b"internal error" not in result.stderr
         if result.status:
             assert result.stderr.count(b"\n") == 1
+
+
+@pytest.mark.parametrize("arch", ARCHES)
+def test_busybox_is_the_one_that_would_run(
+    arch: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether or not there is a file of that name on PATH."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = inspected("busybox", "--arch", arch)
+    assert found["file"] == "busybox"
+    assert found["header"]["machine"] == arch
+
+
+def test_a_cpu_that_is_none_is_refused() -> None:
+    assert "'mips' is not one of x86_64, aarch64" in refused("--arch", "mips", "busybox")

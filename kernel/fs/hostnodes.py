@@ -182,9 +182,8 @@ class HostDirectory(HostNode):
 
     def entries(self, caller: Caller) -> list[DirEntry]:
         """All names, sorted; numbers are given in that order."""
-        parent = self.fd()
+        fd = self._opened()
         with HOST:
-            fd = os.open(b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=parent)
             try:
                 device = os.fstat(fd).st_dev
                 with os.scandir(fd) as found:
@@ -195,14 +194,24 @@ class HostDirectory(HostNode):
         return [DirEntry(name, number((device, ino)), kind) for name, ino, kind in entries]
 
     def open(self, caller: Caller, path: Path, flags: int) -> OpenFile:
-        """A directory is open on the host only while it is read."""
+        """A directory is open on the host only while it is read.
+
+        But what the host forbids to list is refused here, where Linux refuses it: programs take a
+        failure of getdents64(2) for the end.
+        """
+        os.close(self._opened())
         return DirectoryFile(self, path, flags)
+
+    def _opened(self) -> int:
+        """Open it on the host; the caller closes it."""
+        parent = self.fd()
+        with HOST:
+            return os.open(b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=parent)
 
     def fsync(self, data_only: bool) -> None:
         """fsync(2) of the directory on the host."""
-        parent = self.fd()
+        fd = self._opened()
         with HOST:
-            fd = os.open(b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=parent)
             try:
                 os.fsync(fd)
             finally:

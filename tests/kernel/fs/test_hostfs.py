@@ -11,6 +11,7 @@ from pathlib import Path as HostPath
 import pytest
 
 from kernel.abi.errors import (
+    EACCES,
     EEXIST,
     EISDIR,
     ELOOP,
@@ -352,6 +353,31 @@ def test_a_directory_is_not_a_file(volume: Volume) -> None:
     volume.write(b"/v/f", b"x")
     with pytest.raises(ENOTDIR):
         volume.open(b"/v/f", O_DIRECTORY)
+
+
+def test_a_directory_that_the_host_forbids_to_list_cannot_be_opened(volume: Volume) -> None:
+    """`ls` of such a one was empty and a success: it takes a failed getdents64 for the end."""
+    volume.host.chmod(0o755)
+    (volume.host / "d").mkdir(mode=0o311)
+    (volume.host / "d" / "f").write_bytes(b"by name")
+    if (child := os.fork()) == 0:  # for root nothing is forbidden
+        try:
+            if os.geteuid() == 0:
+                os.seteuid(65534)
+            os._exit(_refused(volume, b"/v/d") + 2 * (volume.read(b"/v/d/f") != b"by name"))
+        finally:
+            os._exit(99)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == EACCES.errno
+    assert open_descriptors() - volume.before <= DIRECTORIES_OPEN
+
+
+def _refused(volume: Volume, path: bytes) -> int:
+    """The errno of opening a directory, or 0."""
+    try:
+        volume.open(path, O_DIRECTORY)
+    except KernelError as error:
+        return error.errno
+    return 0
 
 
 def test_extended_attributes_of_users(volume: Volume) -> None:

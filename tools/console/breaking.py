@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import TYPE_CHECKING, Final
 
 from kernel.abi.errors import KernelError
+from kernel.machine.points import MOST_WATCHED
 from tools.console import complete, words
 from tools.console.command import CommandError, command, find, no_words
 from tools.console.points import EVENTS, AddressPoint, CallPoint, EventPoint, Point, WatchPoint
 from tools.console.tables import table
 from tools.predicates import TASK_NAMES, Predicate, call_names, register_names
 from tools.tracer.filters import FilterError, parse_signals, parse_trace
+from tools.tracer.meant import call_like
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from tools.console.console import DebugConsole
 
-CONDITION = re.compile(r"(?:^|\s+)if(?:\s+(.*))?$", re.DOTALL)
-WATCH_SIZES = 4096
+WATCH_SIZE: Final = 8
+"""Where nobody says how many bytes."""
 
 
 def split_condition(rest: str) -> tuple[str, str | None]:
@@ -86,31 +87,13 @@ def _calls(console: DebugConsole, where: str) -> frozenset[int]:
     except FilterError:
         if console.symbols.address(console.task, where) is not None:
             raise CommandError(f"{where} is no system call; the function is *{where}") from None
+        hint = call_like(where, numbers) or " (an address has a * before)"
         raise CommandError(
-            f"{where} is no system call of {console.system.arch.name} ({_instead(where, numbers)})"
+            f"{where} is no system call of {console.system.arch.name}{hint}"
         ) from None
     if not chosen:
         raise CommandError(f"no system call is in {where}")
     return frozenset(numbers[name] for name in chosen)
-
-
-NEWER: Final = {
-    "fork": "clone", "vfork": "clone", "stat": "newfstatat", "lstat": "newfstatat",
-    "select": "pselect6", "poll": "ppoll", "pipe": "pipe2", "dup2": "dup3", "creat": "openat",
-    "epoll_wait": "epoll_pwait", "access": "faccessat", "rename": "renameat2",
-    "getdents": "getdents64", "inotify_init": "inotify_init1", "eventfd": "eventfd2",
-    "rmdir": "unlinkat",
-}  # fmt: skip
-"""What CPUs that came to Linux late have for calls that they never had."""
-
-
-def _instead(name: str, numbers: Collection[str]) -> str:
-    """What may have been meant."""
-    at, newer = f"{name}at", NEWER.get(name)
-    if at in numbers or newer in numbers:
-        return f"it has {at if at in numbers else newer}"
-    like = difflib.get_close_matches(name, numbers, 1)
-    return f"{like[0]}?" if like else "an address has a * before"
 
 
 def _break_at(console: DebugConsole, where: str, condition: str | None) -> None:
@@ -165,12 +148,13 @@ def catch(console: DebugConsole, rest: str) -> None:
 def watch(console: DebugConsole, rest: str) -> None:
     """Stop after an instruction that wrote to memory.
 
-    LEN bytes (8) from ADDRESS on.  A condition may follow: watch $sp 8 if comm == "sh".
+    LEN bytes from ADDRESS on; without LEN, of a variable as many as it has, elsewhere 8.  A
+    condition may follow: watch $sp 8 if comm == "sh".
     """
     where, condition = split_condition(rest)
     first, second = words.one_or_two(where, "watch ADDRESS [LEN]")
     address = words.address(console, first)
-    length = words.count(second, 8, WATCH_SIZES)
+    length = words.count(second, 0, MOST_WATCHED) if second else _usual_length(console, first)
     predicate = _on_registers(console, condition)
     mm = console.task.mm
     assert mm is not None
@@ -180,9 +164,18 @@ def watch(console: DebugConsole, rest: str) -> None:
         raise CommandError(f"{first}: {error.reason or 'nothing is mapped there'}") from None
     named = first.isidentifier()
     text = f"{f'{first} at ' if named else ''}{console.symbols.named(console.task, address)}"
-    text += f", {length} bytes"
+    text += f", {length} byte{'s' if length > 1 else ''}"
     text += f" if {condition}" if condition else ""
     _add(console, WatchPoint(console.points.next_number(), text, predicate, made))
+
+
+def _usual_length(console: DebugConsole, where: str) -> int:
+    """All of a variable, where it can be watched."""
+    size = console.symbols.size(console.task, where)
+    if size > MOST_WATCHED:
+        some = f"of which {MOST_WATCHED} can be watched: watch {where} LEN"
+        raise CommandError(f"{where} has {size} bytes, {some}")
+    return size or WATCH_SIZE
 
 
 @command("delete [NUMBER...]", "stopping", "d", complete=complete.points)

@@ -47,7 +47,7 @@ def sort_key(text: str) -> str:
         return "nothing"
     found = _column(text)
     if found is None:
-        raise ValueError(f"invalid sortby {text!r}")
+        raise ValueError(f"invalid sortby {text!r}: want one of {', '.join(COLUMNS)}, none")
     return found
 
 
@@ -57,7 +57,7 @@ def column_names(text: str) -> list[str]:
     for word in text.split(","):
         column = _column(word)
         if column is None:
-            raise ValueError(f"unknown column name {word!r}")
+            raise ValueError(f"unknown column name {word!r}: want some of {', '.join(COLUMNS)}")
         if column in found:
             raise ValueError(f"column {word!r} is there twice")
         found.append(column)

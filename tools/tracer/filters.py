@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from kernel.abi.limits import PATH_MAX
 from kernel.abi.signals import NSIG
 from syscalls.declare import DECLARATIONS, Declaration
+from tools.tracer.meant import call_like, like
 from tools.tracer.show_basic import path_of_descriptor
 from tools.tracer.show_signals import name as signal_name
 
@@ -118,7 +119,8 @@ def class_members(name: str) -> frozenset[str]:
     if name in _CLASS_TESTS:
         test = _CLASS_TESTS[name]
         return frozenset(d.name for d in DECLARATIONS.values() if test(d))
-    raise FilterError(f"no class of system calls is called %{name}")
+    hint = like(name, sorted({*_CLASS_NAMES, *_CLASS_TESTS}))
+    raise FilterError(f"no class of system calls is called %{name}{hint}")
 
 
 def _split(text: str) -> tuple[bool, list[str]]:
@@ -161,7 +163,14 @@ def _member(member: str, names: frozenset[str]) -> frozenset[str]:
         return class_members(member) & names
     if optional:
         return frozenset()
-    raise FilterError(f"invalid system call {member!r}")
+    raise FilterError(f"invalid system call {member!r}{_hint(member, names)}")
+
+
+def _hint(member: str, names: frozenset[str]) -> str:
+    """What may have been meant; on a CPU without the older calls, what it has for one."""
+    if not member:
+        return " (names are joined by commas without blanks)"
+    return call_like(member, sorted(names))
 
 
 _OLD_CLASSES = frozenset({"file", "process", "network", "signal", "ipc", "desc", "memory"})
@@ -180,7 +189,7 @@ def parse_signals(text: str) -> frozenset[int]:
         elif member != "none":
             full = member.upper() if member.upper().startswith("SIG") else "SIG" + member.upper()
             if full not in numbers:
-                raise FilterError(f"invalid signal {member!r}")
+                raise FilterError(f"invalid signal {member!r}{like(full, numbers)}")
             chosen.add(numbers[full])
     every = frozenset(numbers.values())
     return every - chosen if inverted else frozenset(chosen)
@@ -196,7 +205,8 @@ def parse_statuses(text: str) -> frozenset[str]:
         elif member in STATUSES:
             chosen.add(member)
         elif member != "none":
-            raise FilterError(f"invalid status {member!r}")
+            wanted = ", ".join(STATUSES)
+            raise FilterError(f"invalid status {member!r}: want some of {wanted}")
     return frozenset(STATUSES) - chosen if inverted else frozenset(chosen)
 
 

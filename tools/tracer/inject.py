@@ -46,6 +46,19 @@ ARGUMENTS: Final = 6
 Pokes = tuple[tuple[int, bytes], ...]
 """(index of the argument, bytes for where it points to)."""
 DELAYED: Final = "DELAYED"
+_TIME: Final = "microseconds, or with a unit: 10ms, 2s"
+_POKES: Final = "@argN=HEX,... with N from 1 to 6 and two digits a byte"
+_WANTED: Final = {
+    "error": f"an error's name, or 1 to {MAX_ERRNO}",
+    "retval": "0 to 2^63-1",
+    "signal": "one signal",
+    "delay_enter": _TIME,
+    "delay_exit": _TIME,
+    "poke_enter": _POKES,
+    "poke_exit": _POKES,
+    "syscall": "a call of %pure",
+    "when": f"FIRST[..LAST][+[STEP]], from 1 to {LARGEST_WHEN}",
+}
 
 
 class Marks:
@@ -119,19 +132,33 @@ def parse_injection(text: str, known: Iterable[str], *, fault: bool = False) -> 
     for option in options:
         key, _, value = option.partition("=")
         if key in seen or (key in ("error", "retval") and seen & {"error", "retval"}):
-            raise FilterError(f"invalid inject argument {text!r}: {key!r} once too often")
+            why = f"{key} twice" if key in seen else "error or retval, not both"
+            raise FilterError(f"invalid inject argument {text!r}: {why}")
         seen.add(key)
         if key == "syscall":
             fine = value in class_members("pure")
         else:
             fine = _apply(found, key, value) and not (fault and key not in ("error", "when"))
         if not fine:
-            raise FilterError(f"invalid inject argument {text!r}: {option!r}")
+            raise FilterError(f"invalid inject argument {text!r}: {_refusal(option, fault)}")
     if fault and found.result is None:
         found.result = -BY_NAME["ENOSYS"].errno
     if not seen - {"when", "syscall"} and not fault:
-        raise FilterError(f"invalid inject argument {text!r}: it does nothing")
+        raise FilterError(f"invalid inject argument {text!r}: it does nothing ({_does()})")
     return found
+
+
+def _does() -> str:
+    return ", ".join(f"{key}=" for key in _WANTED if key not in ("when", "syscall"))
+
+
+def _refusal(option: str, fault: bool) -> str:
+    """What is wrong with ``key=value``, and what is wanted."""
+    key = option.partition("=")[0]
+    allowed = [name for name in _WANTED if not fault or name in ("error", "when")]
+    if key not in allowed:
+        return f"{option!r} is none of {', '.join(f'{name}=' for name in allowed)}"
+    return f"{option!r}: want {_WANTED[key]}"
 
 
 def _apply(found: Injection, key: str, value: str) -> bool:

@@ -82,3 +82,30 @@ def test_unknown_numbers_are_shown_unless_calls_are_named() -> None:
     assert Filter().call(None)
     assert not Filter.parse(["read"], KNOWN).call(None)
     assert Filter.parse(["!read"], KNOWN).call(None)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("opne", "invalid system call 'opne' (open?)"),
+        ("read,%fiel", "called %fiel (file?)"),
+        ("read,,write", "names are joined by commas without blanks"),
+    ],
+)
+def test_a_refusal_says_what_may_have_been_meant(text: str, hint: str) -> None:
+    with pytest.raises(FilterError) as refused:
+        parse_trace(text, KNOWN)
+    assert hint.strip() in str(refused.value)
+
+
+def test_a_cpu_without_the_older_calls_names_what_it_has() -> None:
+    for name, instead in {"open": "openat", "dup2": "dup3", "stat": "newfstatat"}.items():
+        with pytest.raises(FilterError, match=rf"'{name}' \(it has {instead}\)"):
+            parse_trace(name, NUMBERS["aarch64"])
+
+
+def test_statuses_and_signals_that_are_none() -> None:
+    with pytest.raises(FilterError, match="want some of successful, failed, "):
+        parse_statuses("fail")
+    with pytest.raises(FilterError, match=r"'SIGTREM' \(SIGTERM\?\)"):
+        parse_signals("SIGTREM")

@@ -155,6 +155,26 @@ def test_nonsense_is_refused_in_one_line(text: str) -> None:
     assert result.stderr.count(b"\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("chdir", "does nothing (error=, retval=, "),
+        ("chdir:error=FOO", "an error's name, or 1 to 4095"),
+        ("chdir:error=EIO:retval=3", "error or retval, not both"),
+        ("chdir:error=EIO:error=EIO", "error twice"),
+        ("chdir:delay_exit=1h", "or with a unit: 10ms, 2s"),
+        ("chdir:error=EIO:when=0", "FIRST[..LAST][+[STEP]], from 1 "),
+        ("chdir:poke_enter=@arg9=00", "N from 1 to 6"),
+        ("chdir:nonsense=1", "'nonsense=1' is none of error=, retval=, "),
+        ("chidr:error=EIO", "'chidr' (chdir?)"),
+    ],
+)
+def test_a_refusal_says_what_is_wanted(text: str, why: str) -> None:
+    with pytest.raises(FilterError) as refused:
+        parse_injection(text, NAMES)
+    assert why in str(refused.value)
+
+
 @pytest.mark.parametrize("arch", ["x86_64", "aarch64"])
 def test_what_the_program_reads_can_be_changed(arch: str) -> None:
     result = run_cli(

@@ -33,8 +33,9 @@ endef
 .PHONY: run check test stress bench lint types fetch guests clean
 .DELETE_ON_ERROR:
 
+# Of a shell that somebody typed in, only 125 says that something is wrong here.
 run: $(VENV)/.installed
-	@if [ -t 0 ]; then exec $(DIORAMA) shell $(ARCH_OPTION); \
+	@if [ -t 0 ]; then $(DIORAMA) shell $(ARCH_OPTION) || [ $$? != 125 ]; \
 	else exec $(DIORAMA) shell -q $(ARCH_OPTION) --stats < tools/tour.sh; fi
 
 check: $(VENV)/.dev

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tools.console.symbols import Symbols
 
 STRING_LIMIT = 64
+MOST_SHOWN = 16
+"""Of the bytes that were written."""
 
 
 def task_name(task: Task) -> str:
@@ -105,11 +107,27 @@ def _watched(stop: Stop, symbols: Symbols) -> str:
     point = stop.point
     text = f"accessed {symbols.named(stop.task, stop.address)}"
     if isinstance(point, Watchpoint):
-        old, new = point.old, point.new
-        text = f"wrote {symbols.named(stop.task, point.address)}: {old.hex(' ')} -> {new.hex(' ')}"
-        if len(new) in (1, 2, 4, 8):
+        start, end = _changed(point.old, point.new)
+        old, new = point.old[start:end], point.new[start:end]
+        where = symbols.named(stop.task, point.address + start)
+        text = f"wrote {where}: {_bytes(old)} -> {_bytes(new)}"
+        if len(point.new) in (1, 2, 4, 8):
             text += f" ({_number(old)} -> {_number(new)})"
     return f"{text} {place(stop.task, symbols)}"
+
+
+def _changed(old: bytes, new: bytes) -> tuple[int, int]:
+    """Of many bytes those from the first to the last that is another now; all of a few, where the
+    same was written again, and where some are not mapped any more.
+    """
+    if len(new) <= 8 or len(new) != len(old) or new == old:
+        return 0, len(old)
+    others = [at for at, byte in enumerate(new) if byte != old[at]]
+    return others[0], others[-1] + 1
+
+
+def _bytes(data: bytes) -> str:
+    return data[:MOST_SHOWN].hex(" ") + ("..." if len(data) > MOST_SHOWN else "")
 
 
 def _number(data: bytes) -> int:

@@ -33,15 +33,22 @@ class Symbols:
 
     def address(self, task: Task, name: str) -> int | None:
         """Where a function or variable is."""
+        return next((address for address, _ in self._places(task, name)), None)
+
+    def size(self, task: Task, name: str) -> int:
+        """How many bytes it has; 0 if it is unknown, or its file does not say."""
+        return next((size for _, size in self._places(task, name)), 0)
+
+    def _places(self, task: Task, name: str) -> Iterator[tuple[int, int]]:
+        """Address and size in each mapped file that has the name."""
         for area, image in self._images(task):
-            known = _addresses(image)
-            if name in known:
-                return known[name] + _bias(area, image)
-        return None
+            found = _named(image).get(name)
+            if found is not None:
+                yield found[0] + _bias(area, image), found[1]
 
     def names(self, task: Task) -> list[str]:
         """Every function and variable that is known, for completion."""
-        return sorted({name for _, image in self._images(task) for name in _addresses(image)})
+        return sorted({name for _, image in self._images(task) for name in _named(image)})
 
     def _images(self, task: Task) -> Iterator[tuple[Vma, Image]]:
         """The mapped ELF files, each with its first area."""
@@ -58,9 +65,9 @@ class Symbols:
                 yield area, image
 
 
-def _addresses(image: Image) -> dict[str, int]:
+def _named(image: Image) -> dict[str, tuple[int, int]]:
     """By name; functions that no symbol table has (stripped Go) come from elsewhere."""
-    return image.addresses or {function.name: function.address for function in image.functions}
+    return image.named or {name: (address, size) for address, size, name in image.functions}
 
 
 def _bias(area: Vma, image: Image) -> int:

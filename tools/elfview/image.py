@@ -144,16 +144,16 @@ class Image:
         return [found[address] for address in sorted(found)]
 
     @cached_property
-    def addresses(self) -> dict[str, int]:
-        """Where the named functions and variables are; of several of one name the first."""
-        found: dict[str, int] = {}
+    def named(self) -> dict[str, tuple[int, int]]:
+        """The address and size of functions and variables; of several of one name the first."""
+        found: dict[str, tuple[int, int]] = {}
         for section in self.sections:
             if section["sh_type"] not in ("SHT_SYMTAB", "SHT_DYNSYM"):
                 continue
             for symbol in section.iter_symbols():
                 kind = symbol["st_info"]["type"]
                 if symbol["st_value"] and symbol["st_shndx"] != "SHN_UNDEF" and kind in _NAMED:
-                    found.setdefault(symbol.name, symbol["st_value"])
+                    found.setdefault(symbol.name, (symbol["st_value"], symbol["st_size"]))
         return found
 
     @cached_property

@@ -71,7 +71,7 @@ class Stopping(MachineBase):
     def watch(
         self,
         address: int | str,
-        length: int = 8,
+        length: int | None = None,
         access: str = "w",
         condition: Condition | None = None,
         *,
@@ -80,10 +80,13 @@ class Stopping(MachineBase):
     ) -> Point:
         """Stop after an instruction that wrote ('w'), read ('r') or accessed ('a') some bytes.
 
-        The rest as for ``break_at``; the Stop has ``old`` and ``new``.
+        Without ``length``: all of a variable that is named, 8 elsewhere.  The rest as for
+        ``break_at``; the Stop has ``old`` and ``new``.
         """
         process = process or self._only_process()
+        size = self.symbols.size(process.task, address) if isinstance(address, str) else 0
         where = process.symbol(address) if isinstance(address, str) else address
+        length = (size or 8) if length is None else length
         return self._points.watch(process, where, length, access, condition, hook)
 
     def stop_on(

@@ -22,6 +22,11 @@ SOURCE = r"""
 #include <unistd.h>
 
 volatile long counter;
+volatile char small = 'A';
+volatile short half = 1;
+volatile int whole = 1;
+volatile struct { long one, two; } pair = {1, 1};
+volatile char big[70000];
 static char word[16] = "unchanged";
 static pthread_mutex_t first = PTHREAD_MUTEX_INITIALIZER, second = PTHREAD_MUTEX_INITIALIZER;
 static pthread_barrier_t both;
@@ -62,6 +67,13 @@ int main(int argc, char **argv)
         long n = twice(20);
         n += twice(1);
         return (int)n;
+    } else if (!strcmp(what, "sizes")) {
+        small++;
+        half++;
+        whole++;
+        pair.two = 0x102;
+        big[0] = big[9000] = 1;
+        memset((char *)big + 64, 7, 100);
     } else if (!strcmp(what, "recursion")) {
         return (int)below(3);
     } else if (!strcmp(what, "name")) {

@@ -27,7 +27,7 @@ BAD = {
     "break *nonsense": "nonsense is no address",
     "watch": "usage: watch",
     "watch 0": "nothing is mapped",
-    "watch main 99999": "want 1 to 4096",
+    "watch main 99999": "want 1 to 65536",
     "catch": "catch needs one of signal, fault",
     "catch foo": "not foo",
     "catch signal FOO": "invalid signal",

@@ -232,16 +232,6 @@ def test_single_instructions(arch: str) -> None:
     assert f"=>  {steps[1]:#x}" in lines(done)[-1]
 
 
-def test_memory_is_watched(arch: str) -> None:
-    done = session(arch, "twice", ["watch counter", "c", "info breaks", "x counter 8", "c", "c"])
-    assert done.status == 42
-    stops = [line for line in lines(done) if line.startswith("Watchpoint 1, 2")]
-    assert "00 00 00 00 00 00 00 00 -> 14 00 00 00 00 00 00 00" in stops[0]
-    assert "14 00 00 00 00 00 00 00 -> 15 00 00 00 00 00 00 00" in stops[1]
-    assert "twice+" in stops[0]
-    assert len(stops) == 2
-
-
 # -- events --------------------------------------------------------------------------------------
 
 

@@ -58,7 +58,7 @@ def test_a_hook_at_an_address_never_stops(machine: diorama.Machine, first: str) 
 @pytest.mark.usefixtures("stopping")
 def test_a_watchpoint_shows_old_and_new(machine: diorama.Machine) -> None:
     process = machine.spawn("stopping")
-    machine.watch("counter", 4, condition=lambda stop: stop.new[0] > 2)
+    machine.watch("counter", condition=lambda stop: stop.new[0] > 2)
     values = []
     while (stop := machine.run()) is not None:
         assert stop.reason == "watchpoint"

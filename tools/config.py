@@ -15,6 +15,8 @@ DEFAULT_MEMORY: Final = 1 << 30
 DEFAULT_HOSTNAME: Final = b"diorama"
 DEFAULT_PATH: Final = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+MAX_ID: Final = (1 << 32) - 2  # -1 means "unchanged" to chown(2), so it is nobody's uid
+
 TraceFormat = Literal["strace", "raw"]
 
 
@@ -141,7 +143,7 @@ class RunConfig:
     environment: Mapping[bytes, bytes] = field(default_factory=dict)  # beside PATH, HOME, TERM
     unset: tuple[bytes, ...] = ()  # variables that it does not get
     workdir: bytes | None = None  # None: /
-    user: tuple[int, int] | None = None  # uid, gid; None: 0, 0
+    user: str | None = None  # USER[:GROUP], names of the guest's or numbers; None: 0:0, no groups
     hostname: bytes = DEFAULT_HOSTNAME
     read_only: bool = False  # the root is mounted read-only
     network: str = "loopback"  # or none, host; see kernel.net.network

@@ -140,6 +140,12 @@ class HostFs(SuperBlock):
             self.top = os.open(directory, O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self.root = self.inode(status, None, name)
 
+    def set_owner(self, uid: int, gid: int) -> None:
+        """Only what is in the volume told who the guest's start user is (/etc/passwd)."""
+        self.uid, self.gid = uid, gid
+        for inode in list(self._inodes.values()):
+            inode.refresh()
+
     # -- inodes ----------------------------------------------------------------------------------
 
     def number(self, key: Identity) -> int:

@@ -23,6 +23,7 @@ from kernel.abi.files import (
 from kernel.fs.devfs import mount_dev
 from kernel.fs.devices import register_memory_devices
 from kernel.fs.hostfile import make_hostfs
+from kernel.fs.hostfs import HostFs
 from kernel.fs.root import fill_root, make_file, make_link
 from kernel.fs.tmpfs import Tmpfs, tmpfs_factory
 from kernel.vfs.create import mkdir_at, mknod_at
@@ -31,6 +32,7 @@ from kernel.views.mqueue import make_mqueue
 from kernel.views.procfs.root import make_procfs
 from kernel.views.sysfs import make_sysfs
 from kernel.views.terminal.drivers import Terminals
+from tools.boot.users import start_user
 from tools.errors import DioramaError
 from tools.rootfs import unpack_root
 
@@ -40,19 +42,27 @@ if TYPE_CHECKING:
     from kernel.vfs.inode import SuperBlock
     from kernel.views.terminal.console import Console
     from tools.boot.hardware import Hardware
+    from tools.boot.users import StartUser
     from tools.config import RunConfig, Volume
 
 
 def lay_out_files(
     hardware: Hardware, config: RunConfig, console: Console | None, make_init: Callable[[], Task]
-) -> Task:
-    """Everything but PROGRAM; pid 1 is made as soon as there is a root for it."""
+) -> tuple[Task, StartUser]:
+    """Everything but PROGRAM; pid 1 is made as soon as there is a root for it.
+
+    Also returns who PROGRAM's user is, which the root's own /etc/passwd tells.
+    """
     system, mounts = hardware.system, hardware.mounts
     now = system.clock.realtime
     register_memory_devices(mounts.devices, system.random.bytes)
     mounts.mount_root(_root(hardware, config))
     mounts.filesystems[b"tmpfs"] = tmpfs_factory(mounts, system.frames, now)
     init = make_init()
+    user = start_user(init, config.user)
+    root = mounts.mounts[0].sb
+    if isinstance(root, HostFs):
+        root.set_owner(user.uid, user.gid)
     terminals = Terminals(system, mounts, console)
     quiet = MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RELATIME
     mounts.mount(make_procfs(system, mounts), place(init, b"/proc", make=True), quiet)
@@ -65,8 +75,8 @@ def lay_out_files(
         sb = Tmpfs(system.frames, mounts.new_dev(), now, extra.size)
         mounts.mount(sb, place(init, extra.path, make=True), MS_NOSUID | MS_NODEV)
     for volume in config.volumes:
-        mount_volume(hardware, init, volume, config.user or (0, 0))
-    return init
+        mount_volume(hardware, init, volume, (user.uid, user.gid))
+    return init, user
 
 
 def _root(hardware: Hardware, config: RunConfig) -> SuperBlock:
@@ -74,8 +84,7 @@ def _root(hardware: Hardware, config: RunConfig) -> SuperBlock:
     system, mounts = hardware.system, hardware.mounts
     now = system.clock.realtime
     if config.rootfs is not None and os.path.isdir(config.rootfs):
-        owner = config.user or (0, 0)
-        return make_hostfs(config.rootfs, mounts.new_dev(), now, hardware.contents, owner)
+        return make_hostfs(config.rootfs, mounts.new_dev(), now, hardware.contents)
     root = Tmpfs(system.frames, mounts.new_dev(), now, mode=0o755)
     if config.rootfs is None:
         fill_root(root.root, config.hostname)

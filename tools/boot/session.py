@@ -37,6 +37,7 @@ from tools.boot.hardware import Hardware, assemble
 from tools.boot.host_signals import HostSignals, SignalHandlers
 from tools.boot.network import connect_network
 from tools.boot.program import Program, check_volumes, cpus_for, resolve, search_path
+from tools.boot.users import StartUser
 from tools.boot.watch import Watchers
 from tools.busybox import find_busybox
 from tools.config import DEFAULT_PATH, InspectOptions, RunConfig
@@ -126,6 +127,7 @@ class Session:
         self.system: System = hardware.system
         self.status: int | None = None
         self.task: Task | None = None
+        self.user = StartUser()
         self.console = stdio.make_console(self.system) if with_terminal else None
         self._signals = HostSignals(self.machine.cpu, hardware.poller)
         self._leave: int | None = None  # an exit status decided by the host: timeout, SIGTERM
@@ -141,7 +143,7 @@ class Session:
 
     def prepare(self) -> Task:
         """Files and pid 1; returns init."""
-        init = lay_out_files(self.hardware, self.config, self.console, self._make_init)
+        init, self.user = lay_out_files(self.hardware, self.config, self.console, self._make_init)
         self.system.on_reap = self._reaped
         self._published = connect_network(self.config, init)
         return init
@@ -154,7 +156,7 @@ class Session:
         self.prepare()
         self._show(program)
         self.task = self.new_process()
-        stdio.connect(self.system, self.task, self.console, self.config.user or (0, 0))
+        stdio.connect(self.system, self.task, self.console, self.user[:2])
         self._watchers = Watchers(
             self.config, self.machine, _say, lambda: self._signals.asked_to_leave
         )
@@ -227,9 +229,8 @@ class Session:
     def new_process(self) -> Task:
         """A child of init with the configured user, directory and umask 022."""
         config = self.config
-        uid, gid = config.user or (0, 0)
         fs = FsContext(self.hardware.mounts)
-        task = create_program(self.system, FdTable(), fs, Credentials.for_user(uid, gid))
+        task = create_program(self.system, FdTable(), fs, Credentials.for_user(*self.user))
         if config.workdir is not None:
             try:
                 fs.set_cwd(walk(self.system.init, AT_FDCWD, config.workdir, FOLLOW | DIRECTORY))

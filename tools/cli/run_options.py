@@ -53,7 +53,7 @@ class RunDraft:
     volumes: list[Volume] = field(default_factory=list)
     environment: dict[bytes, bytes] = field(default_factory=dict)
     workdir: bytes | None = None
-    user: tuple[int, int] | None = None
+    user: str | None = None
     hostname: bytes = DEFAULT_HOSTNAME
     read_only: bool = False
     network: str = "loopback"
@@ -283,7 +283,7 @@ RUN_OPTIONS: Final = (
     Option(("-e", "--env"), "K=V", "set a variable; K alone copies the caller's", _env),
     Option(("--env-file",), "FILE", "variables from a file, a line each", _env_file),
     Option(("-w", "--workdir"), "DIR", "the directory to start in (/)", _workdir),
-    Option(("-u", "--user"), "UID[:GID]", "who starts the program (0:0)", _user),
+    Option(("-u", "--user"), "USER[:GROUP]", "who starts the program (0:0)", _user),
     Option(("-h", "--hostname"), "NAME", "the host name inside (diorama)", _hostname),
     Option(("--read-only",), "", "mount the root read-only", _read_only),
     Option(("--network",), "MODE", "loopback inside, none, or the host's (loopback)", _network),

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from kernel.fs.root import PASSWD
 from tools.cli.options import Option, UsageError
 from tools.cli.run_options import RUN_OPTIONS, RunDraft
 from tools.cli.trace_refusals import REFUSED_OPTIONS, REFUSED_QUALIFIERS
@@ -36,12 +35,11 @@ STYLES: Final = ("abbrev", "raw", "verbose")
 class TraceDraft(RunDraft):
     """A run whose calls are shown.  Without ``-f`` only PROGRAM's own task is.
 
-    ``unset``: variables that PROGRAM does not get; ``user_name``: of ``-u``, where it is no number.
+    ``unset``: variables that PROGRAM does not get.
     """
 
     trace: TraceOptions | None = field(default_factory=lambda: TraceOptions(follow=False))
     unset: list[bytes] = field(default_factory=list)
-    user_name: str = ""
 
     @property
     def shown(self) -> TraceOptions:
@@ -58,10 +56,6 @@ class TraceDraft(RunDraft):
 
     def finish(self, command: str, words: Sequence[str]) -> RunConfig:
         """The run, with what is said only here."""
-        if self.user_name and self.rootfs is not None:
-            raise UsageError(
-                f"{command}: -u {self.user_name}: with --rootfs users are numbers, UID[:GID]"
-            )
         self._check_output(command)
         config = super(TraceDraft, self).finish(command, words)
         return replace(config, unset=tuple(self.unset))
@@ -200,16 +194,7 @@ def _variable(draft: TraceDraft, value: str) -> None:
 
 
 def _user(draft: TraceDraft, value: str) -> None:
-    """A name of the root in memory, or UID[:GID]."""
-    rows = (line.split(":") for line in PASSWD.decode().splitlines())
-    found = next((row for row in rows if row[0] == value), None)
-    if found is not None:
-        draft.user, draft.user_name = (int(found[2]), int(found[3])), value
-        return
-    try:
-        draft.user = parse_user(value)
-    except ValueError:
-        raise ValueError(f"{value!r} is no user of the guest's, and no UID[:GID]") from None
+    draft.user = parse_user(value)
 
 
 def _quiet(draft: TraceDraft, value: str) -> None:
@@ -317,7 +302,7 @@ STRACE_OPTIONS: Final[tuple[Option[TraceDraft], ...]] = (
     Option(("--write", "--writes"), "SET", "-e write=SET: bytes written there",
            _expresses("write")),
     Option(("-E",), "VAR[=VALUE]", "set a variable of PROGRAM's, or remove it", _variable),
-    Option(("-u", "--user"), "NAME|UID[:GID]", "who starts the program (0:0)", _user),
+    Option(("-u", "--user"), "USER[:GROUP]", "who starts the program (0:0)", _user),
 )  # fmt: skip
 
 _REFUSALS: Final[tuple[Option[TraceDraft], ...]] = tuple(

@@ -11,10 +11,9 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from tools.config import GdbAddress, PublishedPort, TmpfsMount, Volume
+from tools.config import MAX_ID, GdbAddress, PublishedPort, TmpfsMount, Volume
 
 UNITS: Final = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
-MAX_ID: Final = (1 << 32) - 2  # -1 means "unchanged" to chown(2), so it is nobody's uid
 MAX_PORT: Final = 65535
 MAX_SOCKET_PATH: Final = 107  # sun_path, unix(7)
 MAX_HOSTNAME: Final = 64  # __NEW_UTS_LEN, sethostname(2)
@@ -103,15 +102,15 @@ def parse_tmpfs(text: str) -> TmpfsMount:
     return TmpfsMount(guest_path(path), parse_size(value))
 
 
-def parse_user(text: str) -> tuple[int, int]:
-    """``UID[:GID]``, numbers; the group is 0 if it is not given, as docker has it."""
-    match = re.fullmatch(r"([0-9]+)(?::([0-9]+))?", text, re.ASCII)
-    if match is None:
-        raise ValueError(f"{text!r} is not UID[:GID]")
-    uid, gid = int(match[1]), int(match[2] or 0)
-    if max(uid, gid) > MAX_ID:
-        raise ValueError(f"{text!r} is out of range")
-    return uid, gid
+def parse_user(text: str) -> str:
+    """``USER[:GROUP]``, each a number or a name; the guest's files know whose names they are."""
+    words = text.split(":")
+    if len(words) > 2 or not all(words) or any(map(str.isspace, text)) or "\0" in text:
+        raise ValueError(f"{text!r} is not USER[:GROUP], names or numbers")
+    for word in words:
+        if re.fullmatch(r"-?[0-9]+", word, re.ASCII) and not 0 <= int(word) <= MAX_ID:
+            raise ValueError(f"{text!r} is out of range")
+    return text
 
 
 def parse_gdb_address(text: str) -> GdbAddress:

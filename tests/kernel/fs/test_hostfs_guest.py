@@ -71,7 +71,7 @@ def test_another_user_on_a_volume(arch: str, tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("x")
     script = "stat -c %u:%g mine; touch new && stat -c %u new; chown 5 new"
     result = shell(
-        script, arch, user=(1234, 77), volumes=(Volume(str(tmp_path), b"/w"),), workdir=b"/w"
+        script, arch, user="1234:77", volumes=(Volume(str(tmp_path), b"/w"),), workdir=b"/w"
     )
     assert result.text == "1234:77\n1234\n"
     assert b"Operation not permitted" in result.stderr

@@ -16,6 +16,7 @@ return EINTR after a stop (epoll_wait(2), semop(2), a socket with a timeout) go 
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from kernel.abi.errors import EINTR, ERESTART_RESTARTBLOCK, KernelError
@@ -25,6 +26,7 @@ from kernel.task.delivery import give_back_mask
 if TYPE_CHECKING:
     from kernel.machine.loop import Machine
     from kernel.task.task import Task
+    from kernel.wait import WaitQueue
 
 TRAP_WORDS: Final = 16
 
@@ -64,26 +66,43 @@ def _in_order(machine: Machine) -> list[Task]:
     """The sleepers, so that whoever is before another in some queue comes first."""
     tasks = machine.system.tasks
     asleep = {tid: tasks[tid] for tid in sorted(tasks) if tasks[tid].generator is not None}
-    before: dict[int, dict[int, None]] = {tid: {} for tid in asleep}
+    last: dict[WaitQueue, int | None] = {}
+    before: dict[int, list[int]] = {tid: [] for tid in asleep}
     for tid, task in asleep.items():
         for queue in task.waiter.queues if task.waiter is not None else ():
-            for entry in queue.waiters:
-                other = getattr(getattr(entry, "sleeper", None), "tid", None)
-                if other == tid:
-                    break
-                if other in asleep:
-                    before[tid][other] = None
+            if queue not in last:
+                last[queue] = _chain(queue, before)
+            end = last[queue]
+            if task.waiter not in queue.waiters and end is not None:
+                before[tid].append(end)  # woken: if it sleeps again, then behind all of them
     done: dict[int, Task] = {}
-
-    def add(tid: int) -> None:
-        if tid not in done:
-            for other in before[tid]:
-                add(other)
-            done[tid] = asleep[tid]
-
     for tid in asleep:
-        add(tid)
+        _add(tid, before, asleep, done)
     return list(done.values())
+
+
+def _chain(queue: WaitQueue, before: dict[int, list[int]]) -> int | None:
+    """Each sleeper of a queue comes behind the one before it; the last one, or None."""
+    sleepers = (getattr(getattr(entry, "sleeper", None), "tid", None) for entry in queue.waiters)
+    here = [tid for tid in sleepers if tid in before]
+    for first, second in pairwise(here):
+        before[second].append(first)
+    return here[-1] if here else None
+
+
+def _add(
+    tid: int, before: dict[int, list[int]], asleep: dict[int, Task], done: dict[int, Task]
+) -> None:
+    """Put a task behind everybody who is before it; there may be thousands, so no recursion."""
+    path = [tid]
+    while path:
+        here = path[-1]
+        others = before[here]
+        if here not in done and others:
+            path.append(others.pop())  # each is followed once, so a circle has an end, too
+            continue
+        done.setdefault(here, asleep[here])
+        path.pop()
 
 
 def _freeze(machine: Machine, task: Task) -> Frozen | None:

@@ -7,13 +7,15 @@ after every turn of a task, so each call of theirs that can sleep is made severa
 from __future__ import annotations
 
 import re
-from types import GeneratorType
+from types import GeneratorType, SimpleNamespace
+from typing import Any
 
 import pytest
 
 import diorama
 from kernel.machine import describe
-from kernel.machine.freezer import Frozen, freeze, thaw
+from kernel.machine.freezer import Frozen, _in_order, freeze, thaw
+from kernel.wait import Waiter, WaitQueue
 from tests.support.reachable import reachable, violations
 from userland import build
 
@@ -109,3 +111,19 @@ def test_who_has_died_meanwhile_is_left_alone(busy: diorama.Machine) -> None:
     thaw(busy.kernel, [Frozen(9999, (0,) * 7, None, None), *freeze(busy.kernel)])
     assert busy.process(2).status is None
     assert not busy.kernel.bugs
+
+
+def test_thousands_behind_each_other_keep_their_order() -> None:
+    """Each waits for two things, and behind the next one at both; Python's stack is not so deep."""
+    many = 5000
+    queues = [WaitQueue(str(number)) for number in range(many + 1)]
+    tasks = {tid: SimpleNamespace(tid=tid, generator=True, waiter=None) for tid in range(many)}
+    for tid in reversed(range(many)):
+        sleeper: Any = tasks[tid]
+        sleeper.waiter = Waiter(sleeper, (queues[tid], queues[tid + 1]))
+    machine: Any = SimpleNamespace(system=SimpleNamespace(tasks=tasks))
+    assert [task.tid for task in _in_order(machine)] == list(reversed(range(many)))
+    woken: Any = tasks[many - 1]
+    woken.waiter.remove()
+    order = [task.tid for task in _in_order(machine)]
+    assert order.index(many - 1) > order.index(many - 2), "it would sleep again behind the other"

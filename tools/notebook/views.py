@@ -19,9 +19,9 @@ from tools.notebook.walk import walk_picture
 
 if TYPE_CHECKING:
     from kernel.machine.describe.files import Descriptor
+    from kernel.machine.describe.graph import WaitGraph
     from kernel.machine.describe.memory import Area, PageWalk
     from kernel.machine.describe.processes import TaskView
-    from kernel.machine.describe.waits import WaitGraph
     from kernel.mm.address_space import MapEntry
     from tools.library.process import OpenDescriptor
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from tools.notebook.svg import BLUE, GREEN, GREY, RED, Canvas, framed, shortened, text_width
 
 if TYPE_CHECKING:
-    from kernel.machine.describe.waits import Wait, WaitGraph
+    from kernel.machine.describe.graph import Wait, WaitGraph
 
 _BOX_HEIGHT: Final = 38.0
 _MOST: Final = 24

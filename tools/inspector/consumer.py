@@ -51,6 +51,8 @@ class Owner(Protocol):
 class Consumer:
     """Invariants: the connection is served by the poller until ``close``; it is asked for room
     (POLLOUT) exactly while something waits to be sent, and for requests while it is not crowded.
+
+    ``asked``: has it sent anything?  Who only knocks, to see whether a machine is there, has not.
     """
 
     def __init__(self, owner: Owner, connection: socket.socket, hello: Message) -> None:
@@ -62,6 +64,7 @@ class Consumer:
         self.stream: Stream | None = None
         self._events = 0
         self._open = True
+        self.asked = False
         self._shown = bytearray()  # by the guest's terminal, since the queue was last sent
         connection.setblocking(False)
         self.outbox.put(hello)
@@ -96,12 +99,21 @@ class Consumer:
 
     def screen(self, data: bytes) -> None:
         """The guest's terminal shows something more; it is sent as one piece."""
-        if self.stream is not None and "terminal" in self.stream.wanted.kinds:
-            if self.outbox.crowded:
-                self.outbox.lose()
-            else:
-                self._shown += data
-                self.more()
+        if self.stream is None or "terminal" not in self.stream.wanted.kinds:
+            return
+        if self.outbox.crowded:
+            self._put_shown()  # what came before stands before what is lost
+            self.outbox.lose()
+            return
+        self._shown += data
+        if len(self._shown) > _CHUNK:
+            self._put_shown()  # where it counts as waiting
+        self.more()
+
+    def _put_shown(self) -> None:
+        if self._shown:
+            self.outbox.put({"event": "terminal", "data": self._shown.decode("latin-1")})
+            self._shown.clear()
 
     def _ready(self, events: int) -> None:
         try:
@@ -119,9 +131,7 @@ class Consumer:
             return
         if self.stream is not None:
             self.stream.settle()
-        if self._shown:
-            self.outbox.put({"event": "terminal", "data": self._shown.decode("latin-1")})
-            self._shown.clear()
+        self._put_shown()
         self.outbox.send(self._connection)
         self._work()
         self._ask()
@@ -152,6 +162,7 @@ class Consumer:
             return
         if not data:
             raise ConnectionResetError("the consumer has closed its end")
+        self.asked = True
         self._requests += self._lines.feed(data)
         self._work()
 

@@ -50,6 +50,11 @@ class Hold:
         """Does the machine stand still, or is about to?"""
         return self.state in (PAUSED, WAITING)
 
+    @property
+    def waiting(self) -> bool:
+        """Is it still before the first instruction?"""
+        return self.state == WAITING
+
     def pause(self, task: Task | None = None, state: str = PAUSED) -> None:
         """Hold the machine from now on; ``serve`` does it."""
         self._drop_stepper()

@@ -11,6 +11,7 @@ from typing import Any
 from tools.inspector.protocol import NAME, VERSION, Lines, Message, ProtocolError, decode, encode
 
 _CHUNK = 1 << 18
+_LONGEST_HELLO = 32 << 20  # it has the program's arguments
 
 
 _Waiting = tuple["asyncio.Future[Message]", "Callable[[], None] | None"]
@@ -39,6 +40,7 @@ class Link:
         self._waiting: dict[int, _Waiting] = {}
         self._ids = 0
         self._reader: asyncio.Task[None] | None = None
+        self._sending = asyncio.Lock()
         self.closed = False
 
     def start(self) -> None:
@@ -96,9 +98,9 @@ class Link:
         waiting: asyncio.Future[Message] = loop.create_future()
         self._waiting[self._ids] = waiting, then
         try:
-            await loop.sock_sendall(
-                self._connection, encode({"id": self._ids, "do": do, **details})
-            )
+            request = encode({"id": self._ids, "do": do, **details})
+            async with self._sending:  # a machine may be slow, and requests come from many places
+                await loop.sock_sendall(self._connection, request)
         except OSError:
             self._ended()
         return await waiting
@@ -116,14 +118,8 @@ class Link:
 def greet(connection: socket.socket) -> Message:
     """The machine's first line.  LinkError if it is none of ours, or refuses us."""
     connection.settimeout(10.0)
-    received = b""
     try:
-        while not received.endswith(b"\n"):  # nothing follows before we ask
-            data = connection.recv(_CHUNK)
-            if not data:
-                raise LinkError("it has closed the connection")
-            received += data
-        hello = decode(received)
+        hello = decode(_first_line(connection))
     except (OSError, ProtocolError) as error:
         raise LinkError(f"it does not answer: {error}") from None
     if hello.get("hello") != NAME:
@@ -133,3 +129,16 @@ def greet(connection: socket.socket) -> Message:
     if "error" in hello:
         raise LinkError(hello["error"])
     return hello
+
+
+def _first_line(connection: socket.socket) -> bytes:
+    """Not a byte more: what follows, the state perhaps, is for ``Link`` to read."""
+    received = bytearray()
+    while not received.endswith(b"\n"):
+        waiting = connection.recv(_CHUNK, socket.MSG_PEEK)
+        if not waiting:
+            raise LinkError("it has closed the connection")
+        received += connection.recv(waiting.find(b"\n") + 1 or len(waiting))
+        if len(received) > _LONGEST_HELLO:
+            raise LinkError("it is no machine's socket")
+    return bytes(received)

@@ -11,6 +11,7 @@ deterministic run takes the same course whoever looks, and when.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import select
@@ -64,6 +65,7 @@ class Inspector:
         self._console: Console | None = None
         self._started = time.monotonic_ns()
         self._listener, self.path = listen(path)
+        self._spare = open(os.devnull, "rb")  # to turn people away with
         poller.serve(self._listener.fileno(), select.POLLIN, self._connect)
         machine.on_attention.append(self.attend)
 
@@ -83,10 +85,23 @@ class Inspector:
     # -- connections -----------------------------------------------------------------------------
 
     def _connect(self, _events: int) -> None:
-        with suppress(BlockingIOError, ConnectionAbortedError):
+        try:
             connection, _ = self._listener.accept()
-            self._signal_on(connection)
-            self._admit(connection)
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                self._turn_away()
+            return
+        self._signal_on(connection)
+        self._admit(connection)
+
+    def _turn_away(self) -> None:
+        """No descriptor is left for who knocks; who is not let in would knock for ever."""
+        self._spare.close()
+        with suppress(OSError):
+            connection, _ = self._listener.accept()
+            connection.close()
+        with suppress(OSError):
+            self._spare = open(os.devnull, "rb")  # kept until the next time
 
     def _admit(self, connection: socket.socket) -> None:
         if len(self._consumers) >= MOST_CONSUMERS:
@@ -124,10 +139,14 @@ class Inspector:
             os.kill(os.getpid(), signal.SIGIO)  # there may be something on it already
 
     def gone(self, consumer: Consumer) -> None:
-        """A consumer is detached; the last one lets a machine go that it held."""
+        """A consumer is detached; the last one lets a machine go that it held.
+
+        One that waits for somebody to look goes on waiting when somebody has only knocked.
+        """
         self._consumers.remove(consumer)
         if not self._consumers and self._hold is not None:
-            self._hold.resume()
+            if consumer.asked or not self._hold.waiting:
+                self._hold.resume()
 
     # -- standing still --------------------------------------------------------------------------
 
@@ -222,6 +241,7 @@ class Inspector:
             return
         self.poller.unserve(self._listener.fileno())
         self._listener.close()
+        self._spare.close()
         with suppress(OSError):
             os.unlink(self.path)
         self.machine.on_attention = [c for c in self.machine.on_attention if c != self.attend]

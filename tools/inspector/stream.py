@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 KINDS: Final = ("calls", "signals", "faults", "switches", "tasks", "terminal")
 DEFAULT_KINDS: Final = ("calls", "signals", "tasks")
 DEFAULT_RATE: Final = 2000
+MOST_WORDS: Final = 32
+LONGEST_WORD: Final = 256
+"""So much of a new program's arguments is told."""
 _SECOND: Final = 1_000_000_000
 _ACCESS: Final = ("read", "write", "execute")
 
@@ -269,6 +272,13 @@ class Stream(Observer["Task"]):
     def exec(self, task: Task, path: bytes, argv: tuple[bytes, ...]) -> None:
         """A new program."""
         if "tasks" in self.wanted.kinds and self._allowed():
-            words = [word.decode("utf-8", "surrogateescape") for word in argv]
+            words = [_shortened(word) for word in argv[:MOST_WORDS]]
+            words += ["…"] if len(argv) > MOST_WORDS else []
             shown = path.decode("utf-8", "surrogateescape")
             self._tell({**self._head("exec", task), "path": shown, "argv": words})
+
+
+def _shortened(word: bytes) -> str:
+    """Arguments may have megabytes, which would crowd out everything else."""
+    more = "…" if len(word) > LONGEST_WORD else ""
+    return word[:LONGEST_WORD].decode("utf-8", "surrogateescape") + more

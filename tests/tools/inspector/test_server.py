@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import stat
 import subprocess
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.command import diorama
+from tests.support.command import SECONDS, diorama
+from tests.support.crowds import build_crowd
 from tests.support.inspector import is_call, machine
 from tools.inspector.protocol import LONGEST_REQUEST, NAME, VERSION
 from tools.inspector.server import MOST_CONSUMERS
+from tools.inspector.stream import LONGEST_WORD
 
 pytestmark = pytest.mark.guest
 
@@ -192,6 +196,51 @@ def test_who_goes_away_is_forgotten_and_holds_nobody(arch: str, work: Path) -> N
         out, _ = run.end()
     assert out == b"begun\ndone\n"
     assert run.process.returncode == 0
+
+
+def test_a_machine_that_waits_is_not_let_go_by_who_only_knocks(work: Path) -> None:
+    """``diorama top --attach`` knocks at every machine to see which ones run."""
+    with machine(work / "s", "-q", "busybox", "echo", "begun") as run:
+        run.ready()
+        for _ in range(5):
+            knock = run.attach()
+            assert knock.hello["state"] == "waiting"
+            knock.close()
+        view = run.attach()
+        assert view.do(do="status")["state"] == "waiting"
+        view.do(do="resume")
+        assert run.end()[0] == b"begun\n"
+
+
+def test_huge_arguments_do_not_fill_a_consumers_queue(arch: str, work: Path) -> None:
+    """Two megabytes of bytes were twelve of JSON, and who had them waiting was detached."""
+    with machine(work / "s", "-q", str(build_crowd(arch)), "argv", "18") as run:
+        view = run.attach()
+        view.do(do="subscribe", events=["tasks"])
+        view.do(do="resume")
+        new = view.until(lambda e: e["event"] == "exec" and len(e["argv"]) > 3)
+        assert new["argv"][1:3] == ["pipes", "0"]
+        assert set(new["argv"][3:]) == {"\udcff" * LONGEST_WORD + "…"}
+        assert len(new["argv"]) == 21
+
+
+def test_a_machine_without_a_descriptor_left_turns_people_away(work: Path) -> None:
+    """Nobody attaches then, but the program does not end for it, and nobody knocks for ever."""
+    with machine(work / "s", "-q", *SHELL, "read a; echo $a", stdin=subprocess.PIPE) as run:
+        view = run.attach()
+        view.do(do="status")  # what it needs is loaded
+        used = {int(name) for name in os.listdir(f"/proc/{run.process.pid}/fd")}
+        free = next(number for number in count() if number not in used)
+        resource.prlimit(run.process.pid, resource.RLIMIT_NOFILE, (free, 4096))
+        refused = socket.socket(socket.AF_UNIX)
+        with refused:
+            refused.settimeout(SECONDS)
+            refused.connect(str(work / "s"))
+            assert refused.recv(1) == b""
+        resource.prlimit(run.process.pid, resource.RLIMIT_NOFILE, (4096, 4096))
+        assert run.attach().do(do="status")["consumers"] == 2
+        view.do(do="resume")
+        assert run.process.communicate(b"fine\n")[0] == b"fine\n"
 
 
 def test_a_consumer_that_stops_reading_disturbs_nobody(arch: str, work: Path) -> None:

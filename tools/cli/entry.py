@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import os
+import shutil
 import sys
 import traceback
 from collections.abc import Sequence
@@ -10,7 +12,7 @@ from collections.abc import Sequence
 from tools.cli.commands import COMMANDS, Execute, print_help
 from tools.cli.execute import execute as execute_run
 from tools.cli.help import overview
-from tools.cli.messages import complain, say, show, use_utf8
+from tools.cli.messages import complain, say, settle, show, use_utf8
 from tools.cli.options import UsageError
 from tools.errors import EXIT_USAGE, DioramaError
 from tools.version import __version__
@@ -36,21 +38,32 @@ def main(words: Sequence[str] | None = None, execute: Execute = execute_run) -> 
         return EXIT_USAGE
     except Exception as error:  # noqa: BLE001 (the last door: nothing ends in a traceback)
         return _internal_error(error)
+    finally:
+        settle()
 
 
 def _dispatch(words: list[str], execute: Execute) -> int:
     """Find the command and hand it the rest."""
     command, rest = (words[0], words[1:]) if words else ("--help", [])
     if command in ("--help", "help"):
-        return show(overview())
+        return print_help(rest[0]) if rest and rest[0] in COMMANDS else show(overview())
     if command in ("--version", "-V"):
         return show(f"diorama {__version__}\n")
     if command not in COMMANDS:
         kind = "option" if command.startswith("-") else "command"
-        raise UsageError(f"unknown {kind} {command} (see diorama --help)")
+        raise UsageError(f"unknown {kind} {command} ({_meant(command)}see diorama --help)")
     if rest[:1] == ["--help"]:
         return print_help(command)
     return COMMANDS[command](rest, execute)
+
+
+def _meant(word: str) -> str:
+    """A command that looks like it; what looks like a program is one for ``run``."""
+    found = difflib.get_close_matches(word, COMMANDS, 1)
+    if found:
+        return f"{found[0]}? "
+    program = word == "busybox" or "/" in word or shutil.which(word) is not None
+    return f"a program? diorama run {word}; " if program else ""
 
 
 def _internal_error(error: Exception) -> int:

@@ -55,6 +55,15 @@ def show(text: str) -> int:
     return 0
 
 
+def settle() -> None:
+    """Drop what a full or closed stderr did not take: Python would try again and exit with 120."""
+    try:
+        if sys.stderr is not None:
+            sys.stderr.flush()
+    except (OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
 def complain(error: DioramaError) -> int:
     """Say why a run cannot take place; returns the exit status for it."""
     say(str(error))

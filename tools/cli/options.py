@@ -12,6 +12,7 @@ that is a table and a page of code starts in no time.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -100,8 +101,10 @@ class Parser(Generic[DraftT]):
     def _find(self, name: str) -> Option[DraftT]:
         option = self._named.get(name)
         if option is None:
+            like = difflib.get_close_matches(name, self._named, 1, 0.75) if name[2:] else []
+            hint = f"{like[0]}? see" if like else "see"
             raise UsageError(
-                f"{self.command}: unknown option {name} (see diorama {self.command} --help)"
+                f"{self.command}: unknown option {name} ({hint} diorama {self.command} --help)"
             )
         return option
 

@@ -186,7 +186,11 @@ def test_shell_has_no_program(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("words", "part"),
     [
-        (("fly",), "unknown command fly"),
+        (("fly",), "unknown command fly (see "),
+        (("tarce", "p"), "unknown command tarce (trace? see "),
+        (("busybox", "ls"), "unknown command busybox (a program? diorama run busybox; see "),
+        (("./p",), "unknown command ./p (a program? diorama run ./p; see "),
+        (("run", "--workdr", "/", "p"), "unknown option --workdr (--workdir? see "),
         (("--fly",), "unknown option --fly"),
         (("run",), "PROGRAM is missing"),
         (("run", ""), "empty"),
@@ -261,6 +265,8 @@ def test_every_command_has_help_with_an_example(
 ) -> None:
     assert main([command, "--help"], Recorder()) == 0
     out = capsys.readouterr().out
+    assert main(["help", command], Recorder()) == 0
+    assert capsys.readouterr().out == out
     assert out.startswith(f"Usage: diorama {command}")
     assert f"diorama {command}" in out.split("Options:")[0].split("\n", 1)[1]
     assert max(map(len, out.splitlines())) <= 90

@@ -110,6 +110,20 @@ def test_our_own_output_may_have_no_room(words: tuple[str, ...], tmp_path: Path)
     assert shell(f"diorama {text} | true", cwd=tmp_path).stderr == b""
 
 
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ("run no-such-program", 127),
+        ("run busybox sh -c 'exit 3'", 3),
+        ("stats busybox sh -c 'exit 4'", 4),
+        ("trace busybox true", 125),
+    ],
+)
+def test_a_full_stderr_leaves_the_status_alone(text: str, status: int, tmp_path: Path) -> None:
+    """It was 120, of Python's own last attempt to write."""
+    assert shell(f"diorama {text} 2> /dev/full", cwd=tmp_path).returncode == status
+
+
 def test_a_full_disk_under_a_trace_does_not_reach_the_guest(arch: str) -> None:
     words = ("--arch", arch, "busybox", "find", "/")
     expected = diorama("run", *words)

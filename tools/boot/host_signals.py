@@ -46,11 +46,11 @@ class HostSignals:
         self._wakeup = signal.set_wakeup_fd(self._poller.wakeup_fd, warn_on_full_buffer=False)
 
     def _noted(self, number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGIO:
-            return  # the loop looks at its poller, and for that alone no turn ends
         if number in LEAVING:
             self.asked_to_leave = True
-        self._cpu.request_attention()
+            self._cpu.request_attention()
+        # For all others the loop looks, as watch_signal has seen to, and no turn ends for that: a
+        # run with virtual time takes the same course if it was stopped and continued meanwhile.
 
     def restore(self) -> None:
         """As it was before ``catch``; nothing if that has been done."""

@@ -105,6 +105,35 @@ def test_threads_and_sockets_are_deterministic(arch: str, name: str, tmp_path: P
     twice(build.build(name, arch), tmp_path)
 
 
+COMPETING = """\
+echo begun
+for i in 1 2 3 4; do (j=0; while [ $j -lt 3000 ]; do j=$((j+1)); done; echo $i) & done; wait
+ps
+"""
+
+
+@pytest.mark.guest
+@pytest.mark.parametrize("arch", ["x86_64", "aarch64"])
+@pytest.mark.parametrize("number", [signal.SIGCONT, signal.SIGWINCH])
+def test_signals_that_are_not_the_guests_change_no_schedule(number: int, arch: str) -> None:
+    """A run that was stopped and continued, for one."""
+    outputs = []
+    for disturbed in (False, True):
+        with subprocess.Popen(
+            [sys.executable, "-m", "diorama", "run", "-q", "--deterministic", "--arch", arch,
+             "busybox", "sh", "-c", COMPETING],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        ) as run:  # fmt: skip
+            assert run.stdout is not None
+            output = run.stdout.readline()
+            while disturbed and run.poll() is None:
+                run.send_signal(number)
+                time.sleep(0.003)
+            outputs.append(output + run.stdout.read())
+        assert run.returncode == 0
+    assert outputs[0] == outputs[1]
+
+
 @pytest.mark.guest
 @pytest.mark.parametrize("options", [(), ("--deterministic",)])
 def test_a_host_signal_ends_a_guest_that_makes_no_calls(options: tuple[str, ...]) -> None:

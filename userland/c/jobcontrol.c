@@ -53,7 +53,8 @@ static void groups(void)
         execl("/proc/self/exe", "jobcontrol", "sleep", NULL);
         _exit(9);
     }
-    usleep(100000);
+    while (setpgid(child, 0) == 0) /* until it has become another program */
+        usleep(1000);
     FAILS(setpgid(child, 0), EACCES);
     end(child);
 }

@@ -1,5 +1,6 @@
 /* POSIX message queues.  See mq_overview(7). */
 #define _GNU_SOURCE
+#include "asleep.h"
 #include "check.h"
 #include <fcntl.h>
 #include <mqueue.h>
@@ -89,9 +90,9 @@ static void basics(void)
         _exit(failures);
     }
     int status;
-    usleep(10000);
+    until_asleep(child);
     CHECK(mq_send(q, "first", 5, 0) == 0);
-    usleep(20000);
+    until_asleep(child);
     CHECK(mq_getattr(q, &b) == 0 && b.mq_curmsgs == 3);
     CHECK(take(q, "full", 2));
     CHECK(waitpid(child, &status, 0) == child && status == 0);

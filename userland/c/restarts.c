@@ -58,7 +58,7 @@ static void reads(void)
     install(SIGALRM, counting, 0), alarm_in(20, 20);
     FAILS(read(ends[0], &byte, 1), EINTR);
     CHECK(seen >= 1);
-    install(SIGALRM, feeding, SA_RESTART), alarm_in(20, 300);
+    alarm_in(0, 0), install(SIGALRM, feeding, SA_RESTART), alarm_in(20, 300);
     CHECK(read(ends[0], &byte, 1) == 1 && byte == '!' && seen >= 1);
     install(SIGALRM, SIG_IGN, 0), alarm_in(10, 10);
     pid_t child = fork();
@@ -73,14 +73,17 @@ static void reads(void)
 static void waits(void)
 {
     int status = 0;
+    char byte;
+    CHECK(pipe(ends) == 0);
     pid_t child = fork();
     if (child == 0)
-        usleep(80000), _exit(4);
+        read(ends[0], &byte, 1), _exit(4);
     install(SIGALRM, counting, 0), alarm_in(20, 20);
     FAILS(waitpid(child, &status, 0), EINTR);
-    install(SIGALRM, counting, SA_RESTART), alarm_in(10, 10);
+    alarm_in(0, 0), install(SIGALRM, feeding, SA_RESTART), alarm_in(10, 10);
     CHECK(waitpid(child, &status, 0) == child && WEXITSTATUS(status) == 4 && seen >= 1);
     alarm_in(0, 0);
+    close(ends[0]), close(ends[1]);
     install(SIGCHLD, counting, 0), seen = 0;
     child = fork();
     if (child == 0)
@@ -89,33 +92,48 @@ static void waits(void)
     install(SIGCHLD, SIG_DFL, 0);
 }
 
+/* Does a call that takes a second take no longer for a stop?  A busy host may add to one, not to
+ * each of three. */
+static int in_time(void (*a_second)(void))
+{
+    for (int turn = 0; turn < 3; turn++) {
+        double start = now(), took;
+        pid_t child = pausing();
+        a_second();
+        took = now() - start;
+        CHECK(took >= 1 && waitpid(child, NULL, 0) == child);
+        if (took < 1.7)
+            return 1;
+    }
+    return 0;
+}
+
+static const struct timespec second = {1, 0}, minute = {60, 0};
+
+static void by_nanosleep(void) { CHECK(nanosleep(&second, NULL) == 0); }
+#ifdef SYS_poll /* ppoll begins again with what was left when it was stopped */
+static void by_poll(void) { CHECK(poll(NULL, 0, 1000) == 0); }
+#endif
+
 static void sleeps(void)
 {
-    struct timespec long_one = {1, 0}, left = {9, 9};
+    struct timespec left = {99, 9};
     install(SIGALRM, counting, SA_RESTART), alarm_in(20, 300);
-    FAILS(nanosleep(&long_one, &left), EINTR); /* never restarted by a handler */
-    CHECK(left.tv_sec == 0 && left.tv_nsec > 0 && left.tv_nsec <= 985000000);
+    FAILS(nanosleep(&minute, &left), EINTR); /* never restarted by a handler */
+    CHECK(left.tv_sec < 59 || (left.tv_sec == 59 && left.tv_nsec <= 985000000));
+    CHECK(left.tv_sec > 0);
     alarm_in(0, 0);
-    double start = now();
-    pid_t child = pausing();
-    CHECK(nanosleep(&long_one, NULL) == 0); /* a stop is no reason to sleep longer */
-    double slept = now() - start;
-    CHECK(slept >= 1 && slept < 1.7);
-    CHECK(waitpid(child, NULL, 0) == child);
-#ifdef SYS_poll /* ppoll begins again with what was left when it was stopped */
-    start = now(), child = pausing();
-    CHECK(poll(NULL, 0, 1000) == 0);
-    slept = now() - start;
-    CHECK(slept >= 1 && slept < 1.7);
-    CHECK(waitpid(child, NULL, 0) == child);
+    CHECK(in_time(by_nanosleep)); /* a stop is no reason to sleep longer */
+#ifdef SYS_poll
+    CHECK(in_time(by_poll));
 #endif
 }
 
 static void polls(void)
 {
-    struct timeval time = {3, 0};
+    struct timeval time = {60, 0};
     install(SIGALRM, counting, SA_RESTART), alarm_in(15, 300);
-    FAILS(poll(NULL, 0, 3000), EINTR);
+    FAILS(poll(NULL, 0, 60000), EINTR);
     alarm_in(15, 300);
     FAILS(select(0, NULL, NULL, NULL, &time), EINTR);
     alarm_in(15, 15);
@@ -139,15 +157,15 @@ static void masks(void)
     sigprocmask(SIG_BLOCK, NULL, &none);
     CHECK(sigismember(&none, SIGALRM) == 1);
     sigemptyset(&none), alarm_in(15, 300);
-    struct timespec second = {3, 0};
-    FAILS(ppoll(NULL, 0, &second, &none), EINTR);
+    FAILS(ppoll(NULL, 0, &minute, &none), EINTR);
     CHECK(seen >= 1);
     alarm_in(15, 300);
-    FAILS(pselect(0, NULL, NULL, NULL, &second, &none), EINTR);
+    FAILS(pselect(0, NULL, NULL, NULL, &minute, &none), EINTR);
     alarm_in(15, 300);
     siginfo_t info;
     CHECK(sigwaitinfo(&block, &info) == SIGALRM && info.si_code == SI_KERNEL && seen == 0);
     struct timespec short_one = {0, 10000000}, zero = {0, 0};
+    alarm_in(0, 0), sigtimedwait(&block, NULL, &zero); /* whether one more has come or not */
     FAILS(sigtimedwait(&block, NULL, &short_one), EAGAIN);
     FAILS(sigtimedwait(&block, NULL, &zero), EAGAIN);
     sigset_t other;
@@ -158,27 +176,30 @@ static void masks(void)
     alarm_in(0, 0);
 }
 
+static int word = 1;
+
 static long futex(int *word, int op, int value, const struct timespec *timeout)
 {
     return syscall(SYS_futex, word, op, value, timeout, NULL, 0);
 }
 
+static void by_futex(void)
+{
+    FAILS(futex(&word, FUTEX_WAIT_PRIVATE, 1, &second), ETIMEDOUT);
+}
+
 static void futexes(void)
 {
-    int word = 1;
-    struct timespec time = {1, 0};
     FAILS(futex(&word, FUTEX_WAIT_PRIVATE, 2, NULL), EAGAIN);
     double start = now();
-    FAILS(futex(&word, FUTEX_WAIT_PRIVATE, 1, &time), ETIMEDOUT);
+    by_futex();
     CHECK(now() - start >= 1);
     install(SIGALRM, counting, 0), alarm_in(15, 15);
     FAILS(futex(&word, FUTEX_WAIT_PRIVATE, 1, NULL), EINTR);
     install(SIGALRM, counting, SA_RESTART), alarm_in(15, 300);
-    FAILS(futex(&word, FUTEX_WAIT_PRIVATE, 1, &time), EINTR); /* a timeout: never restarted */
-    alarm_in(0, 0), start = now();
-    pid_t child = pausing();
-    FAILS(futex(&word, FUTEX_WAIT_PRIVATE, 1, &time), ETIMEDOUT);
-    CHECK(now() - start < 1.7 && waitpid(child, NULL, 0) == child);
+    FAILS(futex(&word, FUTEX_WAIT_PRIVATE, 1, &minute), EINTR); /* a timeout: never restarted */
+    alarm_in(0, 0);
+    CHECK(in_time(by_futex));
     CHECK(futex(&word, FUTEX_WAKE, 1, NULL) == 0);
     FAILS(futex((int *)((char *)&word + 1), FUTEX_WAIT, 1, NULL), EINVAL);
     FAILS(futex(NULL, FUTEX_WAIT, 1, NULL), EFAULT);

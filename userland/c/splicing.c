@@ -1,5 +1,6 @@
 /* splice, tee, vmsplice; process_vm_readv and writev; membarrier.  See their manual pages. */
 #define _GNU_SOURCE
+#include "asleep.h"
 #include "check.h"
 #include <fcntl.h>
 #include <signal.h>
@@ -126,7 +127,7 @@ static void others(void)
         close(b[1]);
         _exit(read(b[0], &c, 1) != 1 || strcmp(there + 100, "from the parent"));
     }
-    usleep(20000);
+    until_asleep(child);
     struct iovec local[2] = {{here, 5000}, {here + 5000, 5000}}, remote = {there, 10000};
     CHECK(process_vm_readv(child, local, 2, &remote, 1, 0) == 10000);
     CHECK(!strcmp(here, "in the child") && !strcmp(here + 8000, "far"));

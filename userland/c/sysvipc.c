@@ -1,5 +1,6 @@
 /* System V shared memory, semaphores, message queues.  See sysvipc(7). */
 #define _GNU_SOURCE
+#include "asleep.h"
 #include "check.h"
 #include <signal.h>
 #include <stdlib.h>
@@ -185,16 +186,20 @@ static void semaphores(void)
     /* a handler ends it, and so does removal */
     struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
     sigaction(SIGUSR1, &action, NULL);
+    int between[2];
+    char byte;
+    CHECK(pipe(between) == 0);
     child = fork();
     if (!child) {
         FAILS(op(id, 1, -1, 0), EINTR);
+        CHECK(write(between[1], "x", 1) == 1);
         FAILS(op(id, 1, -1, 0), EIDRM);
         _exit(failures);
     }
     while (semctl(id, 1, GETNCNT) != 1)
         usleep(1000);
     kill(child, SIGUSR1);
-    usleep(5000);
+    CHECK(read(between[0], &byte, 1) == 1); /* the first one is over */
     while (semctl(id, 1, GETNCNT) != 1)
         usleep(1000);
     CHECK(semctl(id, 0, IPC_RMID) == 0);
@@ -253,7 +258,7 @@ static void messages(void)
         CHECK(put(id, 7, "late", 0) == 0);
         _exit(failures);
     }
-    usleep(5000);
+    until_asleep(child);
     CHECK(msgrcv(id, &m, 9000, 0, 0) == 8192);
     CHECK(waitpid(child, &status, 0) == child && status == 0);
     CHECK(get(id, 7, 0, "late") == 7);
@@ -265,7 +270,7 @@ static void messages(void)
         _exit(failures);
     }
     CHECK(put(id, 4, "not you", 0) == 0 && put(id, 5, "for you", 0) == 0);
-    usleep(10000);
+    until_asleep(child);
     s.msg_qbytes = 100;
     CHECK(msgctl(id, IPC_SET, &s) == 0);
     CHECK(msgctl(id, IPC_STAT, &s) == 0 && s.msg_qbytes == 100 && s.msg_qnum == 1);

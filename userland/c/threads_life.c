@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "asleep.h"
 #include "check.h"
 
 #define THREADS 40
@@ -256,8 +257,7 @@ static void closing_while_reading(void)
     CHECK(pipe(ends) == 0);
     CHECK(pthread_create(&thread, NULL, reads_one, &ends[0]) == 0);
     CHECK(sem_wait(&done) == 0);
-    struct timespec moment = {0, 20 * 1000 * 1000};
-    nanosleep(&moment, NULL);
+    until_others_asleep();
     CHECK(close(ends[0]) == 0);
     CHECK(write(ends[1], "x", 1) == 1);
     CHECK(pthread_join(thread, &result) == 0 && result == (void *)'x');

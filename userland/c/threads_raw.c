@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "asleep.h"
 #include "check.h"
 
 #define THREAD (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM)
@@ -152,7 +153,7 @@ static void gather(pthread_t *threads, int count, long bits)
         CHECK(pthread_create(&threads[i], NULL, waits, (void *)bits) == 0);
     while (gate < count)
         sched_yield();
-    usleep(20000);
+    until_others_asleep();
 }
 
 static void meet(pthread_t *threads, int count)
@@ -241,7 +242,7 @@ static void inheritance(void)
         CHECK(pthread_create(&threads[i], NULL, takes_pi, NULL) == 0);
     while (gate < 3)
         sched_yield();
-    usleep(20000);
+    until_others_asleep();
     CHECK((unsigned)word == ((unsigned)me | FUTEX_WAITERS));
     FAILS(futex((void *)&word, FUTEX_WAKE, 1, NULL, NULL, 0), EINVAL);
     CHECK(futex((void *)&word, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0) == 0);
@@ -282,7 +283,7 @@ static void requeueing(void)
         CHECK(pthread_create(&threads[i], NULL, waits_requeue, NULL) == 0);
     while (gate < 3)
         sched_yield();
-    usleep(20000);
+    until_others_asleep();
     FAILS(futex((void *)&other, FUTEX_WAKE, 1, NULL, NULL, 0), EINVAL);
     FAILS(futex((void *)&other, FUTEX_CMP_REQUEUE_PI, 2, NULL, (void *)&word, 0), EINVAL);
     CHECK(futex((void *)&other, FUTEX_CMP_REQUEUE_PI, 1, (void *)(long)INT_MAX, (void *)&word, 0)
@@ -300,7 +301,7 @@ struct waitv {
 static void *wakes_second(void *argument)
 {
     (void)argument;
-    usleep(20000);
+    until_others_asleep();
     return (void *)futex((void *)&other, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 

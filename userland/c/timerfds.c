@@ -31,8 +31,9 @@ static void once(int clock)
     CHECK(fd >= 0);
     CHECK(timerfd_gettime(fd, &t) == 0 && !t.it_value.tv_sec && !t.it_value.tv_nsec);
     long start = now_ns(clock);
+    CHECK(arm(fd, 0, 60000 * MS, 0) == 0);
+    CHECK(timerfd_gettime(fd, &t) == 0 && t.it_value.tv_sec > 0 && t.it_value.tv_sec <= 60);
     CHECK(arm(fd, 0, 10 * MS, 0) == 0);
-    CHECK(timerfd_gettime(fd, &t) == 0 && t.it_value.tv_nsec > 0 && t.it_value.tv_nsec <= 10 * MS);
     CHECK(read(fd, &n, 8) == 8 && n == 1);
     CHECK(now_ns(clock) - start >= 10 * MS);
     CHECK(timerfd_gettime(fd, &t) == 0 && !t.it_value.tv_sec && !t.it_value.tv_nsec);
@@ -50,11 +51,13 @@ static void periodic(void)
     uint64_t n = 0;
     int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
     FAILS(read(fd, &n, 8), EAGAIN);
+    long start = now_ns(CLOCK_MONOTONIC);
     CHECK(arm(fd, 0, 2 * MS, 2 * MS) == 0);
     usleep(21000);
-    CHECK(read(fd, &n, 8) == 8 && n >= 10 && n < 500);
+    CHECK(read(fd, &n, 8) == 8 && n >= 10);
+    CHECK((long)n <= (now_ns(CLOCK_MONOTONIC) - start) / (2 * MS));
     struct pollfd p = {.fd = fd, .events = POLLIN | POLLOUT};
-    CHECK(poll(&p, 1, 1000) == 1 && p.revents == POLLIN);
+    CHECK(poll(&p, 1, -1) == 1 && p.revents == POLLIN);
     CHECK(read(fd, &n, 8) == 8 && n >= 1);
     struct itimerspec off = {0}, old;
     CHECK(timerfd_settime(fd, 0, &off, &old) == 0);
@@ -73,7 +76,7 @@ static void in_epoll(void)
     CHECK(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &e) == 0);
     CHECK(epoll_wait(ep, &e, 1, 0) == 0);
     CHECK(arm(fd, 0, 5 * MS, 0) == 0);
-    CHECK(epoll_wait(ep, &e, 1, 2000) == 1 && e.data.u64 == 9 && e.events == EPOLLIN);
+    CHECK(epoll_wait(ep, &e, 1, -1) == 1 && e.data.u64 == 9 && e.events == EPOLLIN);
     CHECK(read(fd, &n, 8) == 8 && n == 1);
     CHECK(epoll_wait(ep, &e, 1, 0) == 0);
     close(ep), close(fd);

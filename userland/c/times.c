@@ -31,8 +31,8 @@ static void clocks(void)
     CHECK(gettimeofday(&tv, NULL) == 0);
     long long wall = tv.tv_sec * 1000000000LL + tv.tv_usec * 1000LL;
     long long difference = now(CLOCK_REALTIME) - wall;
-    CHECK(difference >= 0 && difference < 1000000000LL);
-    CHECK(time(NULL) - tv.tv_sec <= 1);
+    CHECK(difference >= 0 && difference < 15 * 1000000000LL);
+    CHECK(time(NULL) - tv.tv_sec <= 15);
 }
 
 static void sleeping(void)

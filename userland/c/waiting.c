@@ -109,8 +109,8 @@ static void notices(void)
 static void clones(void)
 {
     int status = 0;
-    pid_t child = syscall(SYS_clone, SIGUSR1, 0, 0, 0, 0);
     signal(SIGUSR1, SIG_IGN);
+    pid_t child = syscall(SYS_clone, SIGUSR1, 0, 0, 0, 0);
     if (child == 0)
         _exit(8);
     FAILS(waitpid(child, &status, 0), ECHILD); /* another exit signal: not for plain wait */

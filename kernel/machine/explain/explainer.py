@@ -85,7 +85,9 @@ class Explainer(Observer["Task"]):
         about = self._about.pop(task.tid, None)
         if about is not None and result >= 0:
             table, fds, call = about
-            said = self._closed.setdefault(task.fds, self._closed.get(table, {}))
+            if task.fds is not table and task.fds not in self._closed:  # the call gave it its own
+                self._closed[task.fds] = dict(self._closed.get(table, {}))
+            said = self._closed.setdefault(task.fds, {})
             name = text(task.comm)
             for fd in fds:
                 said[fd] = f"{call} of {task.tid} ({name}) closed it"

@@ -39,7 +39,10 @@ def waits_for(task: Task, name: str, values: Values) -> str:
     if task.generator is None or task.sleep is None:
         return ""
     describe = _CALLS.get(name)
-    found = describe(task, values) if describe is not None else ""
+    try:
+        found = describe(task, values) if describe is not None else ""
+    except KernelError:  # what it waited for is gone, and it has not heard of that yet
+        found = ""
     return f"waits for {found or _queues(task)}{_limit(task, name)}"
 
 
@@ -157,16 +160,16 @@ def _other(task: Task, locks: list[RecordLock]) -> RecordLock | None:
 
 def _either(task: Task, wanted: list[tuple[int, int]]) -> str:
     """``fd 3: data in pipe:[12], ... or fd 4: ...``; events are poll(2)'s."""
+    files = task.fds.files
+    there = [(fd, events) for fd, events in wanted if fd in files]
     parts = []
-    for fd, events in wanted:
-        file = task.fds.files.get(fd)
-        if file is None:
-            continue
+    for fd, events in there[:MOST_FILES]:  # to find who has the other end is a walk over everybody
         reads = events & (POLLIN | POLLRDNORM) or not events & POLLOUT
-        parts.append(f"descriptor {fd}: {data(task, file) if reads else room(task, file)}")
-    more = f" or {len(parts) - MOST_FILES} more" if len(parts) > MOST_FILES else ""
+        what = data(task, files[fd]) if reads else room(task, files[fd])
+        parts.append(f"descriptor {fd}: {what}")
+    more = f" or {len(there) - MOST_FILES} more" if len(there) > MOST_FILES else ""
     if parts:
-        return " or ".join(parts[:MOST_FILES]) + more
+        return " or ".join(parts) + more
     return "time to pass" if task.sleep is not None and task.sleep.deadline else "a signal"
 
 
@@ -186,13 +189,15 @@ def _select(task: Task, values: Values) -> str:
 
 
 def _fd_set(task: Task, address: int, count: int) -> list[int]:
-    if not address:
+    """Programs may name any ``count``; as the kernel does, only open descriptors are looked at."""
+    count = min(count, max(task.fds.files, default=-1) + 1)
+    if not address or count <= 0:
         return []
     try:
-        bits = int.from_bytes(task.mem.read(address, -(-count // _WORD_BITS) * 8), "little")
+        bits = task.mem.read(address, -(-count // _WORD_BITS) * 8)
     except KernelError:
         return []
-    return [fd for fd in range(count) if bits >> fd & 1]
+    return [fd for fd in range(count) if bits[fd >> 3] >> (fd & 7) & 1]
 
 
 def _epoll(task: Task, values: Values) -> str:

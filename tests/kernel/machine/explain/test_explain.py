@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
-from kernel.abi.errors import EACCES, EFAULT, EISDIR, ENOENT, Count
+from kernel.abi.errors import EACCES, EBADF, EFAULT, EISDIR, ENOENT, Count
 from kernel.abi.files import AT_FDCWD, O_RDWR
 from kernel.abi.memory import MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ
 from kernel.machine.explain.explainer import Explainer
 from kernel.machine.explain.waits import waits_for
 from kernel.machine.explain.who import MOST, everybody, one_line, text, who
 from kernel.mm.around import Around, area_text
+from kernel.vfs.fdtable import FdTable
+from syscalls.table import SyscallTable
 from tests.support.calls import Guest
 from tests.support.tasks import World
 
@@ -109,3 +114,30 @@ def test_requests_of_sockets_are_named() -> None:
     reason = "socket:[2] does not know request 0x8946"
     why = Explainer(guest.table).why(World().program, number, (3, 0x8946, 0), -25, reason)
     assert why == "socket:[2] does not know SIOCETHTOOL (0x8946)"
+
+
+def test_a_table_of_its_own_has_a_history_of_its_own() -> None:
+    """close_range(2) with CLOSE_RANGE_UNSHARE: what one closes later, the other did not."""
+    world = World()
+    table = Guest("x86_64").table
+    task, other = world.program, world.fork(world.program)
+    other.fds = task.fds
+    explainer = Explainer(table)
+    close(explainer, table, task, "close", (3,), lambda: task.fds)
+    close(explainer, table, other, "close_range", (5, 5, 0), lambda: other.fds.copy())
+    close(explainer, table, task, "close", (7,), lambda: task.fds)
+    reason = "descriptor 7 is not open"
+    read = table.numbers["read"]
+    assert "closed it" in explainer.why(task, read, (7, 0, 0), -EBADF.errno, reason)
+    assert "was not since" in explainer.why(other, read, (7, 0, 0), -EBADF.errno, reason)
+
+
+def close(
+    explainer: Explainer, table: SyscallTable, task: Any, name: str, args: tuple[int, ...],
+    made: Callable[[], FdTable],
+) -> None:  # fmt: skip
+    """A call that closes descriptors, after which the task has another table perhaps."""
+    raw = (*args, 0, 0, 0, 0, 0, 0)[:6]
+    explainer.syscall_enter(task, table.numbers[name], raw)
+    task.fds = made()
+    explainer.syscall_exit(task, table.numbers[name], raw, 0, "")

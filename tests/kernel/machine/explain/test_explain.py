@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -123,6 +124,8 @@ def test_a_table_of_its_own_has_a_history_of_its_own() -> None:
     task, other = world.program, world.fork(world.program)
     other.fds = task.fds
     explainer = Explainer(table)
+    opened: Any = SimpleNamespace(hold=lambda: None)
+    task.fds.files[5] = opened
     close(explainer, table, task, "close", (3,), lambda: task.fds)
     close(explainer, table, other, "close_range", (5, 5, 0), lambda: other.fds.copy())
     close(explainer, table, task, "close", (7,), lambda: task.fds)

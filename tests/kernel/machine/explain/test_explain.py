@@ -124,7 +124,7 @@ def test_a_table_of_its_own_has_a_history_of_its_own() -> None:
     task, other = world.program, world.fork(world.program)
     other.fds = task.fds
     explainer = Explainer(table)
-    opened: Any = SimpleNamespace(hold=lambda: None)
+    opened: Any = SimpleNamespace(refs=1)
     task.fds.files[5] = opened
     close(explainer, table, task, "close", (3,), lambda: task.fds)
     close(explainer, table, other, "close_range", (5, 5, 0), lambda: other.fds.copy())

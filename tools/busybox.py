@@ -21,6 +21,7 @@ PACKAGE: Final = "busybox-static"
 PATH_IN_PACKAGE: Final = "bin/busybox"
 MACHINES: Final = {62: "x86_64", 183: "aarch64"}  # e_machine, elf(5)
 PT_INTERP: Final = 3
+CACHE_HINT: Final = " (set XDG_CACHE_HOME to a directory of yours, or BUSYBOX to a static one)"
 
 
 class Binary(NamedTuple):
@@ -57,8 +58,12 @@ def find_busybox(arch: str) -> Path:
     if chosen:
         return _usable(chosen, arch)
     cached = package_directory(PACKAGE, arch) / PATH_IN_PACKAGE
-    if cached.is_file():
-        return cached
+    try:
+        if cached.is_file():
+            return cached
+    except OSError as error:  # a HOME that is somebody else's
+        where = cache_directory()
+        raise FetchFailed(f"cannot look into {where}: {error.strerror}{CACHE_HINT}") from None
     host = shutil.which("busybox")
     if host is not None and identify(host) == Binary(arch, static=True):
         return Path(host)
@@ -67,12 +72,16 @@ def find_busybox(arch: str) -> Path:
             f"no BusyBox for {arch} here, and DIORAMA_OFFLINE=1 forbids fetching one; "
             "set $BUSYBOX to a static one"
         )
-    print(f"diorama: fetching Debian's {PACKAGE} for {arch}", file=sys.stderr, flush=True)
     try:
+        cached.parents[2].mkdir(parents=True, exist_ok=True)  # or it would be fetched for nothing
+        print(f"diorama: fetching Debian's {PACKAGE} for {arch}", file=sys.stderr, flush=True)
         return fetch_packages([PACKAGE], arch)[PACKAGE] / PATH_IN_PACKAGE
+    except FetchFailed as error:
+        raise FetchFailed(f"{error} (BUSYBOX=FILE names a static one)") from None
     except OSError as error:
         where = error.filename or cache_directory()
-        raise FetchFailed(f"cannot keep {PACKAGE} in {where}: {error.strerror}") from None
+        reason = f"{error.strerror}{CACHE_HINT}"
+        raise FetchFailed(f"cannot keep {PACKAGE} in {where}: {reason}") from None
 
 
 def _usable(chosen: str, arch: str) -> Path:

@@ -104,6 +104,10 @@ def _bind_set_result(words: memoryview, function: Any, engine: int) -> Any:
     return set_result
 
 
+RAM_LIMIT: Final = 1 << 38
+"""engine.h's: above it lie the addresses of devices."""
+
+
 class Engine:
     """One Unicorn engine over one ``PhysicalMemory``: a kernel.cpu.base.Cpu.
 
@@ -134,6 +138,9 @@ class Engine:
         self.ranges = NativeRanges(self._lib, physical, self._handle)
 
     def _create(self, model: str) -> int:
+        if self._physical.size > RAM_LIMIT:
+            most = (RAM_LIMIT >> 30) - 1  # frame 0 counts, and nobody can use it
+            raise CpuUnavailable(f"{most}g is the most memory that a machine can have")
         number, identification = MODELS[self.arch.name][model]
         self._cpuid = cpuid.table()  # C keeps its address
         ids = id_registers.table(identification)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import struct
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -105,5 +108,41 @@ def test_fetching_is_announced(
 
 def test_no_apt_is_one_line(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DIORAMA_OFFLINE")
-    with pytest.raises(FetchFailed, match="there is no apt-get on this host"):
+    with pytest.raises(FetchFailed, match=r"there is no apt-get on this host \(BUSYBOX=FILE names"):
         find_busybox("aarch64")
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o555])
+def test_a_cache_of_somebody_elses(
+    mode: int, world: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """HOME is root's for who comes by `sudo -u`: it was an internal error, or known too late."""
+    monkeypatch.delenv("DIORAMA_OFFLINE")
+    with tempfile.TemporaryDirectory() as place:  # tmp_path is closed to others as a whole
+        os.chmod(place, 0o755)
+        os.mkdir(f"{place}/cache")
+        os.chmod(f"{place}/cache", mode)
+        monkeypatch.setenv("XDG_CACHE_HOME", f"{place}/cache")
+        assert _as_ordinary_user(_refused_for_the_cache) == 0
+        os.chmod(f"{place}/cache", 0o755)
+    assert capsys.readouterr().err == "", "nothing was fetched for nothing"
+
+
+def _refused_for_the_cache() -> int:
+    with pytest.raises(
+        FetchFailed, match=r"diorama: Permission denied \(set XDG_CACHE_HOME"
+    ) as why:
+        find_busybox("x86_64")
+    return str(why.value).count("\n")
+
+
+def _as_ordinary_user(act: Callable[[], int]) -> int:
+    """In a process of its own: root may do everything.  99: it raised something."""
+    if (child := os.fork()) == 0:
+        try:
+            if os.geteuid() == 0:
+                os.seteuid(65534)
+            os._exit(act())
+        finally:
+            os._exit(99)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 
 GRACE_NS: Final = 500_000_000
 """How long the processes left over may react to SIGHUP before SIGKILL."""
+DYNAMIC_HINT: Final = " (--rootfs or -v brings it and the libraries; or link it with -static)"
 SCRIPT_HINT: Final = " (--busybox puts BusyBox into /bin, --rootfs brings other programs)"
 INTERRUPTS_TO_LEAVE_NS: Final = 2_000_000_000
 
@@ -267,7 +268,7 @@ class Session:
             spawn(task, path, (program.argv0, *args), environment)
         except (ENOENT, ENOTDIR) as error:
             if program.host is not None or "interpreter" in error.reason:
-                hint = SCRIPT_HINT if "script's interpreter" in error.reason else ""
+                hint = _hint(error.reason)
                 raise CannotRun(f"{name}: {error.reason or error.text}{hint}") from None
             raise ProgramNotFound(f"{name}: not found in the guest's files") from None
         except KernelError as error:
@@ -384,7 +385,10 @@ class Session:
             self.machine.run(
                 lambda: not living_processes(system) or system.clock.monotonic() >= limit
             )
-        kill_all(system)
+        if self._leave == EXIT_TIMEOUT:
+            kill_all(system, "the time of --timeout is over")
+        else:
+            kill_all(system)
         self.machine.run(lambda: not living_processes(system))
 
     # -- the host's signals ----------------------------------------------------------------------
@@ -437,6 +441,13 @@ class Session:
         for port in self._published:
             port.close()
         self.hardware.close()
+
+
+def _hint(reason: str) -> str:
+    """What to do about an interpreter that is missing."""
+    if "script's interpreter" in reason:
+        return SCRIPT_HINT
+    return DYNAMIC_HINT if "its interpreter" in reason else ""
 
 
 def list_applets(busybox: str) -> bytes:

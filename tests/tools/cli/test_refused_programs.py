@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.elf_files import MACHINES, PT_LOAD, ElfFile, Header, R, W, X
+from tests.support.elf_files import MACHINES, PT_INTERP, PT_LOAD, ElfFile, Header, R, W, X
 from tests.support.guest import run_cli
 from tools.fetch import HOST_CPU
 
@@ -41,6 +41,10 @@ CASES = {
         bytes(ElfFile(MACHINE, headers=[TEXT, DATA])),
         "overlapping segments",
     ),
+    "dynamic": (
+        bytes(ElfFile(MACHINE, headers=[TEXT, Header(PT_INTERP, R, 0x3000, 0, b"/no/ld.so\0")])),
+        "its interpreter /no/ld.so does not exist here",
+    ),
     "interpreter": (b"#!/no/such/thing -x\n", "/no/such/thing"),
     "no interpreter": (b"#!\n", "nothing after #!"),
 }
@@ -60,6 +64,7 @@ def test_a_file_that_cannot_be_run(name: str, work: Path) -> None:
     assert part in line
     if name == "interpreter":
         assert "--busybox" in line
+    if name in ("interpreter", "dynamic"):
         assert "--rootfs" in line
 
 
@@ -98,3 +103,10 @@ def test_what_is_no_program_at_all(work: Path) -> None:
         assert result.status == status
         assert result.stderr.startswith(f"diorama: {name}: ".encode())
         assert result.stderr.count(b"\n") == 1
+
+
+def test_more_memory_than_a_machine_can_have() -> None:
+    """A self-test of the processor's was what failed, and was named."""
+    result = run_cli("run", "--memory", "256g", "busybox", "true")
+    assert result.status == 125
+    assert result.stderr == b"diorama: 255g is the most memory that a machine can have\n"

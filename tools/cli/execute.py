@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from tools.cli.outputs import check_outputs
 from tools.config import RunConfig
 
 
 def execute(config: RunConfig) -> int:
     """Boot a machine as configured, run it to its end, return what diorama exits with."""
+    check_outputs(config)
     # Imported here: the emulated CPU takes 60 ms to load, which --help need not wait for.
     from tools.boot import boot
 

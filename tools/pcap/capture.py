@@ -26,6 +26,8 @@ LINKTYPE_RAW: Final = 101
 """Packets begin with their IP header, of either version."""
 SNAPLEN: Final = 262144
 NS: Final = 1_000_000_000
+WORD: Final = 0xFFFFFFFF
+"""The format's seconds have 32 bits."""
 
 
 class Capture(WireObserver):
@@ -46,7 +48,8 @@ class Capture(WireObserver):
         now = self._clock.realtime()
         for packet in packets:
             size = len(packet)
-            header = pcap.LEPktHdr(tv_sec=now // NS, tv_usec=now % NS, caplen=size, len=size)
+            seconds = now // NS & WORD  # a guest may set its clock beyond 2106
+            header = pcap.LEPktHdr(tv_sec=seconds, tv_usec=now % NS, caplen=size, len=size)
             self.output.put(bytes(header) + packet)
 
     # -- what happens ----------------------------------------------------------------------------

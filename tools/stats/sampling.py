@@ -6,6 +6,7 @@ One process has its address space shown, the first; calls and frames are the who
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_right
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kernel.events import Observer
@@ -52,7 +53,10 @@ class FrameSample(NamedTuple):
 
 
 class Samples(Observer["Task"]):
-    """Gathers.  Times are ns since the first event; ``times`` and ``numbers`` go together."""
+    """Gathers.  Times are ns since the first event; ``times`` and ``numbers`` go together.
+
+    A number that is no call's is the first one behind the table.
+    """
 
     def __init__(self, table: SyscallTable) -> None:
         self.times = array("q")
@@ -66,7 +70,8 @@ class Samples(Observer["Task"]):
         self._looked = self._pause = 0
         self._every = 1
         self._skipped = 0
-        self._mapping = frozenset(n for n in range(len(table.entries)) if table.name(n) in MAPPING)
+        self._beyond = len(table.entries)
+        self._mapping = frozenset(n for n in range(self._beyond) if table.name(n) in MAPPING)
 
     def _now(self, task: Task) -> int:
         now = task.kernel.clock.monotonic()
@@ -89,7 +94,7 @@ class Samples(Observer["Task"]):
     def syscall_enter(self, task: Task, number: int, args: tuple[int, ...]) -> None:
         """A call, at its entry."""
         self.times.append(self._now(task))
-        self.numbers.append(number)
+        self.numbers.append(min(number, self._beyond))  # a register may hold anything
 
     def syscall_exit(
         self, task: Task, number: int, args: tuple[int, ...], result: int, reason: str
@@ -133,7 +138,9 @@ class Samples(Observer["Task"]):
 
     def _check_stack(self, task: Task, address: int, now: int) -> None:
         """Is the address in an area that was not there when we looked last?"""
-        if not self.maps or not any(b.start <= address < b.end for b in self.maps[-1].bands):
+        bands = self.maps[-1].bands if self.maps else ()
+        place = bisect_right(bands, address, key=lambda band: band.start) - 1
+        if place < 0 or address >= bands[place].end:
             self._look(task, now)
 
     def _count(self, task: Task, now: int, *, always: bool = False) -> None:

@@ -182,6 +182,21 @@ def test_a_program_that_never_calls(arch: str, tmp_path: Path) -> None:
     ElementTree.parse(picture)
 
 
+@pytest.mark.guest
+def test_numbers_that_are_no_calls_are_drawn_with_the_rest(arch: str, tmp_path: Path) -> None:
+    """A register has 64 bits, more than an array of numbers takes."""
+    source = """
+        #include <sys/syscall.h>
+        #include <unistd.h>
+        int main(void) { syscall(-1L); syscall(1L << 63); syscall(1L << 40); return 5; }
+    """
+    picture = tmp_path / "p.svg"
+    result = run_cli("stats", "--plot", str(picture), str(build.build_source("odd", arch, source)))
+    assert result.status == 5
+    assert b"internal error" not in result.stderr
+    ElementTree.parse(picture)
+
+
 # -- layout --------------------------------------------------------------------------------------
 
 

@@ -363,31 +363,6 @@ def test_no_packet_is_a_capture_too(tmp_path: Path) -> None:
     assert packets(path.read_bytes()) == []
 
 
-def test_a_clock_set_beyond_the_format_loses_no_packet(arch: str, tmp_path: Path) -> None:
-    """Seconds of a capture have 32 bits: after 2106 they begin again."""
-    path = tmp_path / "capture"
-    program = str(build.build_source("far_future", arch, FUTURE))
-    result = run_cli("run", "-q", "--pcap", str(path), program)
-    assert (result.status, result.stderr) == (0, b"")
-    times = [seen[0] for seen in packets(path.read_bytes())]
-    assert len(times) == 2, "the datagram, and that nobody has the port"
-    assert all(time // 10**9 < 60 for time in times), "2 to the 33 and a little more"
-
-
-FUTURE = r"""
-#include <arpa/inet.h>
-#include <time.h>
-#include <unistd.h>
-int main(void) {
-    struct timespec far = {1L << 33, 0};
-    struct sockaddr_in to = {AF_INET, htons(9), {htonl(0x7f000001)}};
-    int socket_ = socket(AF_INET, SOCK_DGRAM, 0);
-    if (clock_settime(CLOCK_REALTIME, &far)) return 1;
-    return sendto(socket_, "hello", 5, 0, (struct sockaddr *)&to, sizeof to) != 5;
-}
-"""
-
-
 # -- the host's side -----------------------------------------------------------------------------
 
 

@@ -4,24 +4,29 @@
 #define ASLEEP_H
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Is the task asleep whose /proc directory this is?  One that is gone does not run either. */
-static inline int sleeps_or_gone(const char *directory)
+/* Until the task sleeps whose /proc directory this is; one that is gone does not run either.  The
+ * calls are few and the same each time: traces of these programs are compared. */
+static inline void until_it_sleeps(const char *directory)
 {
-    char path[64], text[512] = "";
+    char path[64], text[512];
     snprintf(path, sizeof path, "%s/stat", directory);
-    FILE *file = fopen(path, "r");
-    if (!file)
-        return 1;
-    size_t got = fread(text, 1, sizeof text - 1, file);
-    fclose(file);
-    char *name_end = strrchr(text, ')');
-    return !got || (name_end && strchr("SZX", name_end[2]));
+    int file = open(path, O_RDONLY), awake = file >= 0;
+    while (awake) {
+        usleep(1000);
+        long got = pread(file, text, sizeof text - 1, 0);
+        text[got > 0 ? got : 0] = 0;
+        char *name_end = strrchr(text, ')');
+        awake = got > 0 && !(name_end && strchr("SZX", name_end[2]));
+    }
+    if (file >= 0)
+        close(file);
 }
 
 /* Until the first thread of a process sleeps. */
@@ -29,25 +34,22 @@ static inline void until_asleep(pid_t pid)
 {
     char directory[32];
     snprintf(directory, sizeof directory, "/proc/%d", pid);
-    while (!sleeps_or_gone(directory))
-        usleep(1000);
+    until_it_sleeps(directory);
 }
 
 /* Until all other threads of this process sleep. */
 static inline void until_others_asleep(void)
 {
     char directory[64];
-    for (int awake = 1; awake; usleep(1000)) {
-        DIR *tasks = opendir("/proc/self/task");
-        struct dirent *task;
-        awake = 0;
-        while (tasks && (task = readdir(tasks))) {
-            int tid = atoi(task->d_name);
-            snprintf(directory, sizeof directory, "/proc/self/task/%d", tid);
-            awake |= tid && tid != (int)syscall(SYS_gettid) && !sleeps_or_gone(directory);
-        }
-        closedir(tasks);
+    DIR *tasks = opendir("/proc/self/task");
+    struct dirent *task;
+    while (tasks && (task = readdir(tasks))) {
+        int tid = atoi(task->d_name);
+        snprintf(directory, sizeof directory, "/proc/self/task/%d", tid);
+        if (tid && tid != (int)syscall(SYS_gettid))
+            until_it_sleeps(directory);
     }
+    closedir(tasks);
 }
 
 #endif

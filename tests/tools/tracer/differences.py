@@ -141,4 +141,10 @@ DIFFERENCES: Final = (
         "how many threads Go starts, and which of them asks for memory",
         timing=True,
     ),
+    Difference(
+        "signals epolling sysvipc",
+        r'pread64\(\d+, "\d+ \(\w+\) [RSDZ] |nanosleep\(|GETNCNT',
+        "how often a program asks whether another one sleeps",
+        timing=True,
+    ),
 )

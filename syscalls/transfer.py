@@ -66,7 +66,9 @@ def sendfile(
     if count >> 63:
         raise EINVAL("the size is %d", count - (1 << 64))
     if not source.seekable:
-        raise EINVAL("the source %s is a stream, which has no position", source.path)
+        raise EINVAL(
+            "sendfile reads from a position; the source %s is a stream, which has none", source.path
+        )
     if target.flags & O_APPEND:
         raise EINVAL("the target %s is O_APPEND", target.path)
     copying = copy_through(task, source, start, target, None, min(count, MAX_RW_COUNT))

@@ -210,7 +210,9 @@ class Frames:
         """Promise pages.  Raises ENOMEM when that is more than can be kept."""
         if pages > self.physical.usable:
             raise ENOMEM(
-                "%d pages are asked for, the machine has %d (--memory)", pages, self.physical.usable
+                "%d pages of 4 KiB are asked for, the machine has %d (--memory)",
+                pages,
+                self.physical.usable,
             )
         committed = self.committed + pages
         if committed > self.commit_limit:

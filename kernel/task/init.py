@@ -81,6 +81,7 @@ def living_processes(kernel: System) -> list[ThreadGroup]:
     ]
 
 
+_OVER: Final = "the run is over, and nothing outlives it"
 _LEFT: Final = "the program that was run has ended, and this process is left over"
 
 
@@ -91,7 +92,7 @@ def hang_up_all(kernel: System) -> None:
         send_to_group(group, SigInfo(SIGCONT))
 
 
-def kill_all(kernel: System) -> None:
-    """The run ends: SIGKILL to what is left."""
+def kill_all(kernel: System, why: str = _OVER) -> None:
+    """The run ends: SIGKILL to what is left; ``why``, for people."""
     for group in living_processes(kernel):
-        send_to_group(group, SigInfo(SIGKILL, reason="the run is over, and nothing outlives it"))
+        send_to_group(group, SigInfo(SIGKILL, reason=why))

@@ -59,7 +59,7 @@ class FdTable:
             self._lowest = fd
         if fd >= limit or fd >= NR_OPEN:
             raise EMFILE(
-                "%d descriptors are open, and RLIMIT_NOFILE allows none from %d on",
+                "%d descriptors are open, and RLIMIT_NOFILE allows only numbers below %d",
                 len(files), min(limit, NR_OPEN),
             )  # fmt: skip
         return fd

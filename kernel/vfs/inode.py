@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kernel.abi.errors import (
+    EACCES,
     EINVAL,
     EIO,
     EISDIR,
@@ -190,7 +191,7 @@ class Inode:
 
     def create(self, name: bytes, mode: int, uid: int, gid: int) -> Inode:
         """Make a regular file."""
-        raise EPERM("the file system %s cannot create files", self.sb.fstype)
+        raise EACCES("only the kernel makes files in a file system of type %s", self.sb.fstype)
 
     def mkdir(self, name: bytes, mode: int, uid: int, gid: int) -> Inode:
         """Make a directory."""

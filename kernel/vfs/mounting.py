@@ -71,7 +71,8 @@ def _mount_new(
     mounts = caller.fs.mounts
     make = mounts.filesystems.get(fstype)
     if make is None:
-        raise ENODEV("there is no file system %r here", fstype)
+        known = b" ".join(sorted(mounts.filesystems))
+        raise ENODEV("there is no file system '%s' here, only %s", fstype, known)
     sb = make(options)
     sb.source = source or b"none"
     _check_kinds(sb.root.mode, at)

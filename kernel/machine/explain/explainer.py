@@ -7,8 +7,23 @@ from typing import TYPE_CHECKING, Final
 
 from kernel.abi import ioctls, sockios
 from kernel.abi.errors import BY_NUMBER, EAGAIN, EINTR, ENOENT, ENOSPC, KernelError, Restart
-from kernel.abi.files import AT_FDCWD, O_NONBLOCK
-from kernel.abi.signals import SA_RESTART, SIG_DFL, SIG_IGN, SIGBUS, SIGKILL, SIGSEGV, signal_name
+from kernel.abi.files import AT_FDCWD, O_NONBLOCK, S_IFCHR, S_IFMT
+from kernel.abi.signals import (
+    FPE_INTDIV,
+    IGNORED_BY_DEFAULT,
+    SA_RESTART,
+    SIG_DFL,
+    SIG_IGN,
+    SIGBUS,
+    SIGFPE,
+    SIGILL,
+    SIGKILL,
+    SIGSEGV,
+    SIGTRAP,
+    STOP_SIGNALS,
+    sigbit,
+    signal_name,
+)
 from kernel.cred import RLIMIT_NOFILE
 from kernel.events import Observer
 from kernel.machine.explain.files import data, room
@@ -38,7 +53,8 @@ _REQUEST_NAMES: Final = {
 }
 _INJECTED: Final = "diorama made the call fail, as --inject asked; the kernel did not see it"
 _RETURNED: Final = (
-    "the registers are back as they were: the result of the call that was interrupted"
+    "no failure: the registers are back as they were before the handler, "
+    "with the result of the call that was interrupted"
 )
 _READS: Final = frozenset(
     "read readv pread64 preadv preadv2 recvfrom recvmsg recvmmsg accept accept4".split()
@@ -133,13 +149,13 @@ class Explainer(Observer["Task"]):
         """
         if info.reason:
             return one_line(info.reason)
-        if info.signo not in (SIGSEGV, SIGBUS) or info.code <= 0 or task.mm is None:
+        if not info.forced or task.mm is None:
             return ""
-        found = self._faults.get(task.tid)
-        if found is None:
-            return ""
-        address, access = found
         pc = task.kernel.cpu.registers(task.context).pc
+        found = self._faults.get(task.tid)
+        if info.signo not in (SIGSEGV, SIGBUS) or found is None:
+            return f"the instruction at {info.address or pc:#x} {_refusal(info)}"
+        address, access = found
         done = ("reads", "writes", "executes")[min(access, ACCESS_FETCH)]
         what = f"the instruction at {pc:#x} {done} {address:#x}: {Around(task.mm, address, access)}"
         return one_line(what)
@@ -217,21 +233,41 @@ def _about_to_close(task: Task, name: str, values: tuple[int, ...]) -> tuple[int
     return ()  # dup2 closes a number and opens it at once
 
 
+def _refusal(info: SigInfo) -> str:
+    """What the processor has against an instruction, where it is no matter of one address."""
+    if info.signo == SIGFPE and info.code == FPE_INTDIV:
+        return "divides by zero, or the quotient has no room in its register"
+    if info.signo == SIGTRAP:
+        return "is a breakpoint, and nobody debugs this process"
+    if info.signo == SIGILL:
+        return "is none that this processor has"
+    return "is not for programs, or its address is none that a program can have"
+
+
 def _with_owners(task: Task, name: str) -> str:
     """``pipe:[12]`` and the other processes that have it open."""
     wanted = name.encode()
     pids = holders(task.kernel, lambda file: file.path.dentry.name == wanted)
     others = [pid for pid in pids if pid != task.tgid]
-    return f"{name} (of {everybody(task.kernel, others)})" if others else name
+    return f"{name} (shared with {everybody(task.kernel, others)})" if others else name
 
 
 def _with_request(match: re.Match[str]) -> str:
-    """``TCGETS (0x5401), which is for terminals``: what was asked of the wrong file."""
+    """``does not know TCGETS (0x5401), which is for terminals``: asked of the wrong file."""
     name = _REQUEST_NAMES.get(int(match[1], 16))
     if name is None:
         return match[0]
-    terminals = ", which is for terminals" if name.startswith(("TC", "TIOC")) else ""
-    return f"does not know {name} ({match[1]}){terminals}"
+    whose = next((f", which is for {whom}" for prefix, whom in _FOR if name.startswith(prefix)), "")
+    return f"does not know {name} ({match[1]}){whose}"
+
+
+_FOR: Final = (
+    ("TC", "terminals"),
+    ("TIOC", "terminals"),
+    ("VT_", "virtual consoles"),
+    ("KD", "virtual consoles"),
+    ("BLK", "block devices"),
+)
 
 
 def _with_name(task: Task, words: str, pid: int) -> str:
@@ -264,9 +300,11 @@ def _itself(name: str, values: tuple[int, ...]) -> str:
 
 
 def _where(task: Task, values: tuple[int, ...]) -> str:
-    """ENOSPC of a descriptor: on which mount."""
+    """ENOSPC of a descriptor: on which mount; a device is full by itself (/dev/full)."""
     file = task.fds.files.get(values[0])
-    return "" if file is None else f": {file.path} is on {file.path.mount}"
+    if file is None or file.inode.mode & S_IFMT == S_IFCHR:
+        return ""
+    return f": {file.path} is on {file.path.mount}"
 
 
 def _interruption(task: Task, kind: type[KernelError], reason: str) -> str:
@@ -276,8 +314,13 @@ def _interruption(task: Task, kind: type[KernelError], reason: str) -> str:
         return reason or "interrupted, to be made again"
     name = signal_name(info.signo)
     action = task.actions.get(info.signo)
-    if action.handler in (SIG_DFL, SIG_IGN):
-        then = "which has no handler, so the call goes on unless the process ends or stops"
+    bit = sigbit(info.signo)
+    if action.handler == SIG_IGN or (action.handler == SIG_DFL and bit & IGNORED_BY_DEFAULT):
+        then = "which is ignored, so the call goes on"
+    elif action.handler == SIG_DFL and bit & STOP_SIGNALS:
+        then = "which stops the process; the call goes on when that continues"
+    elif action.handler == SIG_DFL:
+        then = "which has no handler, so the process ends"
     elif kind.__name__ == "ERESTARTSYS":
         again = bool(action.flags & SA_RESTART)
         then = f"handler {'with' if again else 'without'} SA_RESTART: "

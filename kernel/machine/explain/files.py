@@ -113,4 +113,15 @@ def _partner(task: Task, file: SocketFile, verb: str) -> str:
     if not isinstance(peer, SocketFile):
         return ""
     found = owners(task, peer)
-    return f", {verb} by {found}" if found else ", whose other end nobody has open"
+    if found:
+        return f", {verb} by {found}"
+    listens = everybody(task.kernel, holders(task.kernel, lambda f: _keeps(f, peer)))
+    return f", which {listens} has not accepted yet" if listens else _NOBODY
+
+
+_NOBODY: Final = ", whose other end nobody has open"
+
+
+def _keeps(file: OpenFile, made: SocketFile) -> bool:
+    """Is it a listener with that connection in its queue?"""
+    return isinstance(file, ConnectionSocket) and made in file.accepting

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from kernel.abi.errors import KernelError
 from kernel.abi.files import LOCK_EX, LOCK_NB, O_ACCMODE, O_RDONLY, POLLIN, POLLOUT, POLLRDNORM
-from kernel.abi.process import P_PGID, P_PID
-from kernel.abi.signals import signal_name
+from kernel.abi.process import P_ALL, P_PGID, P_PID
+from kernel.abi.signals import SIGCHLD, sigbit, signal_name
 from kernel.fs.epoll import EpollFile
 from kernel.machine.explain.files import SECOND, data, name_of, owners, room
 from kernel.machine.explain.locks import futex, futexes
@@ -251,7 +251,11 @@ def _time(task: Task, values: Values) -> str:
 
 def _any_signal(task: Task, values: Values) -> str:
     blocked = _signals(task.blocked)
-    return f"a signal{f' other than {blocked}' if blocked else ''}"
+    signals = f"a signal{f' other than {blocked}' if blocked else ''}"
+    children = task.group.children
+    if not children or task.blocked & sigbit(SIGCHLD) or task.actions.ignores(SIGCHLD):
+        return signals
+    return f"{signals}; {_children(task, P_ALL, 0)} sends SIGCHLD"
 
 
 def _one_signal(task: Task, values: Values) -> str:

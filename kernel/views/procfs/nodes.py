@@ -132,26 +132,26 @@ Factory = Callable[[SuperBlock], Inode]
 class NamesGiven(Inode):
     """A directory of /proc: a name that is not there cannot be made, because it does not exist.
 
-    Linux's lookup there fails with ENOENT before any call can try; sysfs says EPERM.
+    Linux's lookup there fails with ENOENT before any call can try; sysfs says EACCES or EPERM.
     """
 
     __slots__ = ()
 
     def create(self, name: bytes, mode: int, uid: int, gid: int) -> Inode:
         """ENOENT."""
-        raise ENOENT("the names of /proc are given")
+        raise ENOENT("only the kernel makes files in /proc")
 
     def mkdir(self, name: bytes, mode: int, uid: int, gid: int) -> Inode:
         """ENOENT."""
-        raise ENOENT("the names of /proc are given")
+        raise ENOENT("only the kernel makes files in /proc")
 
     def mknod(self, name: bytes, mode: int, rdev: int, uid: int, gid: int) -> Inode:
         """ENOENT."""
-        raise ENOENT("the names of /proc are given")
+        raise ENOENT("only the kernel makes files in /proc")
 
     def symlink(self, name: bytes, target: bytes, uid: int, gid: int) -> Inode:
         """ENOENT."""
-        raise ENOENT("the names of /proc are given")
+        raise ENOENT("only the kernel makes files in /proc")
 
 
 class DirNode(Inode):

@@ -77,3 +77,12 @@ def test_nothing_can_be_made(arch: str) -> None:
     assert all(line.endswith(": No such file or directory") for line in missing), missing
     assert exists.endswith(": File exists")
     assert refused.endswith(": Operation not permitted")
+
+
+def test_nobody_makes_files_in_the_kernels_own_file_systems(arch: str) -> None:
+    """The errors are Linux's: sysfs has no create (EACCES) and no mkdir (EPERM), /proc no names."""
+    result = shell("(: > /sys/x); mkdir /sys/y; (: > /proc/x); mkdir /proc/y", arch)
+    assert [line.rpartition(": ")[2] for line in result.stderr.decode().splitlines()] == [
+        "Permission denied", "Operation not permitted",
+        "nonexistent directory", "No such file or directory",
+    ]  # fmt: skip

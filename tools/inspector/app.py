@@ -137,8 +137,8 @@ class InspectorApp(App[int]):
         self._connect_terminal(terminal)
         self.link.start()
         self.set_interval(DRAW_SECONDS, self.draw_events)
-        for number in (signal.SIGHUP, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, self._go)
+        for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            asyncio.get_running_loop().add_signal_handler(number, self._go, 128 + number)
         if self.is_web:
             self.set_interval(BROWSER_SECONDS, self._check_browser)
         self.call_after_refresh(self._begin)
@@ -465,18 +465,17 @@ class InspectorApp(App[int]):
         if server.poll(0):
             self._go()
 
-    def _go(self) -> None:
-        """The terminal or the browser is gone, or we are to end."""
-        self.run_worker(self._leave(), group="leave", exclusive=True)
+    def _go(self, status: int | None = None) -> None:
+        """The terminal or the browser is gone, or a signal says that we are to end."""
+        self.run_worker(self._leave(status), group="leave", exclusive=True)
 
     async def action_quit(self) -> None:
         """q: our own guest ends, another machine goes on."""
         await self._leave()
 
-    async def _leave(self) -> None:
+    async def _leave(self, status: int | None = None) -> None:
+        """``status``: what to exit with, if not as the guest does."""
         self._stop_reading()
         await self.link.close()
-        status = 0
-        if self._guest is not None:
-            status = await asyncio.to_thread(self._guest.end)
-        self.exit(status)
+        ended = 0 if self._guest is None else await asyncio.to_thread(self._guest.end)
+        self.exit(ended if status is None else status)

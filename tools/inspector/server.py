@@ -163,9 +163,16 @@ class Inspector:
         self.hold.serve()
 
     def _wait(self) -> None:
-        """One wait while the machine stands still: consumers, the terminal, host signals."""
+        """One wait while the machine stands still: consumers, the terminal, host signals.
+
+        As long as nobody has come the program has no timers yet, and --timeout counts.
+        """
         self.machine.cpu.stop_charging()
-        self.poller.wait(None)
+        system, waiting = self.machine.system, self.hold.waiting
+        deadline = system.timers.next_deadline() if waiting else None
+        self.poller.wait(None if deadline is None else deadline - system.clock.monotonic())
+        if waiting:
+            system.timers.expire(system.clock.monotonic())
         for callback in self.machine.on_attention:
             if callback != self.attend:
                 callback()

@@ -140,6 +140,18 @@ def test_a_view_that_goes_away_takes_its_machine_along(
         assert list(work.iterdir()) == []
 
 
+@pytest.mark.parametrize("how", ["SIGHUP", "SIGTERM", "SIGINT", "SIGQUIT"])
+def test_a_signal_ends_the_view_as_it_ends_other_programs(how: str) -> None:
+    """SIGTERM gave the guest's 129 and SIGINT 0; SIGQUIT left the terminal as it was."""
+    with person("top", "-q", "busybox", "sleep", "1000") as user:
+        before = user.settings
+        user.see(b"clock_nanosleep")
+        user.process.send_signal(signal.Signals[how])
+        user.see(LEFT)
+        assert user.wait() == 128 + signal.Signals[how]
+        assert user.settings == before
+
+
 @pytest.mark.parametrize("first", [None, signal.SIGTERM])
 def test_a_terminal_that_is_no_more_ends_the_view(first: signal.Signals | None) -> None:
     """Textual's way out writes to the terminal; it waited for ever when nobody took that."""
@@ -220,6 +232,14 @@ def test_several_machines_must_be_told_apart(work: Path, monkeypatch: pytest.Mon
         one.process.wait()
         assert [path.stem for path in place.running()] == ["2"]
         assert not (home / "1.sock").exists()
+
+
+def test_the_time_limit_holds_while_nobody_comes(work: Path) -> None:
+    """As with -g; it counted only once somebody had looked in."""
+    limit = ("--timeout", "0.2")
+    done = diorama("run", f"--inspect={work / 'in'}", "--inspect-wait", *limit, "busybox", "true")
+    assert done.returncode == 124
+    assert done.stdout == b""
 
 
 def test_a_directory_that_others_may_write_to_is_not_used(

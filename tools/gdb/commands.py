@@ -102,6 +102,7 @@ NAMES: Final[dict[bytes, Handler]] = {
     b"vCont?": _vcont_supported,
     b"vFile": files.answer,
     b"vKill": resume.kill_process,
+    b"vRun": resume.run,
 }
 """Packets with a name, up to the first of ``: ; ,``."""
 

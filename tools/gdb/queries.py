@@ -101,7 +101,10 @@ def program_signals(stub: Stub, packet: bytes) -> bytes:
 
 def thread_events(stub: Stub, packet: bytes) -> bytes:
     """``QThreadEvents:1``: report the start and end of threads."""
-    stub.thread_events = packet.endswith(b":1")
+    switch = packet.partition(b":")[2]
+    if switch not in (b"0", b"1"):
+        return words.error(22)
+    stub.thread_events = switch == b"1"
     return words.OK
 
 
@@ -113,5 +116,8 @@ def non_stop(_stub: Stub, packet: bytes) -> bytes:
 def monitor(stub: Stub, packet: bytes) -> bytes:
     """``monitor COMMAND``."""
     command = words.unhex(packet.partition(b",")[2]).strip()
-    text = report(stub) if command == b"tasks" else _HELP
-    return words.tohex(text.encode())
+    if command == b"tasks":
+        return words.tohex(report(stub).encode())
+    name = command.decode("utf-8", "backslashreplace")
+    unknown = f"no monitor command is called {name}\n" if name not in ("", "help") else ""
+    return words.tohex((unknown + _HELP).encode())

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tools.gdb.words import ThreadId
 
 SUPPORTED: Final = b"vCont;c;C;s;S;t;r"
+ONE_PROGRAM: Final = "a machine runs one program; to run it again, start diorama again"
 _ESRCH: Final = 3
 
 
@@ -157,7 +158,17 @@ def kill_process(stub: Stub, packet: bytes) -> bytes:
     if pid not in stub.attached:
         return words.error(_ESRCH)
     stub.kill(pid)
+    stub.killed = stub.extended and not stub.attached
     return words.OK
+
+
+def run(stub: Stub, _: bytes) -> bytes:
+    """``vRun;PROGRAM;...``: there is no other program.
+
+    An empty reply would do, but gdb then goes on as if a program had been started.
+    """
+    stub.log(f"gdb: run: {ONE_PROGRAM}")
+    return b"E." + ONE_PROGRAM.encode()
 
 
 def detach(stub: Stub, packet: bytes) -> bytes:

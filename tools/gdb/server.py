@@ -10,7 +10,8 @@ on.  gdb may come again later, as often as it likes, but only one at a time.
 from __future__ import annotations
 
 import select
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Final
 
 from kernel.machine.debugger import Debugger, DebuggerBusy
 from kernel.wait import WaitQueue, Watcher
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from tools.config import GdbAddress
 
 BUSY = "diorama: another debugger is attached"
+AT_ONCE_NS: Final = 500_000_000
+"""How soon gdb's next packet comes if no user is asked in between."""
 
 
 class GdbServer:
@@ -136,6 +139,7 @@ class GdbServer:
         self._debugger = debugger
         self._connection = connection
         self._stub = Stub(self._machine, debugger)
+        self._stub.log = self._log
         pid = self._find_process()
         if pid is not None:
             self._stub.attach(pid, ran_before=late)
@@ -256,12 +260,24 @@ class GdbServer:
             while not stub.going and not self._over():
                 if connection.tokens:
                     self._serve(stub, connection, connection.tokens.popleft())
-                elif connection.closed or not stub.attached:
+                elif connection.closed:
                     return
-                else:
+                elif stub.attached:
                     self._look(None)
+                elif not self._goes_on(stub, connection):
+                    return
         finally:
             self._standing = False
+
+    def _goes_on(self, stub: Stub, connection: Connection) -> bool:
+        """``run`` and ``attach`` kill first; what they want is the next packet, at once."""
+        limit = time.monotonic_ns() + AT_ONCE_NS
+        while stub.killed and not connection.tokens and not connection.closed:
+            left = limit - time.monotonic_ns()
+            if left <= 0:
+                break
+            self._look(left)
+        return bool(connection.tokens)
 
     def _serve(self, stub: Stub, connection: Connection, token: bytes) -> None:
         """One packet."""

@@ -45,7 +45,8 @@ class Stub:
     ``cancelled``: threads whose call will not be made, so that its end is not reported, by tid.
     ``module_number``: the address of a symbol that tls.py needs.
     ``catches``: the system calls to report, by pid.  ``watched``: the thread that stopped last,
-    if that was for a watchpoint.
+    if that was for a watchpoint.  ``killed``: gdb has killed the last process, and may want
+    another.  ``log`` takes lines for people.
     """
 
     def __init__(self, machine: Machine, debugger: Debugger) -> None:
@@ -57,6 +58,7 @@ class Stub:
         self.attached: dict[int, bool] = {}
         self.features: frozenset[bytes] = frozenset()
         self.extended = False
+        self.killed = False
         self.stop: Stop | None = None
         self.reply = b""
         self.going = False
@@ -76,7 +78,7 @@ class Stub:
         self.watched: Task | None = None
         self.documents: dict[bytes, bytes] = {}
         self.acknowledge = True
-        self.end_run: Callable[[], None] = lambda: None
+        self.log: Callable[[str], None] = lambda line: None
         self.listen()
 
     # -- what gdb wants to hear ------------------------------------------------------------------
@@ -166,6 +168,7 @@ class Stub:
     def attach(self, pid: int, *, ran_before: bool) -> None:
         """Debug a process from now on."""
         self.attached[pid] = ran_before
+        self.killed = False
 
     def forget(self, pid: int) -> None:
         """A process is none of gdb's business any more; what was put into it goes."""

@@ -83,8 +83,15 @@ def test_what_is_offered(table: Table) -> None:
 
 
 def test_what_is_not_known_is_answered_with_nothing(table: Table) -> None:
-    for packet in (b"", b"qOffsets", b"vMustReplyEmpty", b"Q", b"b", b"\xff", b"qTStatus", b"R00"):
-        assert table.ask(packet) == b""
+    for packet in (
+        b"", b"qOffsets", b"vMustReplyEmpty", b"Q", b"b", b"\xff", b"qTStatus", b"R00", b"vStopped",
+        b"vCtrlC", b"QAgent:1", b"QSetWorkingDir:2f", b"QEnvironmentReset", b"QStartupWithShell:1",
+        b"QDisableRandomization:1", b"QThreadOptions:1", b"qCRC:0,1", b"bs", b"bc", b"A0", b"r",
+        b"t", b"d", b"i", b"B0", b"qMemTags:0,1:1", b"qTfP", b"QTinit",
+        b"qXfer:libraries:read::0,9", b"qXfer:btrace:read::0,9", b"qGetTIBAddr:1",
+        b"vFlashErase:0,10", b"vFile:nothing:1", b"z9,0,1", b"Z5,0,1", b"Hx0",
+    ):  # fmt: skip
+        assert table.ask(packet) == b"", packet
 
 
 def test_threads(table: Table) -> None:
@@ -298,6 +305,14 @@ def test_killing(table: Table) -> None:
     assert not table.stub.attached
 
 
+def test_there_is_no_other_program_to_run(table: Table) -> None:
+    said: list[str] = []
+    table.stub.log = said.append
+    assert (table.ask(b"vRun;2f62696e2f7368") or b"").startswith(b"E.a machine runs one program")
+    assert said == ["gdb: run: a machine runs one program; to run it again, start diorama again"]
+    assert table.ask(b"QThreadEvents:2") == b"E16"
+
+
 def test_attaching_to_what_is_there(table: Table) -> None:
     assert table.ask(b"vAttach;2") == b"E01"
     assert table.ask(b"vAttach;1") == b"E03"
@@ -357,7 +372,10 @@ def test_a_fifo_does_not_hang_gdb(table: Table) -> None:
 def test_monitor(table: Table) -> None:
     answer = table.ask(b"qRcmd," + b"tasks".hex().encode()) or b""
     assert b"2/2 gdb_still" in bytes.fromhex(answer.decode())
-    assert b"monitor tasks" in bytes.fromhex((table.ask(b"qRcmd,00") or b"").decode())
+    for text, unknown in ((b"", False), (b"help", False), (b"foo\xff", True)):
+        answer = table.ask(b"qRcmd," + text.hex().encode()) or b""
+        assert b"monitor tasks" in bytes.fromhex(answer.decode())
+        assert (rb"called foo\xff" in bytes.fromhex(answer.decode())) is unknown
 
 
 _VERBS = [*commands.LETTERS, *commands.NAMES, b"vFile:open", b"vFile:pread", b"qXfer:auxv:read"]

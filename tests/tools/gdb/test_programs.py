@@ -216,6 +216,31 @@ def test_extended_remote_attaches_to_a_process_of_the_guest(arch: str) -> None:
     assert result.stdout == "status 5\n"
 
 
+def test_run_is_refused(arch: str) -> None:
+    """gdb has killed the program by then; it is told before the run ends."""
+    with Running("run", "--arch", arch, "-g", "0", str(debuggee(arch)), "asleep") as running:
+        said = gdb(f"target extended-remote {running.target}", "run", "info inferiors")
+        result = running.finish(said)
+    result.lines("^Running the default executable on the remote target failed", r"1 +<null>")
+    assert "diorama: gdb: run: a machine runs one program" in result.stderr
+    assert result.status == 137
+
+
+def test_attach_takes_another_process_after_it_has_killed_one(arch: str) -> None:
+    guest = debuggee(arch)
+    with Running(
+        *("run", "-q", "--arch", arch, "-v", f"{guest}:/mnt/debuggee", "-g", "0"),
+        *("busybox", "sh", "-c", "/mnt/debuggee asleep & wait"),
+    ) as running:
+        said = gdb(
+            f"target extended-remote {running.target}",
+            *("catch fork", "continue", "delete", "set detach-on-fork on"),
+            *("attach 3", "info inferiors", "kill"),
+        )
+        result = running.finish(said)
+    result.lines(r"forked process 3", r"^\* 1 +process 3")
+
+
 @pytest.mark.row("T2")
 @pytest.mark.parametrize("what", ["busy", "asleep"])
 def test_ctrl_c_in_gdb(arch: str, what: str, work: Path) -> None:

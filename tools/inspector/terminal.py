@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Final
+from unicodedata import combining
 
 import pyte
-from pyte.screens import Char
+from pyte.screens import Char, wcwidth
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -21,6 +22,8 @@ from textual.widget import Widget
 
 from tools.inspector.keys import to_bytes
 
+MOST_MARKS: Final = 8
+"""Accents and such on one character."""
 _WHEEL: Final = 3
 """Lines that one turn of the wheel scrolls."""
 HISTORY: Final = 2000
@@ -58,15 +61,38 @@ class GuestScreen(pyte.Screen):
         """An answer to a question of the program's."""
         self._reply(data.encode())
 
-    def set_margins(
-        self, top: int | None = None, bottom: int | None = None, **_private: bool
-    ) -> None:
-        """pyte stumbles over DECSTBM with a private marker."""
-        super().set_margins(top, bottom)
+    def draw(self, data: str) -> None:
+        """Characters to show.  Behind one without a place of its own pyte forgets the rest, and it
+        would pile up marks on one character for ever.
+        """
+        super().draw(data if data.isascii() else _with_places(data))
 
     def report_device_status(self, mode: int, **_private: bool) -> None:
         """pyte stumbles over a private one."""
         super().report_device_status(mode)
+
+
+class GuestStream(pyte.ByteStream):
+    """pyte's parser.  A sequence that it or the screen stumbles over (``CSI 5 K``) is passed over,
+    as one that is unknown; what follows is shown.
+    """
+
+    def _send_to_parser(self, data: str) -> bool | None:
+        try:
+            taking_text: bool | None = super()._send_to_parser(data)
+        except Exception:  # noqa: BLE001  # whatever a guest writes; the parser has begun anew
+            return self._taking_plain_text
+        return taking_text
+
+
+def _with_places(data: str) -> str:
+    kept = []
+    marks = 0
+    for char in data:
+        marks = marks + 1 if combining(char) else 0
+        if wcwidth(char) > 0 or 0 < marks <= MOST_MARKS:
+            kept.append(char)
+    return "".join(kept)
 
 
 def colour(name: str, *, bold: bool = False) -> str | None:
@@ -110,7 +136,7 @@ class Terminal(Widget, can_focus=True):
         self.on_keys: Callable[[bytes], None] | None = None
         self._fixed = fixed
         self._screen = GuestScreen(80, 24, self.send)
-        self._stream = pyte.ByteStream(self._screen)
+        self._stream = GuestStream(self._screen)
         self._styles: dict[tuple[object, ...], Style] = {}
         self._back = 0  # how many lines of the past are in view
         self._top = 0  # of a mirrored screen that is larger than the pane: its first line here
@@ -138,7 +164,8 @@ class Terminal(Widget, can_focus=True):
     @property
     def lines(self) -> list[str]:
         """What can be read, line by line."""
-        return [str(line) for line in self._screen.display]
+        buffer, columns = self._screen.buffer, range(self._screen.columns)
+        return ["".join(buffer[y][x].data for x in columns) for y in range(self._screen.lines)]
 
     def on_resize(self, event: events.Resize) -> None:
         """The screen gets the size of the pane; a mirrored one keeps the machine's."""

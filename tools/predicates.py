@@ -20,21 +20,12 @@ import os
 import re
 from collections.abc import Callable, Collection, Mapping
 from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
 from types import CodeType
 from typing import TYPE_CHECKING, Any, Final
 
-from kernel.abi import (
-    clocks,
-    files,
-    inet,
-    ioctls,
-    ipc,
-    limits,
-    memory,
-    process,
-    signals,
-    sockets,
-)
+from kernel import abi
 from kernel.abi.errors import BY_NAME
 from tools.library.values import Number, parse, strings
 from tools.tracer.shows import show_for
@@ -49,20 +40,6 @@ BUFFER_LIMIT: Final = 1 << 20
 LIST_LIMIT: Final = 1024
 TASK_NAMES: Final = ("task", "pid", "tid", "comm")
 CALL_NAMES: Final = ("name", "args")
-CONSTANT_MODULES: Final = (
-    clocks,
-    files,
-    inet,
-    ioctls,
-    ipc,
-    limits,
-    memory,
-    process,
-    signals,
-    sockets,
-)
-
-
 ASSIGNS: Final = re.compile(r"[\w\]\)]\s*=(?!=)")
 """A name or an item before a single ``=``."""
 
@@ -126,8 +103,8 @@ def evaluate(code: CodeType, values: Mapping[str, Any]) -> Any:
 def constants() -> Mapping[str, int]:
     """Linux's constants by name: O_CREAT, AF_UNIX, SIGTERM, MAP_SHARED..."""
     found: dict[str, int] = {name: error.errno for name, error in BY_NAME.items()}
-    for module in CONSTANT_MODULES:
-        items = vars(module).items()
+    for module in iter_modules(abi.__path__):
+        items = vars(import_module(f"{abi.__name__}.{module.name}")).items()
         found |= {k: v for k, v in items if k.isupper() and isinstance(v, int)}
     return found
 

@@ -132,3 +132,8 @@ def test_a_bad_predicate_is_one_line(text: str, reason: str) -> None:
 def test_names_of_their_own_are_allowed() -> None:
     assert Predicate("[x for x in (1, 2) if x > 1] == [2]", OPENAT)(lambda name: None)
     assert Predicate("(lambda a: a + EAGAIN)(1) == 12", OPENAT)(lambda name: None)
+
+
+@pytest.mark.parametrize("text", ["O_CREAT | O_EXCL == 0o300", "SIOCGIFCONF == 0x8912", "IFF_UP"])
+def test_constants_of_every_kind_are_known(text: str) -> None:
+    assert Predicate(text, OPENAT)(lambda name: None)

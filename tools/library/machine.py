@@ -145,19 +145,19 @@ class Machine(Hooking, Stopping):
         check_open(self._session.system.init)
         task = self._session.new_process()
         process = self.process_of(task)
-        if callable(stdin):
-            stdin = self.guarded(stdin)
-        process.stdin = _stdin(task, stdin)
-        process._streams = connect_streams(task, process.stdin)
-        for trace in self._traces:
-            trace.follow(task)
-        what = Program(None, os.fsencode(program), os.fsencode(program), self.arch)
-        extra = encoded(env or {})
         try:
+            if callable(stdin):
+                stdin = self.guarded(stdin)
+            process.stdin = _stdin(task, stdin)
+            process._streams = connect_streams(task, process.stdin)
+            for trace in self._traces:
+                trace.follow(task)
+            what = Program(None, os.fsencode(program), os.fsencode(program), self.arch)
             if cwd is not None:
                 self._files.change_directory(task, cwd)
-            self._session.load(task, what, tuple(os.fsencode(arg) for arg in args), extra)
-        except DioramaError:
+            words = tuple(os.fsencode(arg) for arg in args)
+            self._session.load(task, what, words, encoded(env or {}))
+        except BaseException:  # a process that never began would keep the machine waiting
             exit_task(task, NOT_FOUND)
             del self._known[process.pid]
             raise

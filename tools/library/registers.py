@@ -37,7 +37,7 @@ class Registers(Mapping[str, int]):
 
     def _check(self, name: str) -> None:
         if name not in self._task.kernel.arch.register_names:
-            names = ", ".join((*ROLES, *self._task.kernel.arch.register_names))
+            names = ", ".join(dict.fromkeys((*ROLES, *self._task.kernel.arch.register_names)))
             raise DioramaError(f"no register {name!r}; there are {names}")
 
     def __getitem__(self, name: str) -> int:

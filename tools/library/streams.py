@@ -68,6 +68,12 @@ class Stdin(OpenFile):
         self.open = False
         self.queue.wake()
 
+    def close(self) -> None:
+        """The same, for who knows Popen's; and the kernel's own, once no descriptor is left."""
+        self.end()
+        if self.refs == 0:
+            super().close()
+
     def _ask(self, count: int) -> None:
         if self._source is not None and not self.pending and self.open:
             data = self._source(min(count, ASK))

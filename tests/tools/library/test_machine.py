@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,32 @@ def test_programs_have_status_and_output(machine: diorama.Machine) -> None:
     assert (one.status, one.stdout, one.stderr) == (3, "given", "sh\n")
     assert two.status == 137
     assert machine.counts()["execve"] == 1  # cat; what is spawned comes without a call
+
+
+@pytest.mark.parametrize("wrong", [{"env": 3}, {"cwd": 3}, {"env": {"A": 3}}, {"cwd": "/none"}])
+def test_what_could_not_be_spawned_leaves_nothing_behind(
+    machine: diorama.Machine, wrong: dict[str, Any]
+) -> None:
+    """A process without a program stayed, in state R, and the next run was a deadlock."""
+    with pytest.raises((diorama.DioramaError, TypeError, AttributeError)):
+        machine.spawn("true", **wrong)
+    with pytest.raises(TypeError):
+        machine.spawn("echo", 3)  # type: ignore[arg-type]
+    machine.spawn("cat", stdin=diorama.OPEN)
+    with pytest.raises(diorama.Deadlock, match=r"\n1 task:\n.* cat S"):
+        machine.run()
+
+
+@pytest.mark.parametrize("way", ["end", "close"])
+def test_the_end_of_what_is_fed(machine: diorama.Machine, way: str) -> None:
+    """close() was the kernel's own, which nobody may call; the program waited on."""
+    cat = machine.spawn("cat", stdin=diorama.OPEN)
+    assert cat.stdin is not None
+    cat.stdin.feed("fed\n")
+    machine.run(seconds=0.1)
+    getattr(cat.stdin, way)()
+    machine.run()
+    assert (cat.status, cat.stdout) == (0, "fed\n")
 
 
 def test_a_hook_sees_and_changes_calls(machine: diorama.Machine) -> None:

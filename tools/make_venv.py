@@ -83,6 +83,7 @@ def main() -> None:
     """Environment, then the project itself in editable form."""
     check_host()
     place = Path(sys.argv[1])
+    print(f"diorama: installing into {place}", file=sys.stderr, flush=True)
     extra = f"[{sys.argv[2]}]" if len(sys.argv) > 2 else ""
     install([*pip_command(place), "install", "-q", "--editable", f".{extra}"])
 

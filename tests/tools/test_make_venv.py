@@ -83,3 +83,16 @@ def test_of_pips_story_our_own_line_is_told() -> None:
     script = "print('noise'); print('  diorama: no C compiler here'); print('more'); exit(1)"
     with pytest.raises(SystemExit, match=r"^diorama: no C compiler here$"):
         make_venv.install([sys.executable, "-c", script])
+
+
+def test_who_waits_is_told_for_what(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first make said nothing for as long as pip worked."""
+    monkeypatch.setattr(make_venv, "pip_command", lambda place: [f"{place}/bin/pip"])
+    ran: list[list[str]] = []
+    monkeypatch.setattr(make_venv, "install", ran.append)
+    monkeypatch.setattr(sys, "argv", ["make_venv.py", ".venv", "plot"])
+    make_venv.main()
+    assert ran == [[".venv/bin/pip", "install", "-q", "--editable", ".[plot]"]]
+    assert capsys.readouterr().err == "diorama: installing into .venv\n"

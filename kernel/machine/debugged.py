@@ -37,7 +37,6 @@ from kernel.machine.loop import QUANTUM
 from kernel.machine.stops import Stop
 from kernel.machine.watching import Watching
 from kernel.task.delivery import return_to_user
-from kernel.task.itimer import account
 from kernel.task.rseq import disturbed
 from kernel.task.signals import doomed
 
@@ -263,15 +262,18 @@ class DebuggedTurns:
         """The end of a turn, or attention: so many blocks if the task goes on at once, or 0."""
         machine = self.machine
         cpu, scheduler = machine.cpu, machine.system.scheduler
-        account(machine.system, task.group)
-        for observer in machine.system.events:
-            observer.slice_end(task)
-        if kind == TRAP_ATTENTION:
+        steady = machine.pace.steady
+        if kind == TRAP_ATTENTION and steady:
             left = cpu.trap[T_BLOCKS_LEFT] or 1
             machine._attend()
+            if self._may_go(task) and not machine.stopping and not cpu.asked:
+                return left  # as if nobody had looked: the turn has not ended
+        if not task.dead:
+            machine._slice_ends(task)
+        if kind == TRAP_ATTENTION:
+            if not steady:
+                machine._attend()
             if self._may_go(task) and not machine.stopping:
-                if machine.pace.steady and not cpu.asked:
-                    return left
                 if not scheduler.runnable:
                     cpu.asked = False
                     return scheduler.quantum(task, QUANTUM)

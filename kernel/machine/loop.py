@@ -227,15 +227,17 @@ class Machine:
                 self._guarded(task, report_exception, task, trap[T_EXCEPTION], trap[T_PC])
                 blocks = trap[T_BLOCKS_LEFT] or 1
             else:
-                account(self.system, task.group)
-                for observer in self.system.events:
-                    observer.slice_end(task)
-                if kind == TRAP_ATTENTION:
-                    left = trap[T_BLOCKS_LEFT] or 1
+                steady = self.pace.steady
+                if kind == TRAP_ATTENTION and steady:
+                    blocks = trap[T_BLOCKS_LEFT] or 1
                     self._attend()
-                    if self.pace.steady and not (self.cpu.asked or self.stopping or task.dead):
-                        blocks = left
-                        continue
+                    if not (self.cpu.asked or self.stopping or task.dead):
+                        continue  # as if nobody had looked: the turn has not ended
+                if not task.dead:
+                    self._slice_ends(task)
+                if kind == TRAP_ATTENTION:
+                    if not steady:
+                        self._attend()
                     self.cpu.asked = False
                     if not scheduler.runnable and not self.stopping:
                         blocks = scheduler.quantum(task, QUANTUM)
@@ -245,6 +247,11 @@ class Machine:
                     disturbed(task)
                     scheduler.turn_over(task)
                 return
+
+    def _slice_ends(self, task: Task) -> None:
+        account(self.system, task.group)
+        for observer in self.system.events:
+            observer.slice_end(task)
 
     # -- system calls ------------------------------------------------------------------------
 

@@ -13,10 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kernel.abi.signals import SIGUSR1
-from kernel.machine.debugger import Stop
+from kernel.machine.debugger import Debugger, Stop
 from kernel.task.siginfo import SigInfo
 from kernel.task.task import Task
-from tests.support.fake_debugger import FakeDebugger
 from tools.boot import Session, boot
 from tools.config import RunConfig
 from tools.gdb import commands, resume
@@ -36,10 +35,10 @@ SUPPORTED = b"qSupported:multiprocess+;swbreak+;hwbreak+;fork-events+;vfork-even
 
 @dataclass
 class Table:
-    """A conversation: the stub, the core it believes in, and the program that stands still."""
+    """A conversation: the stub, the debugger's core, and the program that stands still."""
 
     stub: Stub
-    core: FakeDebugger
+    core: Debugger
     session: Session
     task: Task
 
@@ -52,13 +51,18 @@ class Table:
         """Where it stands."""
         return self.session.machine.cpu.registers(self.task.context).pc
 
+    @property
+    def steps(self) -> list[int]:
+        """Who is to make a step, by tid."""
+        return [task.tid for task in self.core._turns.steps]
+
 
 @pytest.fixture
 def table(arch: str) -> Iterator[Table]:
     """A program before its first instruction."""
     program = build.build_source("gdb_still", arch, SOURCE)
     session = boot(RunConfig(program=str(program), arch=arch, memory=64 << 20))
-    core = FakeDebugger(session.machine)
+    core = Debugger(session.machine, lambda stop: None)
     stub = Stub(session.machine, core)
     assert session.task is not None
     stub.attach(session.task.tgid, ran_before=False)
@@ -194,13 +198,16 @@ def test_points(table: Table) -> None:
     assert table.ask(b"Z2,%x,4" % at) == b"OK"
     assert table.ask(b"Z3,%x,2" % at) == b"OK"
     assert table.ask(b"Z4,%x,1" % at) == b"OK"
-    assert table.core.asked == [
-        ("break", at, False), ("break", at, True), ("watch", at, 4, "w"), ("watch", at, 2, "r"),
-        ("watch", at, 1, "a"),
-    ]  # fmt: skip
+    points, space = table.core.points, table.task.mm
+    assert space is not None
+    assert [point.hardware for point in points.at(space, at)] == [False, True]
+    watched = [(point.address, point.length, point.access) for point in points.watches]
+    assert watched == [(at, 4, "w"), (at, 2, "r"), (at, 1, "a")]
     assert table.ask(b"z0,%x,1" % at) == b"OK"
     assert table.ask(b"z0,%x,1" % at) == b"OK"  # it is not there any more; that is fine
-    assert table.core.asked[-1] == ("remove", at)
+    assert [point.hardware for point in points.at(space, at)] == [True]
+    assert table.ask(b"z3,%x,2" % at) == b"OK"
+    assert [point.access for point in points.watches] == ["w", "a"]
     assert table.ask(b"Z0,10,1") == b"E0e"
     assert table.ask(b"Z5,10,1") == b""
     assert table.ask(b"Z0,10") == b"E16"
@@ -208,7 +215,7 @@ def test_points(table: Table) -> None:
 
 def test_going_on(table: Table) -> None:
     assert table.ask(b"vCont;s:p2.2;c:p2.-1") is None
-    assert table.core.asked == [("release", 2), ("step", 2)]
+    assert table.steps == [2]
     assert table.stub.going
     assert table.ask(b"vCont;c:p9.9") in (b"E03", b"N")
     for packet in (b"vCont", b"vCont;", b"vCont;x", b"vCont;c:", b"vCont;C", b"vCont;r5"):
@@ -218,8 +225,9 @@ def test_going_on(table: Table) -> None:
 def test_a_step_through_a_range_is_said_once(table: Table) -> None:
     assert table.ask(b"vCont;r%x,%x:p2.2" % (table.pc, table.pc + 4)) is None
     step = Stop(table.task, "step", table.pc)
+    table.core._turns.steps.clear()
     assert reply_to(table.stub, step) is None
-    assert table.core.asked[-1] == ("step", 2)
+    assert table.steps == [2]
     table.session.machine.cpu.registers(table.task.context).pc += 4
     assert (reply_to(table.stub, step) or b"").startswith(b"T05thread:p2.2;")
 

@@ -5,7 +5,8 @@ those numbers mean is the *ABI* (application binary interface), and Linux never 
 program built in 2005 runs today because ``O_CREAT`` is still 64.  This room holds that agreement as
 data, without behaviour:
 
-- ``errors``: one exception class per errno, with Linux's number and text;
+- ``errors``: one exception class per errno, with Linux's number and text; ``kernel_error``: their
+  base, and how it carries a reason; ``unused_errors``: those it never raises;
 - ``files``, ``memory``, ``signals``, ``process``, ``clocks``, ``ioctls``, ``sockios``, ``limits``:
   flags and constants under their Linux names, as plain ``Final`` ints (an ``IntFlag`` costs a
   microsecond per test, an int 20 ns);

@@ -1,14 +1,8 @@
 """Errors a system call can end with: one exception class per errno, with Linux's numbers.
 
 Handlers say ``raise ENOENT("no entry 'x' in /tmp")``: the class carries the number, the argument
-carries the *reason* (for people; see ``trace --explain``).  The dispatcher is the only place that
-catches them.  See errno(3).
-
-A reason is made of words and facts, put together only when somebody reads it: most errors are met
-by nobody but the program (a search along PATH, a read of an empty pipe), and must cost no
-formatting.  ``raise EMFILE("descriptor %d is beyond RLIMIT_NOFILE (%d)", fd, limit)``: the facts
-are plain values, or plain objects whose ``str()`` is their name for people.  They are read at once,
-before the program goes on, so they show the kernel as the error found it.
+carries the *reason* (for people; see ``trace --explain`` and ``kernel_error``).  The dispatcher is
+the only place that catches them.  See errno(3).
 
 The four ``ERESTART*`` codes are internal, as in Linux: a sleeping call that was interrupted raises
 one of them, and signal delivery turns it into EINTR or a restart (signal(7), "Interruption of
@@ -17,57 +11,12 @@ system calls").  They never reach user code.
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+from collections.abc import Iterator
+from typing import Final
 
-
-def _readable(fact: object) -> object:
-    """Names are bytes in the kernel; people read text."""
-    return fact.decode("utf-8", "backslashreplace") if isinstance(fact, bytes) else fact
-
-
-class Count(NamedTuple):
-    """A fact: so many of something, '1 file' or '3 files'."""
-
-    number: int
-    one: str
-    many: str
-
-    def __str__(self) -> str:
-        return f"{self.number} {self.one if self.number == 1 else self.many}"
-
-
-class KernelError(Exception):
-    """Base of all errors a handler may raise.
-
-    ``errno``: Linux's number.  ``text``: what strerror(3) says.
-    ``words`` and ``facts``: the reason before it is put together, a format of ``%`` and its values.
-    ``signal``: a signal the calling task gets beside the error (SIGPIPE with EPIPE, SIGXFSZ with
-    EFBIG); the dispatcher posts it, so that lower rooms need not know tasks.
-    """
-
-    errno: ClassVar[int] = 0
-    text: ClassVar[str] = ""
-
-    def __init__(self, words: str = "", *facts: object, signal: int = 0) -> None:
-        # BaseException has kept the arguments in __new__; its __init__ would do so once more.
-        self.words = words
-        self.facts = facts
-        self.signal = signal
-
-    @property
-    def reason(self) -> str:
-        """Why, in words; put together anew each time, so ask before the world goes on."""
-        if not self.facts:
-            return self.words
-        return self.words % tuple(map(_readable, self.facts))
-
-    def __str__(self) -> str:
-        return self.reason
-
-    @property
-    def name(self) -> str:
-        """The errno's name, as in errno(3)."""
-        return type(self).__name__
+from kernel.abi.kernel_error import Count as Count
+from kernel.abi.kernel_error import KernelError as KernelError
+from kernel.abi.unused_errors import UNUSED
 
 
 class EPERM(KernelError):
@@ -140,11 +89,6 @@ class EFAULT(KernelError):
     text = "Bad address"
 
 
-class ENOTBLK(KernelError):
-    errno = 15
-    text = "Block device required"
-
-
 class EBUSY(KernelError):
     errno = 16
     text = "Device or resource busy"
@@ -178,11 +122,6 @@ class EISDIR(KernelError):
 class EINVAL(KernelError):
     errno = 22
     text = "Invalid argument"
-
-
-class ENFILE(KernelError):
-    errno = 23
-    text = "Too many open files in system"
 
 
 class EMFILE(KernelError):
@@ -250,11 +189,6 @@ class ENAMETOOLONG(KernelError):
     text = "File name too long"
 
 
-class ENOLCK(KernelError):
-    errno = 37
-    text = "No locks available"
-
-
 class ENOSYS(KernelError):
     errno = 38
     text = "Function not implemented"
@@ -280,154 +214,9 @@ class EIDRM(KernelError):
     text = "Identifier removed"
 
 
-class ECHRNG(KernelError):
-    errno = 44
-    text = "Channel number out of range"
-
-
-class EL2NSYNC(KernelError):
-    errno = 45
-    text = "Level 2 not synchronized"
-
-
-class EL3HLT(KernelError):
-    errno = 46
-    text = "Level 3 halted"
-
-
-class EL3RST(KernelError):
-    errno = 47
-    text = "Level 3 reset"
-
-
-class ELNRNG(KernelError):
-    errno = 48
-    text = "Link number out of range"
-
-
-class EUNATCH(KernelError):
-    errno = 49
-    text = "Protocol driver not attached"
-
-
-class ENOCSI(KernelError):
-    errno = 50
-    text = "No CSI structure available"
-
-
-class EL2HLT(KernelError):
-    errno = 51
-    text = "Level 2 halted"
-
-
-class EBADE(KernelError):
-    errno = 52
-    text = "Invalid exchange"
-
-
-class EBADR(KernelError):
-    errno = 53
-    text = "Invalid request descriptor"
-
-
-class EXFULL(KernelError):
-    errno = 54
-    text = "Exchange full"
-
-
-class ENOANO(KernelError):
-    errno = 55
-    text = "No anode"
-
-
-class EBADRQC(KernelError):
-    errno = 56
-    text = "Invalid request code"
-
-
-class EBADSLT(KernelError):
-    errno = 57
-    text = "Invalid slot"
-
-
-class EBFONT(KernelError):
-    errno = 59
-    text = "Bad font file format"
-
-
-class ENOSTR(KernelError):
-    errno = 60
-    text = "Device not a stream"
-
-
 class ENODATA(KernelError):
     errno = 61
     text = "No data available"
-
-
-class ETIME(KernelError):
-    errno = 62
-    text = "Timer expired"
-
-
-class ENOSR(KernelError):
-    errno = 63
-    text = "Out of streams resources"
-
-
-class ENONET(KernelError):
-    errno = 64
-    text = "Machine is not on the network"
-
-
-class ENOPKG(KernelError):
-    errno = 65
-    text = "Package not installed"
-
-
-class EREMOTE(KernelError):
-    errno = 66
-    text = "Object is remote"
-
-
-class ENOLINK(KernelError):
-    errno = 67
-    text = "Link has been severed"
-
-
-class EADV(KernelError):
-    errno = 68
-    text = "Advertise error"
-
-
-class ESRMNT(KernelError):
-    errno = 69
-    text = "Srmount error"
-
-
-class ECOMM(KernelError):
-    errno = 70
-    text = "Communication error on send"
-
-
-class EPROTO(KernelError):
-    errno = 71
-    text = "Protocol error"
-
-
-class EMULTIHOP(KernelError):
-    errno = 72
-    text = "Multihop attempted"
-
-
-class EDOTDOT(KernelError):
-    errno = 73
-    text = "RFS specific error"
-
-
-class EBADMSG(KernelError):
-    errno = 74
-    text = "Bad message"
 
 
 class EOVERFLOW(KernelError):
@@ -435,64 +224,9 @@ class EOVERFLOW(KernelError):
     text = "Value too large for defined data type"
 
 
-class ENOTUNIQ(KernelError):
-    errno = 76
-    text = "Name not unique on network"
-
-
-class EBADFD(KernelError):
-    errno = 77
-    text = "File descriptor in bad state"
-
-
-class EREMCHG(KernelError):
-    errno = 78
-    text = "Remote address changed"
-
-
-class ELIBACC(KernelError):
-    errno = 79
-    text = "Can not access a needed shared library"
-
-
 class ELIBBAD(KernelError):
     errno = 80
     text = "Accessing a corrupted shared library"
-
-
-class ELIBSCN(KernelError):
-    errno = 81
-    text = ".lib section in a.out corrupted"
-
-
-class ELIBMAX(KernelError):
-    errno = 82
-    text = "Attempting to link in too many shared libraries"
-
-
-class ELIBEXEC(KernelError):
-    errno = 83
-    text = "Cannot exec a shared library directly"
-
-
-class EILSEQ(KernelError):
-    errno = 84
-    text = "Invalid or incomplete multibyte or wide character"
-
-
-class ERESTART(KernelError):
-    errno = 85
-    text = "Interrupted system call should be restarted"
-
-
-class ESTRPIPE(KernelError):
-    errno = 86
-    text = "Streams pipe error"
-
-
-class EUSERS(KernelError):
-    errno = 87
-    text = "Too many users"
 
 
 class ENOTSOCK(KernelError):
@@ -535,11 +269,6 @@ class EOPNOTSUPP(KernelError):
     text = "Operation not supported"
 
 
-class EPFNOSUPPORT(KernelError):
-    errno = 96
-    text = "Protocol family not supported"
-
-
 class EAFNOSUPPORT(KernelError):
     errno = 97
     text = "Address family not supported by protocol"
@@ -555,19 +284,9 @@ class EADDRNOTAVAIL(KernelError):
     text = "Cannot assign requested address"
 
 
-class ENETDOWN(KernelError):
-    errno = 100
-    text = "Network is down"
-
-
 class ENETUNREACH(KernelError):
     errno = 101
     text = "Network is unreachable"
-
-
-class ENETRESET(KernelError):
-    errno = 102
-    text = "Network dropped connection on reset"
 
 
 class ECONNABORTED(KernelError):
@@ -595,11 +314,6 @@ class ENOTCONN(KernelError):
     text = "Transport endpoint is not connected"
 
 
-class ESHUTDOWN(KernelError):
-    errno = 108
-    text = "Cannot send after transport endpoint shutdown"
-
-
 class ETOOMANYREFS(KernelError):
     errno = 109
     text = "Too many references: cannot splice"
@@ -613,16 +327,6 @@ class ETIMEDOUT(KernelError):
 class ECONNREFUSED(KernelError):
     errno = 111
     text = "Connection refused"
-
-
-class EHOSTDOWN(KernelError):
-    errno = 112
-    text = "Host is down"
-
-
-class EHOSTUNREACH(KernelError):
-    errno = 113
-    text = "No route to host"
 
 
 class EALREADY(KernelError):
@@ -640,84 +344,9 @@ class ESTALE(KernelError):
     text = "Stale file handle"
 
 
-class EUCLEAN(KernelError):
-    errno = 117
-    text = "Structure needs cleaning"
-
-
-class ENOTNAM(KernelError):
-    errno = 118
-    text = "Not a XENIX named type file"
-
-
-class ENAVAIL(KernelError):
-    errno = 119
-    text = "No XENIX semaphores available"
-
-
-class EISNAM(KernelError):
-    errno = 120
-    text = "Is a named type file"
-
-
-class EREMOTEIO(KernelError):
-    errno = 121
-    text = "Remote I/O error"
-
-
-class EDQUOT(KernelError):
-    errno = 122
-    text = "Disk quota exceeded"
-
-
-class ENOMEDIUM(KernelError):
-    errno = 123
-    text = "No medium found"
-
-
-class EMEDIUMTYPE(KernelError):
-    errno = 124
-    text = "Wrong medium type"
-
-
 class ECANCELED(KernelError):
     errno = 125
     text = "Operation canceled"
-
-
-class ENOKEY(KernelError):
-    errno = 126
-    text = "Required key not available"
-
-
-class EKEYEXPIRED(KernelError):
-    errno = 127
-    text = "Key has expired"
-
-
-class EKEYREVOKED(KernelError):
-    errno = 128
-    text = "Key has been revoked"
-
-
-class EKEYREJECTED(KernelError):
-    errno = 129
-    text = "Key was rejected by service"
-
-
-class EOWNERDEAD(KernelError):
-    errno = 130
-    text = "Owner died"
-
-
-class ENOTRECOVERABLE(KernelError):
-    errno = 131
-    text = "State not recoverable"
-
-
-class ERFKILL(KernelError):
-    errno = 132
-    text = "Operation not possible due to RF-kill"
 
 
 class Restart(KernelError):
@@ -759,12 +388,18 @@ class ERESTART_RESTARTBLOCK(Restart):  # noqa: N801  # Linux's name
         self.block = block
 
 
-def _classes(base: type[KernelError]) -> list[type[KernelError]]:
-    found = [base]
+def _raised(base: type[KernelError]) -> Iterator[type[KernelError]]:
+    yield base
     for sub in base.__subclasses__():
-        found += _classes(sub)
-    return found
+        yield from _raised(sub)
 
 
-BY_NUMBER: dict[int, type[KernelError]] = {c.errno: c for c in _classes(KernelError) if c.errno}
-BY_NAME: dict[str, type[KernelError]] = {c.__name__: c for c in BY_NUMBER.values()}
+def _unused() -> Iterator[type[KernelError]]:
+    for errno, name, text in UNUSED:
+        members = {"__module__": __name__, "errno": errno, "text": text}
+        yield type(name, (KernelError,), members)
+
+
+_CLASSES: Final = sorted((*_raised(KernelError), *_unused()), key=lambda error: error.errno)
+BY_NUMBER: dict[int, type[KernelError]] = {error.errno: error for error in _CLASSES if error.errno}
+BY_NAME: dict[str, type[KernelError]] = {error.__name__: error for error in BY_NUMBER.values()}

@@ -15,6 +15,7 @@ from tools.busybox import find_busybox
 from tools.cli.messages import show
 from tools.cli.options import Option, Parser, UsageError
 from tools.errors import DioramaError
+from tools.tracer.meant import like
 
 if TYPE_CHECKING:
     from tools.elfview.image import Image
@@ -69,6 +70,8 @@ def inspect(words: Sequence[str]) -> int:
     from tools.elfview.report import as_text, report
 
     image = Image(data, rest[0])
+    if draft.arch not in (None, image.machine):
+        raise DioramaError(f"{rest[0]}: is for {image.machine}, and --arch says {draft.arch}")
     if draft.disassemble is not None:
         return show(_listing(image, draft.disassemble, as_json=draft.json))
     document = report(image)
@@ -119,6 +122,9 @@ def _range(image: Image, where: str) -> tuple[int, int]:
     for function in image.functions:
         if function.name == where:
             return function.address, min(function.size or 64, LONGEST_LISTING)
+    if where in image.named:  # another name of one: printf of _IO_printf
+        address, size = image.named[where]
+        return address, min(size or 64, LONGEST_LISTING)
     for separator in "-+":
         left, found, right = where.partition(separator)
         if found:
@@ -130,4 +136,4 @@ def _range(image: Image, where: str) -> tuple[int, int]:
             if 0 < size <= LONGEST_LISTING:
                 return start, size
             raise DioramaError(f"{where}: want 1 to {LONGEST_LISTING} bytes")
-    raise DioramaError(f"{image.name}: no function is called {where}")
+    raise DioramaError(f"{image.name}: no function is called {where}{like(where, image.named)}")

@@ -60,7 +60,7 @@ def named_errors(name: str) -> Iterator[None]:
         yield
     except BROKEN as error:
         detail = str(error).split("\n")[0] or type(error).__name__
-        raise DioramaError(f"{name}: a damaged ELF file: {detail}") from None
+        raise DioramaError(f"{name}: a damaged or truncated ELF file: {detail}") from None
 
 
 class Image:

@@ -111,10 +111,12 @@ def _verdict(image: Image, calls: Calls, unknown: list[Newer]) -> Plain:
     for found in unknown:
         if found.instructions:
             where = f" in {len(found.functions)} functions" if found.functions else ""
+            first = f"{found.examples[0]:#x}"
+            if function := image.where(found.examples[0]):
+                first += f" ({function})"
             warnings.append(
-                f"{found.instructions} {found.kind} instructions{where}, the first at "
-                f"{found.examples[0]:#x}: this processor has none ({asks} says so; a program that "
-                "asks first is safe)"
+                f"{found.instructions} {found.kind} instructions{where}, the first at {first}: "
+                f"this processor has none ({asks} says so; a program that asks first is safe)"
             )
     known = _calls(image, calls)["known"]
     missing = [call["name"] or str(call["number"]) for call in known if call["supported"] == "no"]

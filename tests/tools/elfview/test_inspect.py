@@ -17,6 +17,11 @@ from tools.busybox import find_busybox
 from userland import build
 
 ARCHES = ("x86_64", "aarch64")
+TWICE = """
+__attribute__((noinline)) int __twice(int n) { return 2 * n; }
+int twice(int) __attribute__((weak, alias("__twice")));
+int main(int count, char **words) { return words ? twice(count) : __twice(count); }
+"""
 
 
 def inspected(path: Path | str, *options: str) -> Any:
@@ -126,6 +131,7 @@ def test_avx_is_seen_in_the_code(tmp_path: Path) -> None:
     assert found["avx"]["first"] == [0x401001, 0x401005]
     assert found["runs"]["ok"] is True  # it may ask CPUID first
     assert "2 AVX instructions" in found["runs"]["warnings"][0]
+    assert "the first at 0x401001:" in found["runs"]["warnings"][0]  # and its function, if known
 
 
 def test_avx_is_seen_in_the_note(tmp_path: Path) -> None:
@@ -211,3 +217,19 @@ def test_busybox_is_the_one_that_would_run(
 
 def test_a_cpu_that_is_none_is_refused() -> None:
     assert "'mips' is not one of x86_64, aarch64" in refused("--arch", "mips", "busybox")
+
+
+@pytest.mark.guest
+def test_every_name_of_a_function_is_known(arch: str) -> None:
+    """A C library's printf is __printf, too; only one of the two was found."""
+    path = build.build_source("twice", arch, TWICE, (*build.C_FLAGS, "-g"))
+    rows = {name: inspected(path, "-d", name) for name in ("__twice", "twice")}
+    assert rows["twice"] == rows["__twice"] != []
+    assert "no function is called mian (main?)" in refused("-d", "mian", str(path))
+
+
+def test_another_cpu_than_the_one_that_is_wanted(arch: str) -> None:
+    other = ARCHES[arch == ARCHES[0]]
+    path = str(build.build("hello", arch))
+    assert f"is for {arch}, and --arch says {other}" in refused("--arch", other, path)
+    assert run_cli("inspect", "--arch", arch, path).status == 0

@@ -159,8 +159,8 @@ class Space:
         values = self.limits.values
         if self.total_vm + pages > values[RLIMIT_AS][0] >> PAGE_SHIFT:
             raise ENOMEM(
-                "%d pages and %d mapped already are over RLIMIT_AS, %d bytes",
-                pages, self.total_vm, values[RLIMIT_AS][0],
+                "%d pages and %d mapped already are over RLIMIT_AS, %d bytes or %d pages",
+                pages, self.total_vm, values[RLIMIT_AS][0], values[RLIMIT_AS][0] >> PAGE_SHIFT,
             )  # fmt: skip
         if (
             flags & (VM_WRITE | VM_SHARED | VM_GROWSDOWN) == VM_WRITE

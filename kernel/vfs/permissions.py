@@ -40,19 +40,19 @@ _RIGHTS: Final = (
 """By MAY_* bits."""
 
 
-def mode_allows(cred: Credentials, inode: Inode, mask: int) -> bool:
-    """Do the mode bits alone allow ``mask`` (MAY_READ | MAY_WRITE | MAY_EXEC)?"""
+def _mode_of(cred: Credentials, inode: Inode) -> int:
+    """The mode with the bits that count for the caller as the last three."""
     mode = inode.mode
     if inode.uid == cred.fsuid:
         mode >>= 6
     elif inode.gid == cred.fsgid or inode.gid in cred.groups:
         mode >>= 3
-    return mode & mask == mask
+    return mode
 
 
 def may(cred: Credentials, inode: Inode, mask: int) -> bool:
     """Mode bits, then the capabilities that override them."""
-    if mode_allows(cred, inode, mask):
+    if _mode_of(cred, inode) & mask == mask:
         return True
     effective = cred.effective
     if not effective:
@@ -77,7 +77,7 @@ def check(
 
 
 def _denied(cred: Credentials, inode: Inode, mask: int, place: object, path: bytes) -> KernelError:
-    wants = _RIGHTS[mask & 7]
+    wants = _RIGHTS[mask & ~_mode_of(cred, inode) & 7]
     if inode.mode & S_IFMT == S_IFDIR:
         wants = wants.replace("execute", "search") + " permission"
     elif mask & MAY_EXEC and not inode.mode & 0o111:

@@ -286,7 +286,7 @@ def set_oom_score_adj(writer: Task, task: Task, data: bytes) -> None:
     if not -1000 <= value <= 1000:
         raise EINVAL("%d is not in -1000 to 1000", value)
     if value < task.group.oom_score_adj and not writer.cred.capable(CAP_SYS_RESOURCE):
-        raise EACCES("lowering it needs CAP_SYS_RESOURCE")
+        raise EACCES("to go below %d needs CAP_SYS_RESOURCE", task.group.oom_score_adj)
     task.group.oom_score_adj = value
 
 

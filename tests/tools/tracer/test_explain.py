@@ -70,7 +70,7 @@ ERRORS = [
         "uid 1000, gid 1000 has no search permission",
     ),
     ("EACCES read", "/w/private is a regular file", "mode 0600", "has no read permission"),
-    ("EACCES create", "/w is a directory", "mode 0755", "no write and search permission"),
+    ("EACCES create", "/w is a directory", "mode 0755", "has no write permission"),
     ("EACCES execve", "/w/file is a regular file", "mode 0644", "no execute permission"),
     ("EPERM chmod", "/w/file belongs to uid 0; uid 1000", "CAP_FOWNER"),
     ("EPERM chown", "/w/file belongs to uid 0; uid 1000 has no CAP_CHOWN"),

@@ -17,7 +17,7 @@ import aiohttp
 
 from tools.fetch import find_oracle
 
-SECONDS = 40.0
+SECONDS = 90.0
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run",
     "--disable-dev-shm-usage", "--disable-background-networking", "--disable-extensions",

@@ -11,7 +11,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DIORAMA = (sys.executable, "-m", "diorama")
-SECONDS = 60.0
+SECONDS = 90.0
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -15,7 +15,7 @@ from tools.inspector.guest import Guest
 from tools.inspector.link import greet
 from tools.inspector.place import connect
 
-SECONDS = 20.0
+SECONDS = 90.0
 WIDE = (160, 48)
 NARROW = (80, 24)
 

@@ -7,7 +7,7 @@ from typing import Self
 
 from tools.gdb.packets import frame
 
-SECONDS = 20.0
+SECONDS = 90.0
 FEATURES = b"qSupported:multiprocess+;swbreak+;hwbreak+;fork-events+;vfork-events+;exec-events+"
 
 

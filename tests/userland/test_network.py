@@ -131,7 +131,7 @@ def test_a_published_port_leads_inside(arch: str) -> None:
     with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE) as guest:
         try:
             assert echo(port, data) == data
-            assert guest.wait(20) == 0
+            assert guest.wait(90) == 0
         finally:
             guest.kill()
 

@@ -96,7 +96,7 @@ def test_sigquit_shows_everybody_and_disturbs_nobody() -> None:
         assert running.stdout.readline() == b"ready\n"
         time.sleep(0.3)  # until both are asleep; the test only needs one of them to be
         running.send_signal(signal.SIGQUIT)
-        out, err = running.communicate(timeout=30)
+        out, err = running.communicate(timeout=90)
     assert out == b"done\n"
     assert running.returncode == 0
     assert b"tasks:" in err

@@ -27,7 +27,7 @@ def running(
 
 
 def finished(process: subprocess.Popen[bytes]) -> tuple[int, bytes, str]:
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=90)
     return process.returncode, out, err.decode()
 
 

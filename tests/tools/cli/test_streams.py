@@ -45,7 +45,7 @@ def test_a_reader_that_leaves_is_sigpipe(arch: str) -> None:
     assert process.stdout is not None
     assert process.stdout.read(4) == b"y\ny\n"
     process.stdout.close()
-    assert process.wait(30) == SIGPIPE_STATUS
+    assert process.wait(90) == SIGPIPE_STATUS
 
 
 def test_a_reader_that_leaves_is_epipe_where_the_signal_is_ignored(arch: str) -> None:
@@ -56,7 +56,7 @@ def test_a_reader_that_leaves_is_epipe_where_the_signal_is_ignored(arch: str) ->
     process.stdout.read(4)
     process.stdout.close()
     assert process.stderr.read() == b"yes: (null): Broken pipe\n1\n"  # BusyBox's own words
-    assert process.wait(30) == 0
+    assert process.wait(90) == 0
     process.stderr.close()
 
 
@@ -69,7 +69,7 @@ def test_a_reader_that_never_reads_stops_nothing_else(arch: str) -> None:
         assert process.stderr is not None
         assert process.stderr.readline() == b"on\n"
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 128 + signal.SIGTERM
+        assert process.wait(90) == 128 + signal.SIGTERM
 
 
 def test_a_closed_stdin_is_closed_inside(arch: str, tmp_path: Path) -> None:

@@ -25,7 +25,9 @@ def test_the_thread_that_stopped_is_selected(arch: str) -> None:
     result.lines(
         r"hit Breakpoint 1, work \(argument=",
         r"#0 +work \(argument=",
-        r"\$1 = 1$",
-        r"^\* 2 +Thread 2\.3 .*work \(argument=",
+        r"\$1 = \d$",
+        r"^\* \d +Thread 2\.\d .*work \(argument=",
         r"exited normally",
     )
+    of_thread = int(result.line(r"^\$1 = (\d)$")[1])  # whichever came first
+    assert int(result.line(r"^\* \d +Thread 2\.(\d) ")[1]) == of_thread + 2

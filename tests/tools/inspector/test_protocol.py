@@ -62,7 +62,7 @@ def drain(outbox: Outbox) -> list[dict[str, object]]:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.setblocking(False)
-        theirs.settimeout(5)
+        theirs.settimeout(90)
         data = b""
         while outbox:
             outbox.send(ours)

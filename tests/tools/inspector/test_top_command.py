@@ -22,7 +22,7 @@ from tools.inspector.link import LinkError, greet
 
 pytestmark = pytest.mark.guest
 
-HELD = 20.0
+HELD = 90.0
 LEFT = b"\x1b[?1049l"
 """What a terminal gets last: back to the screen it had before."""
 

@@ -25,7 +25,7 @@ from tests.support.inspector import machine
 
 pytestmark = [pytest.mark.guest, pytest.mark.slow]
 
-SECONDS = 30.0
+SECONDS = 90.0
 _ESCAPES = re.compile(rb"\x1b(?:\[[0-9;?<>=]*[ -/]*[@-~]|\][^\x07]*\x07|.)")
 
 

@@ -369,7 +369,7 @@ def test_no_packet_is_a_capture_too(tmp_path: Path) -> None:
 def ask(port: int) -> bytes:
     """What the port says; nothing: nobody is there."""
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=20) as outside:
+        with socket.create_connection(("127.0.0.1", port), timeout=90) as outside:
             outside.sendall(b"from outside\n")
             outside.shutdown(socket.SHUT_WR)
             return b"".join(iter(lambda: outside.recv(100), b""))
@@ -390,7 +390,7 @@ def test_a_published_port_is_seen_on_the_loopback(arch: str, tmp_path: Path) -> 
     assert guest.stdout is not None
     assert guest.stdout.readline() == b"ready\n"
     got = next(filter(None, (ask(port) for _ in range(200))))  # refused until nc listens
-    out, err = guest.communicate(timeout=30)
+    out, err = guest.communicate(timeout=90)
     assert (out, err, got) == (b"from outside\nover\n", b"", b"from inside\n")
     (stream,) = [s for s in streams(packets(path.read_bytes())) if len(s) > 2]
     said = payloads(stream)
@@ -416,7 +416,7 @@ def test_sockets_of_the_host_are_seen_with_its_addresses(arch: str, tmp_path: Pa
             "run", "--network", "host", "--pcap", str(path), "--arch", arch, "busybox", "nc",
             "127.0.0.1", str(port), input=b"question\n", stdin=None,
         )  # fmt: skip
-        thread.join(20)
+        thread.join(90)
     assert result.stdout == b"answer\n" * 1000, result.stderr
     (stream,) = streams(packets(path.read_bytes()))
     (address, question), target = seen[0], (socket.inet_aton("127.0.0.1"), port)
@@ -431,7 +431,8 @@ def test_sockets_of_the_host_are_seen_with_its_addresses(arch: str, tmp_path: Pa
 # -- where it goes -------------------------------------------------------------------------------
 
 CHAT = (
-    "nc -l -p 80 >/tmp/o & until netstat -ltn | grep -q :80; do :; done; echo x | nc 127.0.0.1 80"
+    "nc -l -p 80 >/tmp/o & until netstat -ltn | grep -q :80; do :; done; echo x | nc 127.0.0.1 80; "
+    "wait"
 )
 
 
@@ -442,7 +443,7 @@ def test_it_may_go_to_a_fifo_or_to_stdout(tmp_path: Path) -> None:
     reader = threading.Thread(target=lambda: content.append(fifo.read_bytes()))
     reader.start()
     assert run_cli("run", "--pcap", str(fifo), "busybox", "sh", "-c", CHAT).status == 0
-    reader.join(20)
+    reader.join(90)
     assert len(packets(content[0])) >= 9
     out = run_cli("run", "--pcap", "-", "busybox", "sh", "-c", CHAT).stdout
     assert len(packets(out)) >= 9
@@ -469,7 +470,7 @@ def test_a_reader_that_goes_away_is_told_of_and_stops_nothing(tmp_path: Path) ->
     )  # fmt: skip
     with fifo.open("rb") as file:
         file.read(24)
-    out, err = guest.communicate(b"\n", timeout=30)
+    out, err = guest.communicate(b"\n", timeout=90)
     assert (guest.returncode, out) == (0, b"x\n")
     assert err.endswith(b"its reader has gone; the rest of the trace is lost\n")
     assert err.count(b"\n") == 1
@@ -491,7 +492,7 @@ def test_a_reader_that_does_not_read_can_be_left(tmp_path: Path) -> None:
         while waiting(file.fileno()) < 60_000:  # until it is full
             time.sleep(0.02)
         guest.send_signal(signal.SIGTERM)
-        rest = guest.communicate(timeout=30)
+        rest = guest.communicate(timeout=90)
     assert guest.returncode in (125, 128 + signal.SIGTERM)
     assert head[:4] == b"\x4d\x3c\xb2\xa1"
     assert rest[1].count(b"\n") <= 2

@@ -261,7 +261,7 @@ def test_the_table_may_go_to_a_fifo(tmp_path: Path) -> None:
     reader = threading.Thread(target=lambda: content.append(fifo.read_text()))
     reader.start()
     assert run_cli("run", f"--stats={fifo}", "busybox", "true").status == 0
-    reader.join(20)
+    reader.join(90)
     assert content[0].startswith("calls,errors,seconds,syscall,")
     assert ",unknown," in content[0]
 

@@ -51,7 +51,7 @@ def test_the_lines_are_straces(arch: str, how: str, tmp_path: Path) -> None:
     subprocess.run(
         [strace, "-o", str(outside), *options, busybox, "sh", "-c", SCRIPT],
         capture_output=True,
-        timeout=20,
+        timeout=90,
         check=False,
     )
     inside, records = tmp_path / "inside", tmp_path / "records"

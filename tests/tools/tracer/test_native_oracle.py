@@ -92,7 +92,7 @@ def theirs(busybox: str, command: tuple[str, ...], output: Path) -> list[str]:
     words = [strace, "-E", "LC_ALL=C", "-o", str(output), str(link), *command]
     subprocess.run(
         words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        timeout=30, check=False,
+        timeout=90, check=False,
     )  # fmt: skip
     return output.read_text().splitlines()[1:]  # the first line is the execve we cannot see
 

@@ -28,7 +28,7 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     output = tmp_path_factory.mktemp("strace") / "trace"
     words = [str(oracles.program("strace")), "-o", str(output)]
     subprocess.run(
-        [*words, str(build.build("net_calls", "x86_64"))], stdin=subprocess.DEVNULL, timeout=30,
+        [*words, str(build.build("net_calls", "x86_64"))], stdin=subprocess.DEVNULL, timeout=90,
         capture_output=True, check=False,
     )  # fmt: skip
     return [normal(line) for line in output.read_text().splitlines()[1:]]

@@ -65,7 +65,7 @@ def test_it_is_straces(options: tuple[str, ...], tmp_path: Path) -> None:
         [strace, "-o", str(outside), *options, busybox, "sh", "-c", SCRIPT],
         input=b"line\n",
         capture_output=True,
-        timeout=20,
+        timeout=90,
         check=False,
     )
     words = ("--arch", "x86_64", "-o", str(inside), *options, "busybox", "sh", "-c", SCRIPT)

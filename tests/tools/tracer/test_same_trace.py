@@ -84,7 +84,7 @@ def test_the_two_traces_are_equal(busybox: str, script: str, tmp_path: Path) -> 
         subprocess.run(
             [strace, "-ff", "-o", str(outside), busybox, "sh", "-c", script],
             stdin=empty, stdout=output, stderr=output,
-            env=environment, cwd="/", timeout=30, check=False,
+            env=environment, cwd="/", timeout=90, check=False,
         )  # fmt: skip
     run_cli("trace", "-ff", "-o", str(inside), busybox, "sh", "-c", script)
     expected = traces(outside)

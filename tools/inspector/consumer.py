@@ -52,7 +52,8 @@ class Consumer:
     """Invariants: the connection is served by the poller until ``close``; it is asked for room
     (POLLOUT) exactly while something waits to be sent, and for requests while it is not crowded.
 
-    ``asked``: has it sent anything?  Who only knocks, to see whether a machine is there, has not.
+    ``asked``: has it sent a request?  Who only knocks, to see whether a machine is there, has not,
+    nor has who speaks another language.
     """
 
     def __init__(self, owner: Owner, connection: socket.socket, hello: Message) -> None:
@@ -162,7 +163,6 @@ class Consumer:
             return
         if not data:
             raise ConnectionResetError("the consumer has closed its end")
-        self.asked = True
         self._requests += self._lines.feed(data)
         self._work()
 
@@ -170,6 +170,7 @@ class Consumer:
         """Answer what was asked, as long as the answers find room."""
         while self._requests and self._open and not self.outbox.crowded:
             request = decode(self._requests.pop(0))
+            self.asked = True
             answer: Message = {"id": request.get("id")}
             try:
                 answer["ok"] = self._answer(request)

@@ -206,6 +206,11 @@ def test_a_machine_that_waits_is_not_let_go_by_who_only_knocks(work: Path) -> No
             knock = run.attach()
             assert knock.hello["state"] == "waiting"
             knock.close()
+        with socket.socket(socket.AF_UNIX) as stranger:
+            stranger.connect(str(work / "s"))
+            stranger.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            while stranger.recv(1 << 16):
+                pass
         view = run.attach()
         assert view.do(do="status")["state"] == "waiting"
         view.do(do="resume")

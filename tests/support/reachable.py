@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import mmap
+import random
 import socket
 import threading
 import types
@@ -38,6 +39,7 @@ HOST_FIELDS = {
     ("System", "on_reap"): "whoever started the machine is told of its programs' ends",
     ("System", "events"): "observers",
     ("System", "gate"): "the debugger",
+    ("Random", "_source"): "the host's entropy; with a seed, a generator whose state is plain",
     ("Frames", "_bytes"): "a view of the RAM",
     ("Frames", "_counts"): "a view of the RAM's counts",
     ("Frames", "_flags"): "a view of the RAM's flags",
@@ -50,7 +52,9 @@ HOST_FIELDS = {
 }
 ATOMS = (int, str, bytes, float, bool, complex, type(None), type(Ellipsis))
 CONTAINERS = (list, tuple, set, frozenset, deque)
-HANDLES = (threading.Thread, io.IOBase, socket.socket, mmap.mmap, memoryview)
+HANDLES = (
+    threading.Thread, io.IOBase, socket.socket, mmap.mmap, memoryview, random.SystemRandom,
+)  # fmt: skip
 LOCK = type(threading.Lock())
 
 
@@ -70,11 +74,11 @@ def reachable(root: object, name: str) -> Iterator[tuple[str, Any]]:
             continue
         seen[id(thing)] = thing  # kept, so that no other gets its id
         yield path, thing
-        if not _is_host(thing):
+        if not is_host(thing):
             queue.extend(_parts(thing, path))
 
 
-def _is_host(thing: object) -> bool:
+def is_host(thing: object) -> bool:
     if isinstance(thing, type | types.ModuleType | types.GeneratorType):
         return True
     module = type(thing).__module__

@@ -84,7 +84,9 @@ def _calls(console: DebugConsole, where: str) -> frozenset[int]:
     numbers = console.table.numbers
     try:
         chosen = parse_trace(where.replace(" ", ""), numbers)
-    except FilterError:
+    except FilterError as error:
+        if where[0] in "%/!?" or "," in where:  # which of them it was, and what is wrong with it
+            raise CommandError(str(error)) from None
         if console.symbols.address(console.task, where) is not None:
             raise CommandError(f"{where} is no system call; the function is *{where}") from None
         hint = call_like(where, numbers) or " (an address has a * before)"
@@ -191,12 +193,12 @@ def delete(console: DebugConsole, rest: str) -> None:
         console.points.remove(point, console.debugger)
 
 
-@command("info breaks", "stopping", complete=lambda console, typed: ("breaks",))
+@command("info breaks", "stopping", "i", complete=lambda console, typed: ("breaks",))
 def info(console: DebugConsole, rest: str) -> None:
     """Every point, and how often it was met; info THING is the command THING: info registers."""
     thing, _, more = rest.partition(" ")
     if thing and not "breakpoints".startswith(thing) and thing not in ("breaks", "watchpoints"):
-        found = find(thing)
+        found = find("regs" if thing == "r" else thing)
         if found.section not in ("looking", "machine"):
             raise CommandError(f"info knows breaks and what shows something, not {thing} (help)")
         found.action(console, more.strip())

@@ -95,13 +95,18 @@ def command(
 
 
 _LINES: Final = "that is about lines of source, which gdb knows: diorama run -g"
+_NEXT: Final = f"{_LINES}; here step is a system call, stepi an instruction"
+_LIST: Final = f"{_LINES}; disas shows instructions, source our own source"
 _STARTED: Final = "the program has been started: continue"
 ELSEWHERE: Final = {
     "run": _STARTED,
+    "r": _STARTED,
     "start": _STARTED,
     "kill": "quit ends the program, send KILL kills the selected task's process",
-    "next": f"{_LINES}; here step is a system call, stepi an instruction",
-    "list": f"{_LINES}; disas shows instructions, source our own source",
+    "next": _NEXT,
+    "n": _NEXT,
+    "list": _LIST,
+    "l": _LIST,
     "until": _LINES,
     "advance": _LINES,
     "tbreak": "break, and delete when it was met",

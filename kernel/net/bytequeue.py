@@ -26,6 +26,9 @@ class Mark:
         self.end = end
         self.ancillary = ancillary
 
+    def __repr__(self) -> str:
+        return f"<Mark {self.start}..{self.end}>"
+
 
 class ByteQueue:
     """Bytes on their way to one reader.

@@ -21,6 +21,7 @@
 #include <sys/shm.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/timerfd.h>
@@ -29,6 +30,7 @@
 #include <time.h>
 #include <unistd.h>
 
+static char registered[32] __attribute__((aligned(32)));
 static int need(int value) { if (value < 0) { perror("busy"); _exit(9); } return value; }
 static pthread_mutex_t inherits, plain = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t never = PTHREAD_COND_INITIALIZER;
@@ -103,12 +105,23 @@ int main(void)
     int sem = need(semget(IPC_PRIVATE, 1, 0600)), msg = need(msgget(IPC_PRIVATE, 0600));
     shmat(need(shmget(IPC_PRIVATE, 4096, 0600)), NULL, 0);
     int mq = need(mq_open("/q", O_RDWR | O_CREAT, 0600, NULL));
+    int noticed = need(mq_open("/noticed", O_RDWR | O_CREAT, 0600, NULL));
+    struct sigevent notice = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
+    need(mq_notify(noticed, &notice)); timer_create(CLOCK_REALTIME, &notice, &posix);
+    struct { long type; char text[4]; } letter = {1, "kept"};
+    need(msgsnd(need(msgget(IPC_PRIVATE, 0600)), &letter, 4, 0));
+    need(mkfifo("fifo", 0600)); need(open("fifo", O_RDWR));
+    int packets[2]; need(pipe2(packets, O_DIRECT)); need(write(packets[1], "packet", 6));
+    timer_t over; struct itimerspec at_once = {{0, 0}, {0, 1}};
+    notice.sigev_signo = SIGALRM; timer_create(CLOCK_MONOTONIC, &notice, &over);
+    timer_settime(over, 0, &at_once, NULL);
+    syscall(SYS_rseq, registered, 32, 0, 0x53053053);
     need(open("/proc/self/status", O_RDONLY)); need(open("/proc/self/fd", O_RDONLY));
     need(open("/proc/self/fdinfo/0", O_RDONLY)); need(open("/proc/meminfo", O_RDONLY));
     need(open("/proc/self/mem", O_RDONLY)); need(open("/proc/self/cwd", O_PATH | O_NOFOLLOW));
     need(open("/proc/sys/kernel/random/boot_id", O_RDONLY)); need(open("/proc/net/tcp", O_RDONLY));
     need(open("/sys/devices/system/cpu/online", O_RDONLY)); need(open("/dev/urandom", O_RDONLY));
-    need(open("/dev/zero", O_RDWR)); need(open("/dev/null", O_RDWR)); need(open("/", O_RDONLY));
+    need(open("/dev/zero", O_RDWR)); need(open("/dev/full", O_RDWR)); need(open("/dev/null", O_RDWR)); need(open("/", O_RDONLY));
     int ptmx = need(open("/dev/ptmx", O_RDWR | O_NOCTTY));
     grantpt(ptmx); unlockpt(ptmx); need(open(ptsname(ptmx), O_RDWR | O_NOCTTY));
     int lock = need(open("lock", O_RDWR | O_CREAT, 0600)), other = need(open("lock2", O_RDWR | O_CREAT, 0600));
@@ -124,6 +137,7 @@ int main(void)
     head->cmsg_level = SOL_SOCKET; head->cmsg_type = SCM_RIGHTS; head->cmsg_len = CMSG_LEN(sizeof(int));
     memcpy(CMSG_DATA(head), &event, sizeof event);
     int carrier[2]; need(socketpair(AF_UNIX, SOCK_DGRAM, 0, carrier)); need(sendmsg(carrier[0], &message, 0));
+    int stream[2]; need(socketpair(AF_UNIX, SOCK_STREAM, 0, stream)); need(sendmsg(stream[0], &message, 0));
     sigqueue(getpid(), SIGUSR1, (union sigval){7});
     pid_t child = fork();
     if (!child) { pause(); _exit(0); }

@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
+import pkgutil
 import types
+from collections.abc import Iterator
 
 import pytest
 
 import diorama
-from tests.support.reachable import HOST_FIELDS, HOST_ROOMS, reachable, violations
+import kernel
+from tests.support.reachable import ATOMS, HOST_FIELDS, HOST_ROOMS, reachable, violations
 
 pytestmark = pytest.mark.guest
+
+NOT_KEPT = {
+    "the other CPU's": "_AArch64 _X86_64",
+    "another machine's": "ManualClock VirtualClock PythonRanges NullTlb",
+    "from outside, while somebody looks": "Observer WireObserver WatchedTraffic",
+    "the host's": "HostStreams _Host",
+    "made and used up within one system call": """KernelBuffer UserBuffer Outgoing Incoming Marks
+        Source Request Form Target Pair Word _Place _Vector TimerValue Program Image Interpreter
+        Choice Report StatFs DirEntry OpenHow RealUser Last""",
+    "made and used up within one fault or signal": "SignalFrame Restored CpuFault",
+    "answers to who asks": "MapEntry Mapped Around _Resident ThreadsDirectory",
+}
+"""Classes of the kernel none of whose objects outlives what it was made for, by the reason."""
+NOT_SYSTEM = ("kernel.abi", "kernel.cpu", "kernel.machine")
+"""Rooms without state of the guest's: values, the processor, the loop and those who look at it."""
 
 
 def test_nothing_reachable_is_a_closure_a_thread_or_a_handle(busy: diorama.Machine) -> None:
@@ -51,3 +71,27 @@ def test_the_exceptions_are_there_and_have_reasons(busy: diorama.Machine) -> Non
     met = {type(thing).__module__ for thing in things}
     for room in ("kernel.cpu", "kernel.mm.physical", "kernel.fs.hostpoller"):
         assert any(module.startswith(room) for module in met), room
+
+
+def test_every_class_of_the_kernel_is_met_or_holds_nothing(busy: diorama.Machine) -> None:
+    """What the walk does not come to, nobody looks at: a new class is met here, or named."""
+    met = {kind for _, thing in reachable(busy.system, "system") for kind in type(thing).__mro__}
+    names = {name for words in NOT_KEPT.values() for name in words.split()}
+    missed = {kind.__name__ for kind in classes() if kind not in met}
+    assert missed - names == set()
+    defined = {kind.__name__ for kind in classes()}
+    assert names - defined == set(), "named, and no class any more"
+    kept = {kind.__name__ for kind in met if kind.__module__.startswith("kernel.")}
+    assert names & kept <= {"_AArch64", "_X86_64", "Observer"}
+
+
+def classes() -> Iterator[type]:
+    """Those of the kernel's own that have objects with fields."""
+    for module in pkgutil.walk_packages(kernel.__path__, "kernel."):
+        if module.name.startswith((*NOT_SYSTEM, *HOST_ROOMS)):
+            continue
+        for kind in vars(importlib.import_module(module.name)).values():
+            own = inspect.isclass(kind) and kind.__module__ == module.name
+            if own and not issubclass(kind, (BaseException, *ATOMS)):
+                if not getattr(kind, "_is_protocol", False):
+                    yield kind

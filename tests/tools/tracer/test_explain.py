@@ -1,6 +1,6 @@
 """``--explain``: each of the common errors, and each kind of wait, says the facts behind it.
 
-One guest program (tests/support/explaining.c) makes them all, a row each, in virtual time; it runs
+Two guest programs (tests/support/explaining) make them all, a row each, in virtual time; they run
 once on each CPU, and every row is looked up in what the tracer wrote.
 """
 
@@ -22,7 +22,7 @@ from userland.build import build_source
 pytestmark = [pytest.mark.row("K10"), pytest.mark.guest]
 
 ROW = re.compile(r'write\(9, "([^"]+)"')
-SOURCE = Path(__file__).parents[2] / "support" / "explaining.c"
+SOURCES = Path(__file__).parents[2] / "support" / "explaining"
 MARK = "    \\ "
 
 ERRORS = [
@@ -215,18 +215,20 @@ WAITS = [
 ]
 
 
-def program(arch: str) -> str:
+def program(arch: str, subject: str) -> str:
     """The guest.  It mounts and changes limits, so it is no program that runs outside, too."""
-    return str(build_source("explaining", arch, SOURCE.read_text(encoding="utf-8")))
+    parts = (SOURCES / name for name in ("begin.h", f"{subject}.c"))
+    text = "".join(part.read_text(encoding="utf-8") for part in parts)
+    return str(build_source("explaining", arch, text))
 
 
 @cache
-def rows(arch: str, *words: str) -> dict[str, list[str]]:
+def rows(arch: str, subject: str = "errors") -> dict[str, list[str]]:
     """The lines of a trace by row."""
     with TemporaryDirectory() as directory:
         place = Path(directory, "calls")
         options = ("-f", "--explain", "--deterministic", "-s", "64", "-o", str(place))
-        result = run_cli("trace", *options, program(arch), *words)
+        result = run_cli("trace", *options, program(arch, subject))
         assert result.status == 0, result.stderr
         found: dict[str, list[str]] = {}
         lines = found["before"] = []
@@ -317,15 +319,15 @@ def test_a_wait_is_said_below_the_unfinished_line(arch: str) -> None:
 
 
 def test_every_error_of_the_program_is_explained(arch: str) -> None:
-    for words in ((), ("waits",)):
-        lines = [line for row in rows(arch, *words).values() for line in row]
+    for subject in ("errors", "waits"):
+        lines = [line for row in rows(arch, subject).values() for line in row]
         for line, below in pairwise(lines):
             if "= -1 E" in line or "= ? ERESTART" in line:
                 assert below.startswith(MARK), line
 
 
 def test_without_the_option_nothing_is_said(arch: str, work: Path) -> None:
-    run_cli("trace", "-f", "--deterministic", "-s", "64", "-o", "calls", program(arch))
+    run_cli("trace", "-f", "--deterministic", "-s", "64", "-o", "calls", program(arch, "errors"))
     plain = Path("calls").read_text().splitlines()
     explained = [line for row in rows(arch).values() for line in row]
     assert not any(line.startswith(MARK) for line in plain)
@@ -334,7 +336,7 @@ def test_without_the_option_nothing_is_said(arch: str, work: Path) -> None:
 
 def test_json_has_the_reasons_and_makes_the_same_text(arch: str, work: Path) -> None:
     options = ("-f", "--explain", "--deterministic", "-s", "64", "-o", "calls", "--json", "json")
-    assert run_cli("trace", *options, program(arch), "waits").status == 0
+    assert run_cli("trace", *options, program(arch, "waits")).status == 0
     with open("json", encoding="utf-8") as file:
         events = list(read_events(file))
     assert strace_text(events, pids=True) == Path("calls").read_text()

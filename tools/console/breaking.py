@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from kernel.abi.errors import KernelError
+from kernel.abi.signals import SIGKILL
 from kernel.machine.points import MOST_WATCHED
 from tools.console import complete, words
 from tools.console.command import CommandError, command, find, no_words
@@ -141,6 +142,8 @@ def catch(console: DebugConsole, rest: str) -> None:
         signals = parse_signals(names.replace(" ", "")) if names else None
     except FilterError as error:
         raise CommandError(str(error)) from None
+    if signals == frozenset((SIGKILL,)):
+        raise CommandError("SIGKILL is never delivered: catch exit sees what it does")
     predicate = _predicate(condition, (*TASK_NAMES, "signal"))
     number = console.points.next_number()
     _add(console, EventPoint(number, rest.strip(), predicate, event, signals))
@@ -154,7 +157,7 @@ def watch(console: DebugConsole, rest: str) -> None:
     condition may follow: watch $sp 8 if comm == "sh".
     """
     where, condition = split_condition(rest)
-    first, second = words.one_or_two(where, "watch ADDRESS [LEN]")
+    first, second = words.one_or_two(where.removeprefix("*"), "watch ADDRESS [LEN]")
     address = words.address(console, first)
     length = words.count(second, 0, MOST_WATCHED) if second else _usual_length(console, first)
     predicate = _on_registers(console, condition)

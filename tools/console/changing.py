@@ -150,10 +150,10 @@ def _store(console: DebugConsole, address: int, data: bytes) -> None:
 
 @command("send SIGNAL", "changing", complete=complete.signals)
 def send(console: DebugConsole, rest: str) -> None:
-    """Send a signal to the selected task's process: send INT is what Ctrl-C was."""
-    number = _signal_number(rest)
+    """Send a signal to the selected task's process; Ctrl-C is INT to all in the foreground."""
+    number = _signal_number(rest) if rest else 0
     if not number:
-        raise CommandError("want the name or number of one signal")
+        raise CommandError("want the name or number of one signal: send INT")
     send_to_group(console.task.group, SigInfo(number))
 
 

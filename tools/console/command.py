@@ -98,6 +98,9 @@ _LINES: Final = "that is about lines of source, which gdb knows: diorama run -g"
 _NEXT: Final = f"{_LINES}; here step is a system call, stepi an instruction"
 _LIST: Final = f"{_LINES}; disas shows instructions, source our own source"
 _STARTED: Final = "the program has been started: continue"
+_DELETE: Final = "delete forgets a point"
+_READS: Final = "watch sees what is written; who reads is seen by gdb: diorama run -g"
+_TYPES: Final = "types of the program are known to gdb: diorama run -g"
 ELSEWHERE: Final = {
     "run": _STARTED,
     "r": _STARTED,
@@ -105,15 +108,30 @@ ELSEWHERE: Final = {
     "kill": "quit ends the program, send KILL kills the selected task's process",
     "next": _NEXT,
     "n": _NEXT,
+    "nexti": "stepi is one instruction, finish leaves a function",
     "list": _LIST,
     "l": _LIST,
     "until": _LINES,
     "advance": _LINES,
     "tbreak": "break, and delete when it was met",
+    "enable": _DELETE,
+    "disable": _DELETE,
+    "clear": _DELETE,
+    "condition": "it stands behind: break CALL if PREDICATE",
+    "ignore": "continue N passes the point that was met",
+    "commands": "-x FILE has commands, and from Python a breakpoint has a hook",
+    "rwatch": _READS,
+    "awatch": _READS,
     "frame": "stack shows all levels",
     "up": "stack shows all levels",
     "down": "stack shows all levels",
     "handle": "signals stop nothing unless caught: catch signal",
+    "signal": "set signal, at catch signal; send SIGNAL sends one",
+    "jump": "set reg pc ADDRESS, and continue",
+    "return": "set result, where a call is entered or returns",
+    "call": "functions of the program are called by gdb: diorama run -g",
+    "ptype": _TYPES,
+    "whatis": _TYPES,
     "display": "x ADDRESS, at each stop",
     "file": "the program is given behind diorama debug",
     "attach": "task TID selects another task",
@@ -154,7 +172,9 @@ def overview() -> str:
         lines.append(f"{title}:")
         lines += [_line(found) for found in COMMANDS.values() if found.section == section]
         lines.append("")
-    lines.append("`help COMMAND` says more; a beginning is enough where it is clear; # comments.")
+    lines.append(
+        "`help COMMAND` says more; a beginning is enough where it is clear; # is a comment."
+    )
     return "\n".join(lines)
 
 

@@ -90,7 +90,10 @@ def print_(console: DebugConsole, rest: str) -> None:
     value = _value(console, _with_registers(console, rest))
     if form and isinstance(value, int):
         value = format(value & words.MASK64 if form == "x" else value, f"#{form}")
-    text = value if isinstance(value, str) else pprint.pformat(value, width=100)
+    try:
+        text = value if isinstance(value, str) else pprint.pformat(value, width=100)
+    except Exception as error:  # noqa: BLE001  # of the value's own repr
+        raise CommandError(f"{rest} cannot be shown: {type(error).__name__}: {error}") from None
     console.say(text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + "...")
 
 

@@ -97,7 +97,7 @@ def detach(console: DebugConsole, rest: str) -> Outcome:
     return RESUME
 
 
-@command("quit [STATUS]", "running", "q")
+@command("quit [STATUS]", "running", "q", "exit")
 def quit_(console: DebugConsole, rest: str) -> Outcome:
     """End the program and leave, with STATUS (0).  So does the end of the input, Ctrl-D."""
     status = words.number(rest, what="status") if rest else 0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kernel.abi.errors import BY_NAME
 from tools.console.command import CommandError
 from tools.predicates import PredicateError, RegisterValues, compile_expression, evaluate
+from tools.tracer.meant import like
 
 if TYPE_CHECKING:
     from kernel.task.task import Task
@@ -24,12 +25,23 @@ def address(console: DebugConsole, text: str) -> int:
     task = console.task
     registers = _registers(task, text)
     spelled = REGISTER.sub(lambda match: str(registers[match[1]]), text)
+    typed = re.findall(r"[A-Za-z_][\w.@$]*", re.sub(r"0[xX][0-9a-fA-F]+", "", spelled))
     names = {
-        name: found
-        for name in re.findall(r"[A-Za-z_][\w.@$]*", re.sub(r"0[xX][0-9a-fA-F]+", "", spelled))
-        if (found := console.symbols.address(task, name)) is not None
+        name: found for name in typed if (found := console.symbols.address(task, name)) is not None
     }
-    return number(spelled, names, "address") & MASK64
+    try:
+        return number(spelled, names, "address") & MASK64
+    except CommandError as error:
+        raise CommandError(f"{error}{_unknown(console, typed, names)}") from None
+
+
+def _unknown(console: DebugConsole, typed: list[str], names: dict[str, int]) -> str:
+    """What may have been meant by a name that no symbol has."""
+    missing = next((name for name in typed if name not in names), None)
+    if missing is None:
+        return ""
+    known = console.symbols.names(console.task)
+    return like(missing, known) if known else " (the program has no symbols)"
 
 
 def with_registers(task: Task, text: str) -> str:
@@ -61,7 +73,7 @@ def number(text: str, names: dict[str, int] | None = None, what: str = "number")
 
 def _value(text: str, names: dict[str, int], what: str) -> Any:  # Any: what an expression gives
     if not text:
-        raise CommandError(f"a {what} is missing")
+        raise CommandError(f"{'an' if what[0] in 'aeiou' else 'a'} {what} is missing")
     try:
         code, _ = compile_expression(text, tuple(names))
         return evaluate(code, names)

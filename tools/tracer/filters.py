@@ -189,7 +189,9 @@ def parse_signals(text: str) -> frozenset[int]:
         elif member != "none":
             full = member.upper() if member.upper().startswith("SIG") else "SIG" + member.upper()
             if full not in numbers:
-                raise FilterError(f"invalid signal {member!r}{like(full, numbers)}")
+                number = member.lstrip("-").isdigit()
+                hint = f" (1 to {NSIG})" if number else like(full, numbers)
+                raise FilterError(f"invalid signal {member!r}{hint}")
             chosen.add(numbers[full])
     every = frozenset(numbers.values())
     return every - chosen if inverted else frozenset(chosen)

@@ -74,7 +74,7 @@ def source(thing: object) -> Source:
 def _named(name: str) -> Source:
     found: Any = None
     parts = name.split(".")
-    for split in range(len(parts) - 1, 0, -1):
+    for split in range(len(parts), 0, -1):
         try:
             found = importlib.import_module(".".join(parts[:split]))
             for part in parts[split:]:
@@ -83,13 +83,14 @@ def _named(name: str) -> Source:
             continue
         break
     else:
-        raise LookupError(f"{name}: no such class or function")
+        raise LookupError(f"{name}: no such class, function or module")
     try:
         lines, first = inspect.getsourcelines(found)
         file = inspect.getsourcefile(found) or ""
     except (OSError, TypeError):
         raise LookupError(f"{name}: has no lines of Python") from None
-    inner = ".".join(parts[split:])
+    first = max(first, 1)  # 0 for a whole module
+    inner = ".".join(parts[split:] or parts[-1:])
     return Source(".".join(parts[:split]), inner, file, first, first + len(lines) - 1)
 
 

@@ -201,6 +201,12 @@ def test_the_run_queue_is_in_order(machine: diorama.Machine) -> None:
     machine.run()
 
 
+def test_the_source_of_a_module_is_all_of_it() -> None:
+    source = describe.source("kernel.task.futex")
+    assert (source.first, source.name) == (1, "futex")
+    assert source.text() == source.whole().rstrip("\n")
+
+
 def test_what_has_no_source_says_so() -> None:
     with pytest.raises(LookupError, match="no such class"):
         describe.source("kernel.task.task.Nothing")

@@ -45,26 +45,26 @@ def test_a_signal_while_the_program_runs(number: int) -> None:
     assert process.returncode == 128 + number
 
 
-def test_a_signal_while_a_command_is_awaited() -> None:
+def session(command: str, answer: str) -> subprocess.Popen[bytes]:
+    """A session that has said an answer to a command, and awaits more of them."""
     process = started("debug", str(program("x86_64")), "word", stdin=subprocess.PIPE)
     assert process.stdin is not None
     assert process.stderr is not None
-    process.stdin.write(b"print 'awaited'\n")
+    process.stdin.write(command.encode() + b"\n")
     process.stdin.flush()
-    while process.stderr.readline() != b"awaited\n":
-        pass
+    assert answer.encode() + b"\n" in iter(process.stderr.readline, b"")
+    return process
+
+
+def test_a_signal_while_a_command_is_awaited() -> None:
+    process = session("print 'awaited'", "awaited")
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=PATIENCE)
     assert process.returncode == 128 + signal.SIGTERM
 
 
 def test_an_endless_expression_can_be_interrupted() -> None:
-    process = started("debug", str(program("x86_64")), "word", stdin=subprocess.PIPE)
-    assert process.stdin is not None
-    assert process.stderr is not None
-    process.stdin.write(b"print console.say('begun') or [0 for i in iter(int, 1)]\n")
-    process.stdin.flush()
-    assert b"begun\n" in iter(process.stderr.readline, b"")
+    process = session("print console.say('begun') or [0 for i in iter(int, 1)]", "begun")
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(b"print 'and on'\nquit 3\n", PATIENCE)
     assert process.returncode == 3

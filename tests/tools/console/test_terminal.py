@@ -24,6 +24,17 @@ def running(user: Person) -> bool:
     return not user.settings[1] & termios.OPOST
 
 
+def interrupted(user: Person) -> bytes:
+    """The program runs, and Ctrl-C stops it; where it is."""
+    user.type(b"c\r")
+    user.until(lambda: running(user))
+    user.type(b"\x03")
+    user.see(b"Interrupted, 2 ")
+    where = user.see(b"\r\n")
+    user.see(PROMPT)
+    return where
+
+
 @pytest.fixture(autouse=True)
 def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """History of a test is its own."""
@@ -34,19 +45,11 @@ def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_ctrl_c_stops_the_machine_and_not_the_guest(arch: str) -> None:
     with person("debug", str(program(arch)), "spin") as user:
         user.see(PROMPT)
-        user.type(b"c\r")
-        user.until(lambda: running(user))
-        user.type(b"\x03")
-        user.see(b"Interrupted, 2 ")
-        user.see(PROMPT)
+        interrupted(user)
         user.type(b"print task.state\r")
         user.see(b"R\r\n")
         user.see(PROMPT)
-        user.type(b"c\r")
-        user.until(lambda: running(user))
-        user.type(b"\x03")
-        user.see(b"Interrupted, 2 ")
-        user.see(PROMPT)
+        interrupted(user)
         user.type(b"quit 5\r")
         assert user.wait() == 5
         assert not user.raw
@@ -57,12 +60,7 @@ def test_ctrl_c_stops_a_guest_that_sleeps(arch: str) -> None:
         user.see(PROMPT)
         where = b""
         while b"asleep in read: waits for" not in where:
-            user.type(b"c\r")
-            user.until(lambda: running(user))
-            user.type(b"\x03")
-            user.see(b"Interrupted, 2 ")
-            where = user.see(b"\r\n")
-            user.see(PROMPT)
+            where = interrupted(user)
         user.type(b"print 'state', task.state\r")
         user.see(b"('state', 'S')")  # nothing has woken it
         user.see(PROMPT)

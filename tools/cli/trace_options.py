@@ -61,9 +61,9 @@ class TraceDraft(RunDraft):
         return replace(config, unset=tuple(self.unset))
 
     def _check_output(self, command: str) -> None:
+        if self.shown.output is None:  # strace's -ff without -o is its -f
+            self.set(separate_files=False)
         shown = self.shown
-        if shown.separate_files and shown.output is None:
-            raise UsageError(f"{command}: -ff needs -o FILE, the beginning of the files' names")
         if shown.separate_files and shown.output is not None and shown.output[:1] in ("|", "!"):
             raise UsageError(f"{command}: -ff and -o '|COMMAND' exclude each other")
 

@@ -172,7 +172,10 @@ def test_ff_writes_a_file_per_task(capsys: pytest.CaptureFixture[str]) -> None:
     assert trace is not None
     assert trace.separate_files
     assert trace.follow
-    refusal(capsys, "trace", "-ff", "p")
+    alone = configure("trace", "-ff", "p").trace  # as strace's, it is -f
+    assert alone is not None
+    assert (alone.follow, alone.separate_files) == (True, False)
+    assert "exclude each other" in refusal(capsys, "trace", "-ff", "-o", "|cat", "p")
 
 
 def test_shell_has_no_program(capsys: pytest.CaptureFixture[str]) -> None:

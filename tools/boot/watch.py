@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from tools.boot.stdio import is_terminal
 from tools.config import StatsOptions, TraceOptions
+from tools.errors import DioramaError
 
 if TYPE_CHECKING:
     from kernel.machine.loop import Machine
@@ -146,8 +147,7 @@ class Watchers:
         text = render(stats, options.output, by_process=options.by_process, details=options.details)
         try:
             if self._stats_file is None:
-                with suppress(OSError):  # a stderr without a reader
-                    _print(text)
+                _print_last(text)
             else:
                 self._stats_file.write(text)
                 self._stats_file.close()
@@ -160,6 +160,15 @@ def sorted_tasks(machine: Machine) -> list[Task]:
     """The tasks with user code that exist already, for a tracer that comes late."""
     tasks = machine.system.tasks
     return [tasks[tid] for tid in sorted(tasks) if tasks[tid].context is not None]
+
+
+def _print_last(text: str) -> None:
+    """The table.  DioramaError: there is no room for it; nobody to read it is no error."""
+    try:
+        _print(text)
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.EBADF):
+            raise DioramaError(f"stderr: {error.strerror}") from None
 
 
 def _print(text: str) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 from tools.elfview.image import Image
 
 Plain = dict[str, Any]  # Any: what JSON can hold
-NAMED_TAGS = ("DT_NEEDED", "DT_SONAME", "DT_RPATH", "DT_RUNPATH")
 TAG_FIELDS = {
     "DT_NEEDED": "needed",
     "DT_SONAME": "soname",

@@ -17,7 +17,6 @@ from elftools.elf.elffile import ELFFile
 from tools.elfview import golang
 from tools.errors import DioramaError
 
-SHF_ALLOC = 2
 SHF_EXECINSTR = 4
 PF_X = 1
 _NAMED = ("STT_FUNC", "STT_GNU_IFUNC", "STT_OBJECT", "STT_NOTYPE")

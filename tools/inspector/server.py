@@ -63,7 +63,6 @@ class Inspector:
         self._hold: Hold | None = None
         self._screen = bytearray()
         self._console: Console | None = None
-        self._started = time.monotonic_ns()
         self._listener, self.path = listen(path)
         self._spare = open(os.devnull, "rb")  # to turn people away with
         poller.serve(self._listener.fileno(), select.POLLIN, self._connect)

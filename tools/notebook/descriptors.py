@@ -23,6 +23,7 @@ _COLOURS: Final = {
     "regular": BLUE, "directory": BLUE, "pipe": ORANGE, "socket": VIOLET, "character": GREEN,
 }  # fmt: skip
 _PATH_LIMIT: Final = 60
+LEGEND: Final = "✕: closed by execve"
 
 
 def descriptor_table(descriptors: Sequence[Descriptor], pid: int) -> str:
@@ -39,7 +40,9 @@ def descriptor_table(descriptors: Sequence[Descriptor], pid: int) -> str:
     top = 24.0
     for ours in files.values():
         top = _file(canvas, ours, pid, middle, width, top)
-    note = "" if descriptors else "no descriptors: the process has ended"
+    note = LEGEND if any(one.cloexec for one in descriptors) else ""
+    if not descriptors:
+        note = "no descriptors: the process has ended"
     return framed(f"Descriptor table of process {pid}", canvas.render(), note)
 
 
@@ -83,6 +86,3 @@ def _file(
         canvas.text(x + 8, y + 4, f"pid {holder} fd {fd}")
         canvas.line([(x, y), (middle + width, centre)], colour, arrow=True, thick=True)
     return top + rows * ROW
-
-
-LEGEND: Final = "✕: closed by execve"

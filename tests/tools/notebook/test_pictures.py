@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import diorama
+from tools.notebook.descriptors import descriptor_table
 from tools.notebook.memory import size_text
 from tools.notebook.svg import Canvas, shortened
 from tools.notebook.tree import branches
@@ -107,6 +108,16 @@ def test_shared_open_files_are_one_box(views: dict[str, Shown]) -> None:
     )
     thick = [box for box in root.iter(f"{SVG}rect") if box.get("stroke-width") == "2"]
     assert thick
+
+
+def test_a_descriptor_that_execve_closes_has_a_mark_that_is_explained(
+    views: dict[str, Shown],
+) -> None:
+    kept = views["files"].described[0]  # type: ignore[attr-defined]
+    assert "✕" not in descriptor_table([kept], 2)
+    closed = descriptor_table([kept._replace(cloexec=True)], 2)
+    assert f">{kept.fd}✕<" in closed
+    assert "✕: closed by execve" in closed
 
 
 def test_the_map_shows_areas_rights_and_gaps(views: dict[str, Shown]) -> None:

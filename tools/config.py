@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 DEFAULT_MEMORY: Final = 1 << 30
+LEAST_MEMORY: Final = 4 << 20
+NETWORKS: Final = ("loopback", "none", "host")
+MAX_HOSTNAME: Final = 64  # __NEW_UTS_LEN, sethostname(2)
 DEFAULT_HOSTNAME: Final = b"diorama"
 DEFAULT_PATH: Final = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 

@@ -8,6 +8,7 @@ ERROR (ENOMEM unless said), and prints where it died or hung, or said it had suc
 
 from __future__ import annotations
 
+import os
 import sys
 
 import diorama
@@ -30,6 +31,10 @@ def run_once(command: list[str], fail_at: int, error: str) -> tuple[str, int | N
         return error
 
     with diorama.boot(memory="64m", deterministic=True) as machine:
+        if "/" in command[0] and os.path.isfile(command[0]):  # one of the host's comes along
+            guest = f"/bin/{os.path.basename(command[0])}"
+            machine.mount(command[0], guest, read_only=True)
+            command = [guest, *command[1:]]
         machine.on_call(IGNORED, fail)
         process = machine.spawn(*command, stdin=b"")
         machine.run(seconds=SECONDS)
@@ -42,7 +47,11 @@ def main(words: list[str]) -> int:
     if not words:
         print(__doc__, file=sys.stderr)
         return 2
-    _, status, output, calls = run_once(words, 0, error)
+    try:
+        _, status, output, calls = run_once(words, 0, error)
+    except diorama.DioramaError as why:
+        print(why, file=sys.stderr)
+        return 1
     print(f"{' '.join(words)}: {calls} calls, exit status {status}")
     for number in range(1, calls + 1):
         failed, now, printed, _ = run_once(words, number, error)

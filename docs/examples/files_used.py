@@ -5,6 +5,7 @@ python docs/examples/files_used.py PROGRAM [ARGS...]
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import Counter
 
@@ -25,6 +26,9 @@ def files_used(machine: diorama.Machine, command: list[str]) -> tuple[Counter[st
                 elif call.error == "ENOENT":
                     missing[path] += 1
 
+    if "/" in command[0] and os.path.isfile(command[0]):  # a program of the host's comes along
+        machine.mount(command[0], guest := f"/bin/{os.path.basename(command[0])}", read_only=True)
+        command = [guest, *command[1:]]
     with note:
         machine.spawn(*command)
         machine.run()
@@ -36,8 +40,12 @@ def main(words: list[str]) -> int:
     if not words:
         print(__doc__, file=sys.stderr)
         return 2
-    with diorama.boot() as machine:
-        found, missing = files_used(machine, words)
+    try:
+        with diorama.boot() as machine:
+            found, missing = files_used(machine, words)
+    except diorama.DioramaError as error:
+        print(error, file=sys.stderr)
+        return 1
     for path, times in sorted(found.items()):
         print(f"{times:4d}  {path}")
     for path, times in sorted(missing.items()):

@@ -11,6 +11,7 @@ import pytest
 
 import diorama
 from tests.support.command import ROOT
+from userland import build
 
 pytestmark = [pytest.mark.guest, pytest.mark.row("T2")]
 EXAMPLES = sorted((ROOT / "docs" / "examples").glob("*.py"))
@@ -49,6 +50,24 @@ def test_files_found_and_missing_are_listed(
     lines = capsys.readouterr().out.splitlines()
     assert "   1  /etc/hostname" in lines
     assert "   1  /etc/nothing (not there)" in lines
+
+
+def test_a_program_of_the_hosts_comes_along(
+    example: Any, arch: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They are for programs of one's own, and knew only those of the guest."""
+    program = str(build.build("hello", arch))
+    assert example("files_used.py", program) == 0
+    assert example("fail_every_call.py", program) == 0
+    assert capsys.readouterr().out.startswith(f"{program}: ")
+
+
+def test_a_program_that_is_nowhere_is_one_line(
+    example: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in EXAMPLES:
+        assert example(path.name, "no-such-program") == 1
+        assert capsys.readouterr().err == "no-such-program: not found in the guest's files\n"
 
 
 def test_without_words_they_say_how(example: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from kernel.arch import get_arch
 from kernel.clock import HostClock, Timers, VirtualClock
 from kernel.cpu.engine import Engine
+from kernel.cpu.library import CpuUnavailable
 from kernel.fs.hostcontent import HostContents
 from kernel.fs.hostfs import HostFs
 from kernel.fs.hostpoller import HostSelector
@@ -25,6 +26,7 @@ from kernel.vfs.mount import MountTable
 from loader.formats import formats_for
 from loader.vdso import Vdso
 from syscalls.table import build_table
+from tools.errors import DioramaError
 
 if TYPE_CHECKING:
     from kernel.machine.pace import Pace
@@ -67,7 +69,27 @@ def assemble(
     allow_wx: bool,
     deterministic: bool = False,
 ) -> Hardware:
-    """One machine, without files and without tasks."""
+    """One machine, without files and without tasks.  DioramaError: this host has no room for it."""
+    try:
+        names = Names(get_arch(arch_name).uname_machine, hostname.decode(), RELEASE, VERSION)
+        return _assemble(arch_name, memory, names, seed, log, quiet, allow_wx, deterministic)
+    except CpuUnavailable as error:
+        raise DioramaError(str(error)) from None
+    except OSError as error:
+        size = f"{memory} bytes of memory"
+        raise DioramaError(f"no machine with {size} can be made: {error.strerror}") from None
+
+
+def _assemble(
+    arch_name: str,
+    memory: int,
+    names: Names,
+    seed: int | None,
+    log: Callable[[str], None],
+    quiet: bool,
+    allow_wx: bool,
+    deterministic: bool,
+) -> Hardware:
     arch = get_arch(arch_name)
     physical = PhysicalMemory(memory + PAGE_SIZE)  # frame 0 is never used
     cpu = Engine(arch, physical)
@@ -84,7 +106,7 @@ def assemble(
         clock=clock,
         timers=timers,
         host_poller=poller,
-        names=Names(arch.uname_machine, hostname.decode(), RELEASE, VERSION),
+        names=names,
         seed=seed,
         log=log,
         allow_wx=allow_wx,

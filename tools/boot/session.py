@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Final
 from kernel.abi.errors import ENOENT, ENOTDIR, KernelError
 from kernel.abi.files import AT_FDCWD
 from kernel.abi.signals import SIGINT
-from kernel.cpu.library import CpuUnavailable
 from kernel.cred import Credentials
 from kernel.fs.inherited import hold_closed
 from kernel.machine.deadlock import Deadlock
@@ -87,22 +86,16 @@ def boot(config: RunConfig, log: Callable[[str], None] = _say) -> Session:
 
 
 def _boot_on(arch: str, program: Program, config: RunConfig, log: Callable[[str], None]) -> Session:
-    try:
-        hardware = assemble(
-            arch,
-            config.memory,
-            hostname=config.hostname,
-            seed=0 if config.deterministic and config.seed is None else config.seed,
-            log=log,
-            quiet=config.quiet,
-            allow_wx=config.allow_wx,
-            deterministic=config.deterministic,
-        )
-    except CpuUnavailable as error:
-        raise DioramaError(str(error)) from None
-    except OSError as error:
-        size = f"{config.memory} bytes of memory"
-        raise DioramaError(f"no machine with {size} can be made: {error.strerror}") from None
+    hardware = assemble(
+        arch,
+        config.memory,
+        hostname=config.hostname,
+        seed=0 if config.deterministic and config.seed is None else config.seed,
+        log=log,
+        quiet=config.quiet,
+        allow_wx=config.allow_wx,
+        deterministic=config.deterministic,
+    )
     session = Session(config, hardware)
     try:
         session.start(program)

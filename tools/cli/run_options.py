@@ -29,6 +29,8 @@ from tools.cli.values import (
 from tools.config import (
     DEFAULT_HOSTNAME,
     DEFAULT_MEMORY,
+    LEAST_MEMORY,
+    NETWORKS,
     GdbAddress,
     InspectOptions,
     PublishedPort,
@@ -40,8 +42,6 @@ from tools.config import (
 )
 
 ARCHES: Final = ("x86_64", "aarch64")
-NETWORKS: Final = ("loopback", "none", "host")
-LEAST_MEMORY: Final = 4 << 20
 
 
 @dataclass(slots=True)

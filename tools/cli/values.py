@@ -11,12 +11,11 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from tools.config import MAX_ID, GdbAddress, PublishedPort, TmpfsMount, Volume
+from tools.config import MAX_HOSTNAME, MAX_ID, GdbAddress, PublishedPort, TmpfsMount, Volume
 
 UNITS: Final = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 MAX_PORT: Final = 65535
 MAX_SOCKET_PATH: Final = 107  # sun_path, unix(7)
-MAX_HOSTNAME: Final = 64  # __NEW_UTS_LEN, sethostname(2)
 
 
 def parse_size(text: str) -> int:

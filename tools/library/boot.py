@@ -10,7 +10,7 @@ from tools.boot.hardware import assemble
 from tools.boot.program import ARCHES, host_arch
 from tools.boot.session import Session
 from tools.busybox import find_busybox
-from tools.config import DEFAULT_HOSTNAME, RunConfig
+from tools.config import DEFAULT_HOSTNAME, LEAST_MEMORY, MAX_HOSTNAME, NETWORKS, RunConfig
 from tools.errors import DioramaError
 from tools.library.machine import Machine, encoded
 
@@ -42,6 +42,10 @@ def boot(
         raise DioramaError(f"arch {name!r}: want {' or '.join(ARCHES)}")
     if rootfs is not None and not os.path.exists(rootfs):
         raise DioramaError(f"rootfs {rootfs}: no such file or directory")
+    if network not in NETWORKS:
+        raise DioramaError(f"network {network!r}: want {', '.join(NETWORKS)}")
+    if len(os.fsencode(hostname)) > MAX_HOSTNAME:
+        raise DioramaError(f"hostname {hostname!r}: longer than {MAX_HOSTNAME} bytes")
     config = RunConfig(
         arch=name,
         memory=_size(memory),
@@ -70,9 +74,11 @@ def boot(
 
 
 def _size(text: str | int) -> int:
-    if isinstance(text, int):
-        return text
-    unit = text[-1:].lower()
-    if unit in _UNITS and text[:-1].isdigit():
-        return int(text[:-1]) * _UNITS[unit]
-    raise DioramaError(f"memory {text!r}: want a number with b, k, m or g behind it")
+    size = text if isinstance(text, int) else -1
+    if isinstance(text, str) and text[-1:].lower() in _UNITS and text[:-1].isdigit():
+        size = int(text[:-1]) * _UNITS[text[-1].lower()]
+    if size < 0:
+        raise DioramaError(f"memory {text!r}: want a number with b, k, m or g behind it")
+    if size < LEAST_MEMORY:
+        raise DioramaError(f"memory {text!r}: less than 4m, too little to start a program")
+    return size

@@ -16,7 +16,7 @@ from kernel.task.exit import exit_task
 from tools.boot.files import mount_volume
 from tools.boot.program import Program
 from tools.config import Volume
-from tools.errors import DioramaError
+from tools.errors import DioramaError, ProgramNotFound
 from tools.library.guest_files import GuestFiles
 from tools.library.hooking import Hooking
 from tools.library.interrupts import Interrupts
@@ -157,9 +157,11 @@ class Machine(Hooking, Stopping):
                 self._files.change_directory(task, cwd)
             words = tuple(os.fsencode(arg) for arg in args)
             self._session.load(task, what, words, encoded(env or {}))
-        except BaseException:  # a process that never began would keep the machine waiting
+        except BaseException as error:  # what never began would keep the machine waiting
             exit_task(task, NOT_FOUND)
             del self._known[process.pid]
+            if isinstance(error, ProgramNotFound) and "/" in program and os.path.exists(program):
+                raise ProgramNotFound(f"{error}; the host's are there after mount()") from None
             raise
         self._spawned[process.pid] = process
         return process

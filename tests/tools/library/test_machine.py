@@ -187,3 +187,25 @@ def test_a_closed_machine_says_so(arch: str) -> None:
     assert repr(machine) == f"<Machine {arch}, closed>"
     assert repr(process).startswith("<Process 2 cat")
     assert process.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ({"memory": "1k"}, "too little to start a program"),
+        ({"memory": "300g"}, "255g is the most memory"),
+        ({"memory": 1 << 60}, "bytes of memory can be made: "),
+        ({"memory": "lots"}, "want a number"),
+        ({"network": "moon"}, "want loopback, none, host"),
+        ({"hostname": "x" * 65}, "longer than 64 bytes"),
+    ],
+)
+def test_a_machine_that_cannot_be_is_refused_in_one_line(wrong: dict[str, Any], why: str) -> None:
+    with pytest.raises(diorama.DioramaError, match=why) as refused:
+        diorama.boot(**wrong)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_program_of_the_hosts_has_to_be_mounted(machine: diorama.Machine) -> None:
+    with pytest.raises(diorama.DioramaError, match=r"not found in .* after mount\(\)"):
+        machine.spawn(__file__)

@@ -17,7 +17,6 @@ import os
 import shutil
 import subprocess
 import tarfile
-import tempfile
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -25,6 +24,7 @@ from typing import Final
 
 from tools.cache import cache_directory, install_directory
 from tools.errors import DioramaError
+from tools.scratch import scratch
 
 DEBIAN_CPU: Final = {"x86_64": "amd64", "aarch64": "arm64"}
 AR_MAGIC: Final = b"!<arch>\n"
@@ -55,10 +55,10 @@ def fetch_packages(packages: Sequence[str], arch: str) -> dict[str, Path]:
     places = {package: package_directory(package, arch) for package in packages}
     missing = [package for package, place in places.items() if not place.is_dir()]
     if missing:
-        with tempfile.TemporaryDirectory(prefix="diorama-apt-") as scratch:
-            _download(missing, arch, Path(scratch))
+        with scratch("apt") as place:
+            _download(missing, arch, place)
             for package in missing:
-                deb = _downloaded(package, Path(scratch))
+                deb = _downloaded(package, place)
                 install_directory(places[package], partial(_unpack, deb))
     return places
 
@@ -87,26 +87,25 @@ def fetch_source(package: str, release: str, into: Path) -> None:
     apt = shutil.which("apt-get")
     if apt is None:
         raise FetchFailed(f"cannot fetch the source of {package}: there is no apt-get on this host")
-    with tempfile.TemporaryDirectory(prefix="diorama-apt-") as name:
-        scratch = Path(name)
-        sources = scratch / "sources.list"
+    with scratch("apt") as place:
+        sources = place / "sources.list"
         sources.write_text(SOURCES.format(release=release), encoding="utf-8")
-        command = [apt, *_private_apt(scratch, "amd64"), "-qq"]
+        command = [apt, *_private_apt(place, "amd64"), "-qq"]
         command += [
             "-o",
             f"Dir::Etc::sourcelist={sources}",
             "-o",
             "Dir::Etc::sourceparts=/dev/null",
         ]
-        update = _run([*command, "update"], scratch)
-        download = _run([*command, "source", "--download-only", package], scratch)
-        found = sorted(scratch.glob(f"{package}_*.orig.tar.*"))
+        update = _run([*command, "update"], place)
+        download = _run([*command, "source", "--download-only", package], place)
+        found = sorted(place.glob(f"{package}_*.orig.tar.*"))
         if download.returncode or not found:
             why = "; ".join(filter(None, map(_last_error, (download, update)))) or "nothing came"
             raise FetchFailed(f"cannot fetch the source of {package}: {why}")
         with tarfile.open(found[0]) as tar:
-            extract(tar, scratch / "tree")
-        (top,) = (scratch / "tree").iterdir()
+            extract(tar, place / "tree")
+        (top,) = (place / "tree").iterdir()
         shutil.copytree(top, into, symlinks=True, dirs_exist_ok=True)
         version = found[0].name.split("_")[1].partition(".orig")[0]
         (into / VERSION_FILE).write_text(version + "\n", encoding="utf-8")

@@ -14,7 +14,6 @@ import platform
 import shutil
 import subprocess
 import sys
-import tempfile
 import tomllib
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -33,6 +32,7 @@ from tools.debian import (
     package_version,
 )
 from tools.npm import NpmEntry, fetch_package
+from tools.scratch import scratch
 
 LIST: Final = Path(__file__).with_name("fetch.toml")
 CONFIGURATION: Final = {  # of a root: what Debian's installer writes into /etc
@@ -285,20 +285,20 @@ def _link(source: str, target: str) -> str:
 
 def _fetch_wheel(wheel: WheelEntry, into: Path) -> None:
     """Download one wheel with pip, which checks its hash, and unpack it."""
-    with tempfile.TemporaryDirectory(prefix="diorama-wheel-") as scratch:
-        requirement = Path(scratch) / "requirement.txt"
+    with scratch("wheel") as place:
+        requirement = place / "requirement.txt"
         requirement.write_text(
             f"{wheel.name}=={wheel.version} --hash=sha256:{wheel.sha256}\n", encoding="utf-8"
         )
         command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--require-hashes"]
-        command += ["--only-binary=:all:", "--platform", wheel.platform, "-d", scratch]
+        command += ["--only-binary=:all:", "--platform", wheel.platform, "-d", str(place)]
         done = subprocess.run(
             [*command, "-r", str(requirement)], capture_output=True, text=True, check=False
         )
         if done.returncode:
             said = done.stderr.strip().splitlines() or ["pip failed"]
             raise FetchFailed(f"cannot fetch {wheel.name} {wheel.version}: {said[-1]}")
-        for file in sorted(Path(scratch).glob("*.whl")):
+        for file in sorted(place.glob("*.whl")):
             with zipfile.ZipFile(file) as archive:
                 archive.extractall(into)
     for program in into.glob("*.data/scripts/*"):

@@ -19,6 +19,7 @@ from typing import Final
 
 from tools.cache import cache_directory
 from tools.debian import FetchFailed
+from tools.scratch import scratch
 
 REGISTRY: Final = "https://registry.npmjs.org"
 TIMEOUT: Final = 120
@@ -43,8 +44,8 @@ class NpmEntry:
 
 def fetch_package(entry: NpmEntry, into: Path) -> None:
     """Download, check, unpack."""
-    with tempfile.TemporaryDirectory(prefix="diorama-npm-") as scratch:
-        file = _with_npm(entry, Path(scratch)) if shutil.which("npm") else _with_https(entry)
+    with scratch("npm") as place:
+        file = _with_npm(entry, place) if shutil.which("npm") else _with_https(entry)
     found = hashlib.sha256(file).hexdigest()
     if found != entry.sha256:
         raise FetchFailed(f"{entry.package} {entry.version}: sha256 is {found}")

@@ -16,12 +16,12 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from tools.cache import cache_directory, install_file
+from tools.scratch import scratch
 
 HERE: Final = Path(__file__).parent
 ARCHES: Final = ("x86_64", "aarch64")
@@ -86,14 +86,14 @@ def _digest(sources: Sequence[Path], options: Sequence[str]) -> str:
 
 def _compile(sources: Sequence[Path], options: Sequence[str]) -> bytes:
     """Run the compiler; returns the executable."""
-    with tempfile.TemporaryDirectory(prefix="diorama-build-") as scratch:
-        output = Path(scratch) / "program"
+    with scratch("build") as place:
+        output = place / "program"
         compiler = "c++" if sources[0].suffix == ".cpp" else "cc"
         strip = () if "-g" in options else ("-s",)  # -g: a test wants the symbols
         command = [*zig(), compiler, *options, *strip, "-o", str(output), *map(str, sources)]
         # zig keeps what it built of musl; one place for all programs makes the second one quick.
         environment = {**os.environ, "ZIG_GLOBAL_CACHE_DIR": str(cache_directory() / "zig")}
-        environment["ZIG_LOCAL_CACHE_DIR"] = scratch
+        environment["ZIG_LOCAL_CACHE_DIR"] = str(place)
         done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
         if done.returncode:
             raise BuildFailed(f"{' '.join(command)}\n{done.stderr}")

@@ -13,12 +13,12 @@ import shlex
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Final
 
 from tools.cache import cache_directory, install_directory
 from tools.fetch import source_directory
+from tools.scratch import scratch
 from userland.build import ARCHES, CPU_FLAGS, BuildFailed, zig
 
 PROGRAMS: Final = ("redis-server", "redis-cli", "redis-benchmark")
@@ -37,10 +37,10 @@ def build_redis(arch: str) -> Path | None:
 
 
 def _build(source: Path, arch: str, into: Path) -> None:
-    with tempfile.TemporaryDirectory(prefix="diorama-redis-") as scratch:
-        tree = Path(scratch) / "redis"
+    with scratch("redis") as place:
+        tree = place / "redis"
         shutil.copytree(source, tree, symlinks=True)
-        tools = Path(scratch) / "bin"
+        tools = place / "bin"
         tools.mkdir()
         target = ["-target", f"{arch}-linux-musl", *CPU_FLAGS[arch], "-fno-sanitize=all"]
         words = {"cc": [*zig(), "cc", *target], "ar": [*zig(), "ar"], "ranlib": [*zig(), "ranlib"]}
@@ -48,7 +48,7 @@ def _build(source: Path, arch: str, into: Path) -> None:
             script = tools / name
             script.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n', encoding="utf-8")
             script.chmod(0o755)
-        _make(tree, tools, arch, Path(scratch))
+        _make(tree, tools, arch, place)
         for name in PROGRAMS:
             shutil.copy2(tree / "src" / name, into / name)
 

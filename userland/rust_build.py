@@ -11,11 +11,11 @@ import functools
 import hashlib
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import Final
 
 from tools.cache import cache_directory, install_file
+from tools.scratch import scratch
 from userland.build import HERE, BuildFailed
 
 LIBRARIES: Final = ("musl", "gnu")
@@ -63,8 +63,8 @@ def build_rust(name: str, arch: str) -> Path | None:
 
 
 def _compile(source: Path, options: list[str]) -> bytes:
-    with tempfile.TemporaryDirectory(prefix="diorama-rust-") as scratch:
-        output = Path(scratch) / "program"
+    with scratch("rust") as place:
+        output = place / "program"
         command = ["rustc", *options, "-o", str(output), str(source)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:

@@ -27,6 +27,7 @@ from tests.support.oracles import cannot_run, program
 from tools.busybox import find_busybox
 from tools.config import DEFAULT_PATH, Volume
 from tools.fetch import HOST_CPU
+from tools.scratch import scratch
 
 WORK: Final = "work"
 HELPERS: Final = "tmp/.outside"  # what the run outside needs and the command is not to see
@@ -35,6 +36,8 @@ DEVICES: Final = {"null": 3, "zero": 5, "full": 7, "random": 8, "urandom": 9}
 MEMORY_DEVICES: Final = 1
 SECONDS: Final = 60.0
 
+# A network of its own, with its loopback interface up, so that no command can harm the host's.
+ALONE: Final = '"$0" ifconfig lo up; exec "$@"'
 # Pid 1 outside: it starts the command as pid 2, leader of its own session, and reports its status.
 INIT: Final = 'cd /work; umask 022; "$@"; exit $?'
 
@@ -72,8 +75,8 @@ def script(text: str, stdin: bytes = b"", **files: bytes) -> Command:
 
 def inside(command: Command, arch: str) -> Outcome:
     """On Diorama.  The program is the BusyBox of that CPU, or a path of the host."""
-    with tempfile.TemporaryDirectory(prefix="diorama-inside-") as scratch:
-        work = prepared(Path(scratch) / WORK, command)
+    with scratch("inside") as place:
+        work = prepared(place / WORK, command)
         program_, args = _program(command)
         result = run_guest(
             program_,
@@ -91,8 +94,7 @@ def inside(command: Command, arch: str) -> Outcome:
 
 def outside(command: Command, arch: str) -> Outcome:
     """On the real kernel, or for the other CPU under qemu-user."""
-    with tempfile.TemporaryDirectory(prefix="diorama-outside-") as scratch:
-        root = Path(scratch)
+    with scratch("outside") as root:
         lay_out(root, arch)
         prepared(root / WORK, command)
         prefix = _enter(root, command.environment)
@@ -161,7 +163,8 @@ def _tree(work: Path) -> dict[str, tuple[str, int, bytes]]:
 
 def lay_out(root: Path, arch: str) -> None:
     """The root in memory, on the host."""
-    root.chmod(0o755)  # mkdtemp's 0700 would shut out everyone but root
+    for directory in (root, root.parent):
+        directory.chmod(0o755)  # mkdtemp's 0700 would shut out everyone but root
     for name, mode in DIRECTORIES:
         directory = root / os.fsdecode(name)
         directory.mkdir(parents=True, exist_ok=True)
@@ -198,6 +201,7 @@ def _enter(root: Path, environment: Mapping[str, str]) -> list[str]:
     if reason:
         cannot_run(reason)
     return [
+        *network_of_its_own(root),
         *("unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child"),
         *(f"--mount-proc={root}/proc", "chroot", str(root)),
         *(f"/{HELPERS}/busybox", "sh", "-c", INIT, "init", f"/{HELPERS}/busybox", "env", "-i"),
@@ -206,13 +210,18 @@ def _enter(root: Path, environment: Mapping[str, str]) -> list[str]:
     ]
 
 
+def network_of_its_own(root: Path) -> list[str]:
+    """What starts a command that sees no interface of the host's."""
+    return ["unshare", "--net", "sh", "-c", ALONE, str(root / HELPERS / "busybox")]
+
+
 @functools.cache
 def namespaces_missing() -> str:
     """Why there can be no chroot with a /proc of its own here; '' if there can."""
     if shutil.which("unshare") is None or shutil.which("chroot") is None:
         return "unshare and chroot are not on PATH"
     with tempfile.TemporaryDirectory() as scratch:
-        command = ["unshare", "--mount", "--uts", "--ipc", "--pid", "--fork"]
+        command = ["unshare", "--net", "--mount", "--uts", "--ipc", "--pid", "--fork"]
         command += [f"--mount-proc={scratch}", "chroot", "/", "true"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     return f"no namespaces for a native run: {done.stderr.strip()}" if done.returncode else ""

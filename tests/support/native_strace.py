@@ -11,9 +11,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 from tests.support import oracles
@@ -23,10 +21,12 @@ from tests.support.differential import (
     Command,
     lay_out,
     namespaces_missing,
+    network_of_its_own,
     prepared,
 )
 from tests.support.guest import run_cli
 from tools.fetch import HOST_CPU
+from tools.scratch import scratch
 from userland.build import build_source
 
 SECONDS: Final = 120.0
@@ -84,13 +84,14 @@ def strace_trace(command: Command, options: Sequence[str]) -> str:
         oracles.cannot_run("strace needs an x86_64 Linux host and root")
     if reason := namespaces_missing():
         oracles.cannot_run(reason)
-    with tempfile.TemporaryDirectory(prefix="diorama-strace-") as scratch:
-        root, output = Path(scratch) / "root", Path(scratch) / "trace"
+    with scratch("strace") as place:
+        root, output = place / "root", place / "trace"
         root.mkdir()
         lay_out(root, "x86_64")
         prepared(root / WORK, command)
         variables = {**ENVIRONMENT, **command.environment}
         words = [
+            *network_of_its_own(root),
             *("unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child"),
             *("--mount-proc", "sh", "-c", INIT, "init", str(root)),
             *(str(strace), "-D", "-f", "-o", str(output), *options),
@@ -98,7 +99,7 @@ def strace_trace(command: Command, options: Sequence[str]) -> str:
             *(f"{name}={value}" for name, value in variables.items()),
             *("--", *command.argv),
         ]
-        with open(f"{scratch}/in", "w+b") as given, open(f"{scratch}/out", "w+b") as out:
+        with open(place / "in", "w+b") as given, open(place / "out", "w+b") as out:
             for file in (given, out):  # as the test's own temporary files are
                 os.fchmod(file.fileno(), 0o600)
             given.write(command.stdin)
@@ -137,9 +138,9 @@ def diorama_trace(
     command: Command, arch: str, options: Sequence[str], beside: Sequence[str] = ()
 ) -> str:
     """What ``diorama trace OPTIONS`` says of it.  ``beside``: more of run's options."""
-    with tempfile.TemporaryDirectory(prefix="diorama-trace-") as scratch:
-        work = prepared(Path(scratch) / WORK, command)
-        output = Path(scratch) / "trace"
+    with scratch("trace") as place:
+        work = prepared(place / WORK, command)
+        output = place / "trace"
         variables = [word for k, v in command.environment.items() for word in ("--env", f"{k}={v}")]
         run_cli(
             "trace",

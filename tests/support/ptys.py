@@ -19,21 +19,29 @@ ROOT = Path(__file__).parents[2]
 PATIENCE = 90.0
 
 
+DIORAMA = (sys.executable, "-m", "diorama")
+
+
 class Person:
-    """Sits at ``master``; diorama runs on the slave side.
+    """Sits at ``master``; diorama, or another ``program``, runs on the slave side.
 
     ``settings``: the terminal's, as tcgetattr(3) shows them; ``screen``: all output so far that no
     ``see`` has consumed.
     """
 
-    def __init__(self, words: tuple[str, ...], streams: tuple[Any, Any, Any]) -> None:
+    def __init__(
+        self,
+        words: tuple[str, ...],
+        streams: tuple[Any, Any, Any],
+        program: tuple[str, ...] = DIORAMA,
+    ) -> None:
         self.master, self.slave = os.openpty()
         self.resize(24, 80)
         self.screen = b""
         given = [self.slave if stream is None else stream for stream in streams]
         terminal = next(n for n, stream in enumerate(streams) if stream is None)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "diorama", *words],
+            [*program, *words],
             stdin=given[0], stdout=given[1], stderr=given[2], cwd=ROOT, start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(terminal, termios.TIOCSCTTY, 0),
         )  # fmt: skip
@@ -61,7 +69,7 @@ class Person:
         limit = time.monotonic() + PATIENCE
         while text not in self.screen:
             ready, _, _ = select.select([self.master], [], [], max(0.0, limit - time.monotonic()))
-            assert ready, f"no {text!r} in {self.screen!r}"
+            assert ready, f"no {text!r}; the end is {self.screen[-4000:]!r}"
             self.screen += os.read(self.master, 65536)
         before, found, self.screen = self.screen.partition(text)
         return before + found
@@ -97,9 +105,13 @@ class Person:
 
 
 @contextmanager
-def person(*words: str, streams: tuple[Any, Any, Any] = (None, None, None)) -> Iterator[Person]:
+def person(
+    *words: str,
+    streams: tuple[Any, Any, Any] = (None, None, None),
+    program: tuple[str, ...] = DIORAMA,
+) -> Iterator[Person]:
     """``diorama WORDS`` on a terminal; a stream that is not None is no terminal."""
-    made = Person(words, streams)
+    made = Person(words, streams, program)
     try:
         yield made
     finally:

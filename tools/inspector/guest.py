@@ -10,13 +10,14 @@ import socket
 import struct
 import subprocess
 import sys
-import tempfile
 import termios
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final
+
+from tools.scratch import scratch
 
 _CHUNK: Final = 1 << 16
 PATIENCE_SECONDS: Final = 60.0
@@ -43,8 +44,8 @@ class Guest:
     def __init__(self, words: Sequence[str], rows: int = 24, columns: int = 80) -> None:
         self.said = b""
         self.over = False
-        self._directory = tempfile.TemporaryDirectory(prefix="diorama-top-")
-        self.path = str(Path(self._directory.name) / "machine")
+        self._directory = ExitStack()
+        self.path = str(self._directory.enter_context(scratch("top")) / "machine")
         master, slave = pty.openpty()
         self.master: int | None = master
         self.resize(rows, columns)
@@ -72,7 +73,7 @@ class Guest:
             connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             try:
                 connection.connect(self.path)
-                self._directory.cleanup()  # nobody else comes this way
+                self._directory.close()  # nobody else comes this way
                 return connection
             except OSError:
                 connection.close()
@@ -145,6 +146,6 @@ class Guest:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._directory.cleanup()
+        self._directory.close()
         status = self.status
         return 0 if status is None else status

@@ -6,7 +6,9 @@ import os
 import shutil
 import socket
 import sys
-from collections.abc import Sequence
+import termios
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 from tools.errors import DioramaError
 from tools.inspector.app import InspectorApp
@@ -45,8 +47,25 @@ def _show(connection: socket.socket, guest: Guest | None, *, paused: bool = Fals
             raise DioramaError(f"inspector: {error}") from None
         stand_by()
         app = InspectorApp(connection, hello, guest, paused=paused)
-        status = app.run()
+        with _terminal_kept():
+            status = app.run()
     return app.return_code or 0 if status is None else status
+
+
+@contextmanager
+def _terminal_kept() -> Iterator[None]:
+    """Its settings are what they were.
+
+    After a SIGCONT Textual takes the settings that it finds for those to leave behind, and after a
+    SIGSTOP, which nobody notices, these are its own.
+    """
+    before = termios.tcgetattr(0) if os.isatty(0) else None
+    try:
+        yield
+    finally:
+        if before is not None:
+            with suppress(termios.error):  # the terminal may be no more
+                termios.tcsetattr(0, termios.TCSADRAIN, before)
 
 
 def _need_terminal() -> None:

@@ -116,6 +116,21 @@ def test_on_a_real_terminal(arch: str) -> None:
         assert all(gone(pid) for pid in others)
 
 
+def test_a_view_that_was_stopped_and_continued_leaves_the_terminal_alone() -> None:
+    """SIGSTOP cannot be noticed, and Textual took its own settings for the terminal's."""
+    with person("top", "-q", "busybox", "sh") as user:
+        before = user.settings
+        user.see(b"/ # ")
+        user.process.send_signal(signal.SIGSTOP)
+        user.process.send_signal(signal.SIGCONT)
+        user.see(b"\x1b[?1049h")  # it takes the terminal again
+        user.see(b"running")
+        user.process.send_signal(signal.SIGTERM)
+        user.see(LEFT)
+        user.wait()
+        assert user.settings == before
+
+
 def test_the_guests_status_is_ours(arch: str) -> None:
     with person("top", "-q", "--arch", arch, "busybox", "sh", "-c", "exit 5") as user:
         user.see(b"with status 5")

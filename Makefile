@@ -1,7 +1,7 @@
 # make run [ARCH=aarch64]   a shell on the emulated kernel; without a terminal, a tour
 # make check                lint, types, unit tests, one guest program per CPU; under a minute
 # make test                 everything; first fetches what it needs
-# make stress               the large counts
+# make stress               the large counts, new random examples
 # make bench [BENCH=DIR]    measurements; BENCH names a benchmark directory with a run.py
 # make clean                remove what was made here (the cache stays: ~/.cache/diorama)
 
@@ -46,7 +46,8 @@ test: fetch guests
 	$(PYTEST) -q -n $(JOBS)
 
 stress: fetch guests
-	DIORAMA_STRESS=1 $(PYTEST) -q -n $(JOBS) -m stress -o faulthandler_timeout=3600
+	DIORAMA_STRESS=1 $(PYTEST) -q -n $(JOBS) -m "stress or hypothesis" \
+		-o faulthandler_timeout=3600
 
 bench: $(VENV)/.dev
 	$(PY) -m benchmarks $(BENCH)

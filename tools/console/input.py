@@ -181,5 +181,9 @@ def _make_prompt(console: DebugConsole) -> Any:  # Any: see Lines
     # It would ask the terminal for the cursor's place; a late answer would be the program's input.
     screen.enable_cpr = False
     return PromptSession(
-        completer=Words(), history=history(), output=screen, complete_while_typing=False
+        completer=Words(),
+        history=history(),
+        output=screen,
+        complete_while_typing=False,
+        enable_suspend=True,
     )

@@ -6,6 +6,7 @@ import os
 import select
 import signal
 import subprocess
+import sys
 import termios
 from pathlib import Path
 
@@ -198,6 +199,25 @@ def test_ctrl_c_at_the_prompt_drops_the_line() -> None:
         user.see(PROMPT)
         user.type(b"quit 4\r")
         assert user.wait() == 4
+
+
+def test_ctrl_z_at_the_prompt_suspends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under a shell that can do something else meanwhile."""
+    monkeypatch.setenv("PS1", "next> ")
+    with person(program=("bash", "--norc", "-i")) as user:
+        user.see(b"next> ")
+        command = f"{sys.executable} -m diorama debug {program('x86_64')} word\r"
+        user.type(command.encode())
+        user.see(PROMPT)
+        user.type(b"\x1a")
+        user.see(b"Stopped")
+        user.see(b"next> ")
+        user.type(b"fg\r")
+        user.see(PROMPT)
+        user.type(b"quit 5\r")
+        user.see(b"next> ")
+        user.type(b"exit $?\r")
+        assert user.wait() == 5
 
 
 def test_sigint_without_a_terminal_stops_the_machine(arch: str) -> None:

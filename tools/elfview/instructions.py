@@ -153,10 +153,10 @@ def _arm_between(engine: Any, region: Region, start: int, end: int) -> list[Code
     """From one offset to another; data between functions does not end the decoding."""
     found: list[Code] = []
     while start < end:
-        address = region.address + start
-        for at, _, mnemonic, operands in engine.disasm_lite(region.data[start:end], address):
-            found.append(Code(at, mnemonic, operands))
-            start = at + 4 - region.address
+        address = region.address + start  # capstone's own may go round at the end of all memory
+        for _, _, mnemonic, operands in engine.disasm_lite(region.data[start:end], address):
+            found.append(Code(region.address + start, mnemonic, operands))
+            start += 4
         if start < end:
             found.append(Code(region.address + start, "udf", ""))
             start += 4

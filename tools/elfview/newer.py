@@ -65,12 +65,12 @@ def _avx(engine: Any, region: Region, size: int) -> Iterator[int]:
     while at < size:
         end = min(at + PIECE, size)
         window = data[at : min(end + LONGEST, size)]
-        for address, length, mnemonic, _ in engine.disasm_lite(window, base + at):
-            offset = address - base
+        # By offsets, not addresses: those of a damaged file may go round at the end of all memory.
+        for offset, length, mnemonic, _ in engine.disasm_lite(window, at):
             if offset >= end:
                 break
             if mnemonic[0] == "v" and data[offset] in VEX:
-                yield address
+                yield base + offset
             at = offset + length
 
 

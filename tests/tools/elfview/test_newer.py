@@ -91,3 +91,22 @@ def test_the_first_vector_may_stand_across_a_piece(tmp_path: Path) -> None:
         path.write_bytes(bytes(elf))
         found = inspected(path)["newer"]["AVX"]
         assert found["first"] == [0x401000 + before]
+
+
+@pytest.mark.parametrize(
+    ("arch", "code"),
+    [
+        ("x86_64", b"\x90" * 8 + b"\xc5\xf8\x77" + b"\xb8\x3c\0\0\0\x0f\x05" + b"\x90" * 8),
+        ("aarch64", struct.pack("<8I", *[0xD503201F] * 5, 0xD2801AE8, 0xD4000001, 0xD503201F)),
+    ],
+)
+def test_code_that_goes_round_at_the_end_of_all_memory(
+    arch: str, code: bytes, tmp_path: Path
+) -> None:
+    """In a damaged file: it was searched for ever."""
+    elf = plain(arch)
+    elf.headers[1] = Header(1, R | X, 0x1000, (1 << 64) - 8, code)
+    path = tmp_path / "round"
+    path.write_bytes(bytes(elf))
+    (call,) = inspected(path)["system_calls"]["known"]
+    assert call["name"] == ("exit" if arch == "x86_64" else "munmap")

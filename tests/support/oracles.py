@@ -6,7 +6,10 @@ of the run names each.  Under ``DIORAMA_REQUIRE=all`` it fails instead.
 
 from __future__ import annotations
 
+import functools
 import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -34,12 +37,24 @@ def program(name: str) -> Path:
 
 
 def native_prefix(arch: str) -> list[str]:
-    """What to put before a program of that CPU to run it outside: nothing, or qemu-user."""
-    if sys.platform == "linux" and arch == HOST_CPU:
-        return []
+    """What to put before a program of that CPU to run it outside: qemu-user, if it is another CPU.
+
+    Where that may be, the program has mounts, message queues and semaphores of its own: nothing of
+    them is left on the host, also if it hangs and is killed.
+    """
     if sys.platform != "linux":
         cannot_run("there is no Linux kernel here to compare with")
-    return [str(program(f"qemu-{arch}-static"))]
+    emulator = [] if arch == HOST_CPU else [str(program(f"qemu-{arch}-static"))]
+    return [*_apart(), *emulator]
+
+
+@functools.cache
+def _apart() -> tuple[str, ...]:
+    command = ("unshare", "--mount", "--ipc")
+    if shutil.which("unshare") is None:
+        return ()
+    done = subprocess.run([*command, "true"], capture_output=True, check=False)
+    return () if done.returncode else command
 
 
 def can_chroot() -> bool:

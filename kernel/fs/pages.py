@@ -183,24 +183,34 @@ class FilePages:
 
     def store(self, at: int, data: bytes | memoryview) -> int:
         """Put bytes at an offset, whatever the size is; how many, ENOSPC if none."""
+        total = len(data)
+        offset = at & PAGE_SIZE - 1
+        if offset + total <= PAGE_SIZE:
+            frame = self.pages.get(at >> PAGE_SHIFT)
+            if frame is not None and not self._flags[frame] & CODE:
+                start = (frame << PAGE_SHIFT) + offset
+                self._ram[start : start + total] = data
+                return total
+        return self._store_many(at, memoryview(data))
+
+    def _store_many(self, at: int, data: memoryview) -> int:
         done, total = 0, len(data)
-        pages, ram, flags = self.pages, self._ram, self._flags
         while done < total:
-            index = at >> PAGE_SHIFT
-            offset = at & PAGE_SIZE - 1
-            length = min(PAGE_SIZE - offset, total - done)
-            frame = pages.get(index)
-            if frame is None:
+            frame, length = self._run(at, total - done)
+            if not frame:
                 try:
-                    frame = self._new_page(index)
+                    frame = self._new_page(at >> PAGE_SHIFT)
                 except (ENOSPC, ENOMEM):
                     if done:
                         return done
                     raise
-            elif flags[frame] & CODE:
-                self._frames.writable(frame)
-            start = (frame << PAGE_SHIFT) + offset
-            ram[start : start + length] = data if length == total else data[done : done + length]
+            start = (frame << PAGE_SHIFT) + (at & PAGE_SIZE - 1)
+            end = start + length + PAGE_SIZE - 1 >> PAGE_SHIFT
+            if any(self._flags[frame:end]):
+                for each in range(frame, end):
+                    if self._flags[each] & CODE:
+                        self._frames.writable(each)
+            self._ram[start : start + length] = data[done : done + length]
             done += length
             at += length
         return done

@@ -36,6 +36,14 @@ MAX_RW_COUNT: Final = 0x7FFFF000
 
 _WRITABLE: Final = PTE_WRITE | PTE_DIRTY | PTE_ACCESSED
 _WRITE_CHECK: Final = _WRITABLE | PTE_COW
+_READY: Final = (
+    (PTE_READ, PTE_READ),
+    (_WRITE_CHECK, _WRITABLE),
+    (PTE_EXEC, PTE_EXEC),
+)
+"""By access: the bits of an entry to look at, and how they are where nothing is left to do."""
+FEW: Final = 3 * PAGE_SIZE
+"""Shorter ranges are looked at page by page."""
 _LITTLE: Final = "little"
 
 
@@ -102,7 +110,8 @@ class UserMemory:
         if len(runs) == 1:
             start, length = runs[0]
             return ram[start : start + length]
-        return b"".join([ram[start : start + length] for start, length in runs])
+        views = self._bytes
+        return b"".join([views[start : start + length] for start, length in runs])
 
     def write(self, address: int, data: bytes | bytearray | memoryview) -> None:
         """Copy bytes to an address.  Every page is made writable before the first byte is."""
@@ -183,6 +192,8 @@ class UserMemory:
 
         With ``partial``: as much as there is before the first bad page, which may be nothing.
         """
+        if n > FEW:
+            return self._many_runs(address, n, access, partial)
         found: list[tuple[int, int]] = []
         end = address + n
         run_start = run_length = 0
@@ -206,6 +217,50 @@ class UserMemory:
         if run_length:
             found.append((run_start, run_length))
         return found
+
+    def _many_runs(self, address: int, n: int, access: int, partial: bool) -> list[tuple[int, int]]:
+        """``runs``, with the entries of many pages read at once."""
+        found: list[tuple[int, int]] = []
+        end = address + n
+        page = address & ~PAGE_MASK
+        run_start = run_end = -1
+        flags = self._flags
+        code = CODE if access == ACCESS_WRITE else 0
+        mask, ready = _READY[access]
+        try:
+            while page < end:
+                for entry in self._entries(page, end):
+                    if entry & mask == ready and not flags[entry >> PAGE_SHIFT] & code:
+                        start = entry & FRAME_BITS
+                    else:
+                        start = self.physical_address(max(page, address), access) & ~PAGE_MASK
+                    if start != run_end:
+                        if run_end >= 0:
+                            found.append((run_start, run_end - run_start))
+                        run_start = start
+                    run_end = start + PAGE_SIZE
+                    page += PAGE_SIZE
+        except EFAULT:
+            if not partial:
+                raise
+        if run_end >= 0:
+            found.append((run_start, run_end - run_start - max(page - end, 0)))
+            start, length = found[0]
+            offset = address & PAGE_MASK
+            found[0] = start + offset, length - offset
+        return found
+
+    def _entries(self, page: int, end: int) -> list[int]:
+        """The entries of the pages up to ``end``, as far as one leaf table that was met has them.
+
+        The first is 0, like one of a page that is not there, if the table was not met.
+        """
+        base = self._leaves.get(page >> 21)
+        if base is None:
+            return [0]
+        first = base + (page >> PAGE_SHIFT & 511)
+        last = min(first + (end - page + PAGE_MASK >> PAGE_SHIFT), base + 512)
+        return self._words[first:last].tolist()
 
     # -- strings ---------------------------------------------------------------------------------
 

@@ -27,8 +27,9 @@ from kernel.abi.files import (
 )
 from kernel.abi.memory import MAP_PRIVATE, MAP_SHARED, PROT_READ, PROT_WRITE
 from kernel.cred import RLIMIT_FSIZE
-from kernel.fs.tmpfs import Tmpfs, parse_size
+from kernel.fs.tmpfs import Tmpfs, TmpfsFile, parse_size
 from kernel.mm.buffer import KernelBuffer
+from kernel.mm.physical import CODE
 from kernel.vfs.create import link_at, mkdir_at
 from kernel.vfs.openfile import OpenFile
 from kernel.vfs.remove import rmdir_at, unlink_at
@@ -259,6 +260,21 @@ def test_a_write_from_a_mapping_of_the_same_file(caller: FakeCaller) -> None:
     buf = caller.mem.buffer(address, PAGE)
     assert file.write(caller, buf, 1) == PAGE
     assert caller.read(file, 4, 1) == b"\0\1\2\3"
+
+
+def test_a_write_drops_the_code_of_each_page(caller: FakeCaller) -> None:
+    file = created(caller)
+    caller.write(file, b"a" * 5 * PAGE)
+    world, inode = caller.kernel, file.inode
+    assert isinstance(inode, TmpfsFile)
+    for pages, size, at in (([1, 3], 4 * PAGE, PAGE - 1), ([2], 1, 2 * PAGE)):
+        frames = [inode.contents.pages[page] for page in pages]
+        for frame in frames:
+            world.physical.flags[frame] |= CODE
+        world.tlb.code_requests.clear()
+        caller.write(file, b"b" * size, at)
+        assert world.tlb.code_requests == frames
+    assert caller.read(file, 5 * PAGE, 0) == b"a" * (PAGE - 1) + b"b" * 4 * PAGE + b"a"
 
 
 def test_a_faulting_buffer_ends_the_write_in_the_middle(caller: FakeCaller) -> None:

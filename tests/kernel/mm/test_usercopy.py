@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from kernel.abi.errors import E2BIG, EFAULT, EINVAL, ENAMETOOLONG
 from kernel.abi.memory import MAP_FIXED, MAP_PRIVATE, PROT_NONE, PROT_READ
 from kernel.mm.address_space import AddressSpace
+from kernel.mm.fault import ACCESS_READ, ACCESS_WRITE
 from kernel.mm.physical import CODE
 from kernel.mm.ranges import PTE_DIRTY
 from kernel.mm.space import USER_TOP
@@ -87,6 +88,37 @@ def test_writing_marks_dirty_and_drops_code() -> None:
     memory.physical.flags[entry >> 12] |= CODE
     space.user.write(BASE, b"y")
     assert len(memory.tlb.code_requests) == 2
+
+
+def test_many_pages_end_at_the_first_bad_one() -> None:
+    space = island(Memory(), 12)
+    user = space.user
+    user.write(BASE, b"x" * 12 * PAGE)
+    space.munmap(BASE + 9 * PAGE, PAGE)
+    for access in (ACCESS_READ, ACCESS_WRITE):
+        runs = user.runs(BASE + 100, 12 * PAGE - 200, access, partial=True)
+        assert sum(length for _, length in runs) == 9 * PAGE - 100
+        assert runs[0][0] & PAGE - 1 == 100
+        with pytest.raises(EFAULT, match=f"{BASE + 9 * PAGE:#x}"):
+            user.runs(BASE + 100, 12 * PAGE - 200, access)
+        assert user.runs(BASE + 9 * PAGE + 5, 3 * PAGE + 5, access, partial=True) == []
+    assert user.read(BASE + 5, 8 * PAGE) == b"x" * 8 * PAGE
+
+
+def test_many_pages_are_each_marked_dirty_and_lose_their_code() -> None:
+    memory = Memory()
+    space = island(memory, 8)
+    space.user.read(BASE, 8 * PAGE)
+    frames = [space.ranges.walk(space.root, (BASE >> 12) + n) >> 12 for n in range(8)]
+    for frame in frames[3:5]:
+        memory.physical.flags[frame] |= CODE
+    for _ in range(2):
+        space.user.write(BASE + 1, b"y" * 7 * PAGE)
+        assert memory.tlb.code_requests == frames[3:5]
+    assert all(space.ranges.walk(space.root, (BASE >> 12) + n) & PTE_DIRTY for n in range(8))
+    memory.physical.flags[frames[4]] |= CODE
+    space.user.write(BASE + 1, b"z" * 7 * PAGE)
+    assert memory.tlb.code_requests == [*frames[3:5], frames[4]]
 
 
 def test_strings() -> None:
@@ -188,7 +220,9 @@ places = st.builds(
     st.integers(0, 6),
     st.integers(-5, 5),
 )
-lengths = st.one_of(st.integers(0, 9), st.integers(PAGE - 3, 2 * PAGE + 3))
+lengths = st.one_of(
+    st.integers(0, 9), st.integers(PAGE - 3, 2 * PAGE + 3), st.integers(3 * PAGE, SIZE)
+)
 moves = st.tuples(st.sampled_from(("write", "put", "views", "fork")), places, lengths)
 
 

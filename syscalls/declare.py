@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from kernel.abi.results import NO_RETURN_VALUE, NoReturnValue
 from syscalls.kinds import KINDS, RESULTS, Kind
@@ -35,6 +35,8 @@ __all__ = [
     "syscall",
 ]
 
+Cutter: TypeAlias = Callable[[int], int]
+"""From a register to the argument in it."""
 Handler = TypeVar("Handler", bound=Callable[..., Any])  # Any: int or a generator, per signature
 BOTH = ("x86_64", "aarch64")
 REGISTERS = 6
@@ -54,7 +56,7 @@ class Declaration:
     ``order`` maps a CPU to the register index of each parameter where that is not 0, 1, 2...
     ``partial`` says in words what is missing; ``why_constant`` why a body that only returns a
     constant is right; ``arches`` the CPUs that have the call.  ``words`` is filled at first use, by
-    CPU: how each argument is decoded, and from which register.
+    CPU: what cuts each argument out of its register (None: it is the whole), and which that is.
     """
 
     name: str
@@ -67,7 +69,7 @@ class Declaration:
     why_constant: str | None
     arches: tuple[str, ...]
     order: Mapping[str, tuple[int, ...]]
-    words: dict[str, tuple[tuple[str, int], ...]] = field(
+    words: dict[str, tuple[tuple[Cutter | None, int], ...]] = field(
         default_factory=dict, init=False, compare=False, repr=False
     )
 

@@ -21,11 +21,12 @@ from __future__ import annotations
 
 import linecache
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from functools import partial
+from typing import Any, Final, TypeAlias
 
 from kernel.arch.base import Arch
 from kernel.arch.registry import get_arch
-from syscalls.declare import Declaration
+from syscalls.declare import Cutter, Declaration
 from syscalls.holding import hold_descriptors
 from syscalls.kinds import OPEN_FLAGS, S32, S64, U16, U32, U64
 
@@ -101,25 +102,40 @@ def decode_arguments(declaration: Declaration, arch: str, raw: tuple[int, ...]) 
     if words is None:
         registers = declaration.registers(arch)
         pairs = zip(declaration.parameters, registers, strict=True)
-        words = tuple((kind.decode, register) for (_, kind), register in pairs)
+        words = tuple((_cutter(kind.decode, arch), register) for (_, kind), register in pairs)
         declaration.words[arch] = words
-    return tuple(
-        [
-            raw[register] if decode == U64 else decode_word(decode, arch, raw[register])
-            for decode, register in words
-        ]
-    )
+    return tuple([cut(raw[r]) if cut is not None else raw[r] for cut, r in words])
 
 
-def decode_word(decode: str, arch: str, word: int) -> int:
-    """Cut one argument out of its register."""
-    if decode == S32:
-        return (word & 0x7FFFFFFF) - (word & 0x80000000)
-    if decode == S64:
-        return word - (word >> 63 << 64)
-    if decode == U16:
-        return word & 0xFFFF
-    if decode == U64:
-        return word
-    word &= 0xFFFFFFFF
-    return get_arch(arch).open_flags_in(word) if decode == OPEN_FLAGS else word
+def _cutter(decode: str, arch: str) -> Cutter | None:
+    """What cuts one argument out of its register; None if it is the whole register."""
+    return partial(_open_flags, arch) if decode == OPEN_FLAGS else _CUTTERS[decode]
+
+
+def _s32(word: int) -> int:
+    return (word & 0x7FFFFFFF) - (word & 0x80000000)
+
+
+def _s64(word: int) -> int:
+    return word - (word >> 63 << 64)
+
+
+def _u32(word: int) -> int:
+    return word & 0xFFFFFFFF
+
+
+def _u16(word: int) -> int:
+    return word & 0xFFFF
+
+
+def _open_flags(arch: str, word: int) -> int:
+    return get_arch(arch).open_flags_in(word & 0xFFFFFFFF)
+
+
+_CUTTERS: Final[dict[str, Cutter | None]] = {
+    U64: None,
+    S64: _s64,
+    U32: _u32,
+    S32: _s32,
+    U16: _u16,
+}

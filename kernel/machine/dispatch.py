@@ -135,10 +135,8 @@ class ObservedEntries:
 
     def call(self, task: Task, trap: memoryview) -> Any:
         """Tell, call, tell."""
-        number, *rest = trap[0:7].tolist()
-        args = tuple(rest)
-        task.call = (number, *args)
-        given = task.call
+        task.call = given = tuple(trap[0:7].tolist())
+        number, args = given[0], given[1:]
         result = None
         if self.doors:
             passage = self._enter(task, trap, number, args)
@@ -147,7 +145,7 @@ class ObservedEntries:
             observer.syscall_enter(task, number, args)
         started = monotonic_ns()
         try:
-            if result is None:
+            if result is None and self.hooks:
                 result = self._hooked(task, number, args)
             if result is None:
                 entries = self._table.entries

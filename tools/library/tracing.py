@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from typing import TYPE_CHECKING, Any, cast
 
@@ -113,6 +114,9 @@ class _EventTracer(JsonTracer):
 
     def _write(self, event: dict[str, Any]) -> None:
         self._trace.take(event)
+
+    def _write_text(self, event: str) -> None:
+        self._trace.take(json.loads(event))
 
 
 class TextTrace:

@@ -76,6 +76,7 @@ class _Form(NamedTuple):
     """How the lines of a call are made; one for each call, made when it is met first."""
 
     parts: tuple[_Part, ...]
+    plain: tuple[tuple[int, Printer], ...]  # of parts that need no second look; else empty
     first_late: int  # DYNAMIC: some argument decides in each call anew
     entry: Callable[[Call], str] | None
     exit: Callable[[Call], str] | None
@@ -113,9 +114,12 @@ def _made(call: Call) -> _Form:
     late = DYNAMIC
     if all(part.show.late_if is None for part in parts):
         late = next((i for i, p in enumerate(parts) if p.kind.out and not p.show.early), len(parts))
+    plain = tuple((index, part.text) for index, part in enumerate(parts))
+    if any(part.hidden is not None or part.after for part in parts):
+        plain = ()
     special = _ENTRY.get(call.name), _EXIT.get(call.name)
     room = any(part.kind.show in ("*socklen", "*msghdr_out") for part in parts)
-    return _Form(parts, late, *special, call.name in _COMMA_ON_EXIT, room)
+    return _Form(parts, plain, late, *special, call.name in _COMMA_ON_EXIT, room)
 
 
 def entry_text(call: Call) -> str:
@@ -176,24 +180,27 @@ def _first_late(call: Call) -> int:
 
 def _arguments(call: Call, form: _Form, start: int, end: int) -> list[str]:
     """The shown arguments in a range."""
-    found = []
     detail = call.detail
     failed = call.failed
+    if form.plain and not failed and call.shown is None and detail.structures and not detail.names:
+        plain = form.plain[start:end]
+        return [text for index, show in plain if (text := show(call, index)) is not None]
+    found = []
     for index in range(start, end):
         part = form.parts[index]
         if part.hidden is not None and part.hidden(call):
             continue
-        text: str | None
+        shown: str | None
         if (part.followed and not detail.structures) or (part.after and failed):
-            text = address(call.values[index])
+            shown = address(call.values[index])
         elif failed:
-            text = part.show.shown(part.kind, call, index)
+            shown = part.show.shown(part.kind, call, index)
         else:
-            text = part.text(call, index)
-        if text is not None:
+            shown = part.text(call, index)
+        if shown is not None:
             if call.shown is not None:
-                call.shown[index] = text
-            found.append(f"{part.label}={text}" if detail.names else text)
+                call.shown[index] = shown
+            found.append(f"{part.label}={shown}" if detail.names else shown)
     return found
 
 
@@ -250,10 +257,11 @@ def _clone3_exit(call: Call) -> str:
 
 
 def _futex_entry(call: Call) -> str:
-    where, op, value = call.values[:3]
-    del op
-    operation = show_for("futex_op").text(call, 1)
-    return ", ".join([address(where), str(operation), str(value), *futex_rest(call)])
+    where, _, value = call.values[:3]
+    first = [address(where), str(show_for("futex_op").text(call, 1)), str(value)]
+    if call.shown is not None:
+        call.shown.update(enumerate(first))
+    return ", ".join([*first, *futex_rest(call)])
 
 
 def _sigreturn_entry(call: Call) -> str:

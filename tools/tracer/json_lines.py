@@ -7,24 +7,28 @@ file (``tools.tracejson``).  A call is written when it ends; an object is never 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from kernel.abi.errors import BY_NUMBER
 from kernel.abi.signals import SIGKILL
 from kernel.events import SERVED_FAULTS, Observer
+from syscalls.stubs import decode_arguments
 from tools.tracer.calls import complete_on_entry, entry_text, exit_text
 from tools.tracer.filters import Filter, touches
 from tools.tracer.first_exec import first_exec_text
+from tools.tracer.json_calls import (
+    ENCODE,
+    Ending,
+    Entered,
+    call_text,
+    paths_on_entry,
+    texts_on_entry,
+)
+from tools.tracer.known import Known, KnownCalls
 from tools.tracer.results import interruption, result_text
-from tools.tracer.show_basic import path_of_descriptor
 from tools.tracer.show_signals import name as signal_text
 from tools.tracer.show_signals import siginfo_text
-from tools.tracer.shows import show_for
 from tools.tracer.strace import Options, end_text, signed
-from tools.tracer.text import address
 from tools.tracer.view import Call
 
 if TYPE_CHECKING:
@@ -37,27 +41,8 @@ if TYPE_CHECKING:
     from tools.tracer.stacks import Stacks
 
 VERSION: Final = 1
-ENCODE: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 FORMAT: Final = "diorama-trace"
 Plain = dict[str, Any]  # Any: what JSON can hold
-
-
-@dataclass(slots=True)
-class _Open:
-    """A call that has been entered."""
-
-    call: Call
-    number: int
-    raw: tuple[int, ...]
-    order: int
-    time: int
-    started: int
-    entry: str
-    texts: list[str | None]
-    paths: list[str | None]
-    stack: list[str] | None
-    wait: str = ""
-    signals: int = field(default=0)
 
 
 class JsonTracer(Observer["Task"]):
@@ -86,7 +71,8 @@ class JsonTracer(Observer["Task"]):
         self._stacks = stacks
         self._marks = marks
         self._explainer = explainer
-        self._open: dict[int, _Open] = {}
+        self._known = KnownCalls(table, self._looks, self.filter)
+        self._open: dict[int, Entered] = {}
         self._skipped: dict[int, None] = {}
         self._last_name: dict[int, str] = {}
         self._order = 0
@@ -94,7 +80,11 @@ class JsonTracer(Observer["Task"]):
         self._write({"event": "start", "format": FORMAT, "version": VERSION, "arch": table.arch})
 
     def _write(self, event: Plain) -> None:
-        self._sink.write(ENCODE(event) + "\n")
+        self._write_text(ENCODE(event))
+
+    def _write_text(self, event: str) -> None:
+        """An event that is text already."""
+        self._sink.write(event + "\n")
 
     def _next(self) -> int:
         self._order += 1
@@ -189,27 +179,26 @@ class JsonTracer(Observer["Task"]):
         """Keep what is known before the kernel acts."""
         if task.tid not in self.traced:
             return
-        name = self.table.name(number)
-        if not self.filter.call(name):
-            self._last_name[task.tid] = name or ""
+        known = self._known[number]
+        if not known.shown:
+            self._last_name[task.tid] = known.name
             return
-        entered = self._entered(task, number, args)
+        entered = self._entered(task, known, number, args)
         if self.filter.narrow and not touches(entered.call, self.filter):
             self._skipped[task.tid] = None
         else:
             self._open[task.tid] = entered
 
-    def _entered(self, task: Task, number: int, args: tuple[int, ...]) -> _Open:
-        declaration = self.table.declaration(number)
-        name = self.table.name(number) or f"syscall_{number:#x}"
-        values = self.table.decode(number, args)
-        call = Call(task, name, declaration, values, self._looks.of(name))
+    def _entered(self, task: Task, known: Known, number: int, args: tuple[int, ...]) -> Entered:
+        declaration, name = known.declaration, known.name
+        values = decode_arguments(declaration, self.table.arch, args) if declaration else args
+        call = Call(task, name, declaration, values, known.detail)
         if name == "restart_syscall":
             call.memo = self._last_name.get(task.tid)
         self._last_name[task.tid] = name
         call.shown = {}
         entry = entry_text(call)
-        return _Open(
+        return Entered(
             call,
             number,
             args,
@@ -217,8 +206,8 @@ class JsonTracer(Observer["Task"]):
             self._clock(),
             task.kernel.clock.monotonic(),
             entry,
-            [call.shown.get(i) or _text(call, i, late=False) for i in range(len(values))],
-            [_path(call, i) for i in range(len(values))],
+            texts_on_entry(call),
+            paths_on_entry(call),
             self._stack(task),
         )
 
@@ -229,7 +218,8 @@ class JsonTracer(Observer["Task"]):
         self, task: Task, number: int, args: tuple[int, ...], result: int, reason: str
     ) -> None:
         """Write the call."""
-        if task.tid not in self.traced or not self.filter.call(self.table.name(number)):
+        known = self._known[number]
+        if task.tid not in self.traced or not known.shown:
             return
         if task.tid in self._skipped:
             del self._skipped[task.tid]
@@ -241,7 +231,7 @@ class JsonTracer(Observer["Task"]):
         self._open.pop(task.tid, None)
         late = entered is None
         if entered is None:
-            entered = self._entered(task, number, args)
+            entered = self._entered(task, known, number, args)
         call = entered.call
         call.result = result
         if call.name == "rt_sigreturn":
@@ -251,7 +241,7 @@ class JsonTracer(Observer["Task"]):
                 injected = self._marks is not None and bool(self._marks.of(task.tid))
                 reason = self._explainer.why(task, number, args, result, reason, injected=injected)
             rest = exit_text(call)
-            self._write(self._call(entered, rest, result_text(call), reason, late=late))
+            self._write_call(entered, rest, result_text(call), reason, late=late)
 
     def asleep(self, task: Task) -> None:
         """With ``--explain``: what the call waits for, said once and when it changes."""
@@ -283,38 +273,27 @@ class JsonTracer(Observer["Task"]):
         del self._open[task.tid]
         if self.filter.unfinished:
             rest = "" if complete_on_entry(entered.call) else " <unfinished ...>"
-            self._write(self._call(entered, rest, "?", "", late=False))
+            self._write_call(entered, rest, "?", "", late=False)
 
     def _shown_on_entry(self, call: Call) -> bool:
         return self.filter.statuses is None and call.declaration is not None
 
-    def _call(self, entered: _Open, rest: str, result: str, reason: str, *, late: bool) -> Plain:
+    def _write_call(
+        self, entered: Entered, rest: str, result: str, reason: str, *, late: bool
+    ) -> None:
         call, task = entered.call, entered.call.task
-        number = -call.result if call.failed and call.result is not None else None
-        error = BY_NUMBER.get(number) if number is not None else None
-        event = self._head("call", task, entered.time)
-        event["number"] = entered.number
-        event["name"] = call.name
-        event["arguments"] = _arguments(entered)
-        event["raw"] = list(entered.raw)
-        event["return"] = call.result
-        event["errno"] = number
-        event["error"] = error.__name__ if error is not None else None
-        event["reason"] = reason or None
-        event["duration"] = task.kernel.clock.monotonic() - entered.started
-        event["return_path"] = _returned_path(call)
-        marks = self._marks.of(task.tid) if self._marks is not None else ()
-        event["injected"] = list(marks) or None
-        event["stack"] = entered.stack
-        event["text"] = {
-            "entry": None if late else entered.entry,
-            "exit": rest,
-            "result": result,
-            "shown_on_entry": self._shown_on_entry(call),
-            "explained": self._explainer is not None and call.failed,
-        }
-        event["order"] = [entered.order, self._next()]
-        return event
+        end = Ending(
+            rest,
+            result,
+            reason,
+            task.kernel.clock.monotonic() - entered.started,
+            self._next(),
+            self._marks.of(task.tid) if self._marks is not None else (),
+            late,
+            self._shown_on_entry(call),
+            self._explainer is not None and call.failed,
+        )
+        self._write_text(call_text(entered, end))
 
     # -- signals and faults ----------------------------------------------------------------------
 
@@ -356,51 +335,3 @@ class JsonTracer(Observer["Task"]):
             event["access"] = ("read", "write", "execute")[access] if access < 3 else None
             event["kind"] = kind
             self._write({**event, "order": self._next()})
-
-
-def _arguments(entered: _Open) -> list[Plain]:
-    """Name, kind, value, text, and the path behind a descriptor."""
-    call = entered.call
-    if call.declaration is None:
-        return []
-    shown = call.shown or {}
-    return [
-        {
-            "name": name,
-            "kind": kind.name,
-            "value": call.values[i],
-            "text": entered.texts[i] or shown.get(i) or _text(call, i, late=True),
-            "path": entered.paths[i],
-        }
-        for i, (name, kind) in enumerate(call.declaration.parameters)
-    ]
-
-
-def _text(call: Call, i: int, *, late: bool) -> str | None:
-    """The text of one argument; None if it cannot be known yet, or is not shown."""
-    assert call.declaration is None or i < len(call.values)
-    if call.declaration is None:
-        return None
-    kind = call.declaration.parameters[i].kind
-    show = show_for(kind.show)
-    if not late and show.is_late(kind, call, i):
-        return None
-    if late and call.result is None:
-        return address(call.values[i])
-    return show.shown(kind, call, i)
-
-
-def _path(call: Call, i: int) -> str | None:
-    """What a descriptor argument refers to."""
-    if call.declaration is None or call.declaration.parameters[i].kind.show not in ("fd", "dirfd"):
-        return None
-    return path_of_descriptor(call, call.values[i])
-
-
-def _returned_path(call: Call) -> str | None:
-    """What a new descriptor refers to."""
-    if call.declaration is None or call.declaration.result != "NewFd":
-        return None
-    if call.result is None or call.failed:
-        return None
-    return path_of_descriptor(call, call.result)

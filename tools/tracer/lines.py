@@ -136,7 +136,7 @@ class Lines:
     def result(self, text: str) -> None:
         """Close the parenthesis, go to the result's column, end the line."""
         room = self._prefix.column - self._column - 2
-        self._put(f"){' ' * room if room > 0 else ''} = {text}\n")
+        self._text += f"){' ' * room if room > 0 else ''} = {text}\n"
         self._column = 0
         self.printing = None
 

@@ -87,7 +87,7 @@ class Output:
         if self._terminal:  # raw while a guest has it
             text = text.replace("\n", line_end(2).decode())
         data = text.encode("utf-8", "surrogateescape")
-        self._partial = not data.endswith(b"\n")
+        self._partial = data[-1:] != b"\n"
         self.put(data)
 
     def put(self, data: bytes) -> None:

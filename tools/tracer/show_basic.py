@@ -93,13 +93,13 @@ def path_of_descriptor(call: Call, fd: int) -> str | None:
 
 def describe_fd(call: Call, fd: int) -> str:
     """A descriptor, with what ``-e decode-fds=`` wants behind it."""
-    if call.detail.descriptors and fd >= 0:
-        try:
-            text = described(call, call.task.fds.get(fd))
-        except KernelError:
-            text = ""
-        return f"{fd}<{text}>" if text else str(fd)
-    return str(fd)
+    if not call.detail.descriptors or fd < 0:
+        return str(fd)
+    try:
+        text = described(call, call.task.fds.get(fd))
+    except KernelError:
+        text = ""
+    return f"{fd}<{text}>" if text else str(fd)
 
 
 def described(call: Call, file: OpenFile) -> str:
@@ -197,13 +197,14 @@ def path_out(call: Call, i: int) -> str:
 
 def bytes_at(call: Call, where: int, size: int, *, force_hex: bool = False) -> str:
     """A buffer, cut at the limit of ``-s``."""
-    limit = call.detail.string_limit
     if not where:
         return "NULL"
-    data = call.read(where, min(size, limit))
+    detail = call.detail
+    cut = size > detail.string_limit
+    data = call.read(where, detail.string_limit if cut else size)
     if data is None:
         return address(where)
-    return call.detail.quote(data, cut=size > limit, force_hex=force_hex)
+    return detail.quote(data, cut=cut, force_hex=force_hex)
 
 
 @shows("*bytes")

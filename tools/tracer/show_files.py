@@ -54,7 +54,8 @@ FD_SETSIZE = 1024 * 1024
 
 def open_flags_text(flags: int) -> str:
     """The access mode, then the flags, as ``-X`` asks."""
-    return style.named(hexadecimal(flags & 0xFFFFFFFF), open_flags_abbrev(flags))
+    text = open_flags_abbrev(flags)
+    return text if style.plain() else style.named(hexadecimal(flags & 0xFFFFFFFF), text)
 
 
 @lru_cache(256)
@@ -82,9 +83,11 @@ def mode(call: Call, i: int) -> str | None:
 
 def symbolic_mode(value: int) -> str:
     """``S_IFDIR|S_ISVTX|0777``, as ``-X`` asks."""
-    return style.named(mode_bits(value), _mode_abbrev(value))
+    text = _mode_abbrev(value)
+    return text if style.plain() else style.named(mode_bits(value), text)
 
 
+@lru_cache(256)
 def _mode_abbrev(value: int) -> str:
     kind = TYPES.get(value & S_IFMT)
     parts = [kind] if kind else ([f"{value & S_IFMT:#o}"] if value & S_IFMT else [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from kernel.abi import signals
@@ -56,6 +57,11 @@ def abbrev(signo: int) -> str:
 
 def mask_text(mask: int) -> str:
     """``[INT TERM]``, or ``~[KILL STOP]`` where more than two thirds are in it."""
+    return _mask_text(mask, style.chosen())
+
+
+@lru_cache(256)
+def _mask_text(mask: int, _style: str) -> str:
     inverted = mask.bit_count() >= NSIG * 2 // 3
     shown = ~mask if inverted else mask
     names = [style.named(str(n), abbrev(n)[3:]) for n in range(1, NSIG + 1) if shown >> (n - 1) & 1]

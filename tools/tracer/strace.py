@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kernel.abi.signals import SIGKILL
 from kernel.events import Observer
@@ -14,6 +14,7 @@ from tools.tracer.calls import complete_on_entry, entry_text, exit_text
 from tools.tracer.dump import NOBODY, dump_lines
 from tools.tracer.filters import DescriptorSet, Filter, touches
 from tools.tracer.first_exec import first_exec_text
+from tools.tracer.known import Known, KnownCalls
 from tools.tracer.lines import RESULT_COLUMN, Lines, Prefix, Sink, explained, fraction
 from tools.tracer.qualifiers import Looks
 from tools.tracer.results import interruption, result_text
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from kernel.machine.explain import Explainer
     from kernel.task.siginfo import SigInfo
     from kernel.task.task import Task
-    from syscalls.declare import Declaration
     from syscalls.table import SyscallTable
     from tools.tracer.inject import Marks
     from tools.tracer.stacks import Stacks
@@ -70,20 +70,11 @@ class _Open:
     """
 
     call: Call
-    started: int
+    started: int  # 0 where nobody wants to know
     printed: bool
     stack: tuple[str, ...] = ()
     wait: str = ""
     after: list[str] | None = None
-
-
-class _Known(NamedTuple):
-    """What holds for every call with one number."""
-
-    name: str
-    declaration: Declaration | None
-    detail: Detail
-    shown: bool
 
 
 class StraceTracer(Observer["Task"]):
@@ -118,11 +109,13 @@ class StraceTracer(Observer["Task"]):
         self._places: dict[int, tuple[int, int | None]] = {}
         self._last_name: dict[int, str] = {}
         self._lines: dict[int, Lines] = {}
-        self._known: dict[int, _Known] = {}
+        self._known = KnownCalls(table, self.looks, self.filter)
         self._single: Lines | None = None  # the stream of all tasks, where there is one
         self._begun = False
         self._dumps = self.options.reads is not NOBODY or self.options.writes is not NOBODY
         self._places_wanted = self.options.call_numbers or self.options.counters
+        self._timed = bool(self.options.durations)
+        self._narrow = self.filter.narrow
         self._comms: dict[int, Task] = {}
         self._clock: Callable[[], int] = lambda: 0
         self._monotonic: Callable[[], int] = lambda: 0
@@ -285,14 +278,14 @@ class StraceTracer(Observer["Task"]):
         tid = task.tid
         if tid not in self.traced:
             return
-        known = self._known.get(number) or self._learn(number)
+        known = self._known[number]
         if self._places_wanted:
             self._note_place(task, number)
         if not known.shown:
             self._last_name[tid] = known.name
             return
         call = self._call(task, known, args)
-        if self.filter.narrow and not touches(call, self.filter):
+        if self._narrow and not touches(call, self.filter):
             self._skipped[tid] = None
             return
         text = f"{known.name}({entry_text(call)}"
@@ -300,7 +293,7 @@ class StraceTracer(Observer["Task"]):
         # not implemented has a line of ours between its entry and its end.
         printed = self.filter.statuses is None and known.declaration is not None
         if printed:
-            lines = self._of(tid)
+            lines = self._single or self._of(tid)
             lines.begin(tid)
             lines.write(text)
             if not self.options.to_file:  # somebody looks on, perhaps beside the program's output
@@ -308,18 +301,9 @@ class StraceTracer(Observer["Task"]):
         else:
             call.notes = text
         stack = tuple(map(str, self._stacks.of(task))) if self._stacks is not None else ()
-        self._open[tid] = _Open(call, self._monotonic(), printed, stack)
+        self._open[tid] = _Open(call, self._monotonic() if self._timed else 0, printed, stack)
 
-    def _learn(self, number: int) -> _Known:
-        name = self.table.name(number)
-        declaration = self.table.declaration(number)
-        shown = name or f"syscall_{number:#x}"
-        known = _Known(shown, declaration, self.looks.of(shown), self.filter.call(name))
-        if 0 <= number < len(self.table.names):
-            self._known[number] = known
-        return known
-
-    def _call(self, task: Task, known: _Known, args: tuple[int, ...]) -> Call:
+    def _call(self, task: Task, known: Known, args: tuple[int, ...]) -> Call:
         declaration, name = known.declaration, known.name
         values = decode_arguments(declaration, self.table.arch, args) if declaration else args
         call = Call(task, name, declaration, values, known.detail)
@@ -336,7 +320,7 @@ class StraceTracer(Observer["Task"]):
         tid = task.tid
         if tid not in self.traced:
             return
-        known = self._known.get(number) or self._learn(number)
+        known = self._known[number]
         if not known.shown:
             return
         if tid in self._skipped:
@@ -352,7 +336,7 @@ class StraceTracer(Observer["Task"]):
         call.result = result
         if call.name == "rt_sigreturn":
             call.result = signed(task.kernel.cpu.registers(task.context).result)
-        if not self.filter.status(call.failed):
+        if self.filter.statuses is not None and not self.filter.status(call.failed):
             return
         lines = self._of(tid)
         if entered.printed:
@@ -361,12 +345,14 @@ class StraceTracer(Observer["Task"]):
             lines.begin(tid)
             lines.write(call.notes)
         ending = result_text(call)
-        if self._marks is not None:
-            ending += "".join(f" ({word})" for word in self._marks.of(tid))
         rest = exit_text(call)
         if rest:
             lines.write(rest)
-        lines.result(ending + self._duration(entered.started))
+        for word in self._marks.of(tid) if self._marks is not None else ():
+            ending += f" ({word})"
+        if self._timed:
+            ending += self._duration(entered.started)
+        lines.result(ending)
         if self._explainer is not None and call.failed:
             injected = self._marks is not None and bool(self._marks.of(tid))
             why = self._explainer.why(task, number, args, result, reason, injected=injected)

@@ -18,6 +18,11 @@ def choose(style: str) -> None:
     _chosen[0] = style
 
 
+def chosen() -> str:
+    """The one of STYLES that holds: a part of the key of whoever keeps texts."""
+    return _chosen[0]
+
+
 def named(number: str, text: str) -> str:
     """``text``, ``number``, or ``number /* text */``; a text that is no name stays as it is."""
     style = _chosen[0]

@@ -17,12 +17,12 @@ _SIMPLE: Final = {
     0x09: "\\t",
     0x0B: "\\v",
 }
-_DIGITS: Final = range(0x30, 0x38)
 _OTHERS: Final = [n for n in range(256) if n not in _SIMPLE and not 0x20 <= n < 0x7F]
-_ESCAPES: Final = {**_SIMPLE, **{n: f"\\{n:o}" for n in _OTHERS}}
+_ESCAPES: Final = [_SIMPLE.get(n) or (f"\\{n:o}" if n in _OTHERS else chr(n)) for n in range(256)]
 _HEX_ESCAPES: Final = {**_SIMPLE, **{n: f"\\x{n:02x}" for n in _OTHERS}}
-_LONG_OCTAL: Final = re.compile(b"[" + re.escape(bytes(_OTHERS)) + b"][0-7]")
-"""An octal escape that a digit would make longer."""
+_DIGITS: Final = b"01234567"
+_LONG_OCTAL: Final = re.compile(b"[" + re.escape(bytes(_OTHERS)) + b"](?=[" + _DIGITS + b"])")
+"""A byte whose octal escape the digit behind it would make longer."""
 
 
 def quote(
@@ -42,18 +42,10 @@ def _escaped(data: bytes, *, hex_bytes: bool) -> str:
     """C escapes; octal ones as short as the next character allows."""
     if hex_bytes:
         return data.decode("latin-1").translate(_HEX_ESCAPES)
-    if _LONG_OCTAL.search(data) is None:
-        return data.decode("latin-1").translate(_ESCAPES)
-    parts: list[str] = []
-    for index, byte in enumerate(data):
-        if byte in _SIMPLE:
-            parts.append(_SIMPLE[byte])
-        elif 0x20 <= byte < 0x7F:
-            parts.append(chr(byte))
-        elif index + 1 < len(data) and data[index + 1] in _DIGITS:
-            parts.append(f"\\{byte:03o}")
-        else:
-            parts.append(f"\\{byte:o}")
+    parts = [_ESCAPES[byte] for byte in data]
+    if len(data.translate(None, _DIGITS)) < len(data):
+        for found in _LONG_OCTAL.finditer(data):
+            parts[found.start()] = f"\\{data[found.start()]:03o}"
     return "".join(parts)
 
 
@@ -74,7 +66,7 @@ def mode_bits(value: int) -> str:
 
 def fields(pairs: Iterable[tuple[str, str]], *, more: bool = False) -> str:
     """A structure: ``{name=text, ...}``."""
-    inner = ", ".join(f"{name}={text}" for name, text in pairs)
+    inner = ", ".join([f"{name}={text}" for name, text in pairs])
     return "{" + inner + (", ...}" if more else "}")
 
 

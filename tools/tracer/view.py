@@ -50,7 +50,7 @@ class Detail:
     def quote(self, data: bytes, *, cut: bool = False, force_hex: bool = False) -> str:
         """A C string: in hexadecimal as a whole where ``-x`` finds a byte that is no text."""
         how = self.hexadecimal
-        if how == Hexadecimal.NEVER:
+        if not how:
             return quote(data, cut=cut, force_hex=force_hex)
         if how == Hexadecimal.ALL or (how == Hexadecimal.NON_ASCII and not _TEXT.issuperset(data)):
             force_hex = True
@@ -101,14 +101,14 @@ class Call:
 
     def read_string(self, address: int, limit: int) -> tuple[bytes, bool] | None:
         """A NUL-terminated string of at most ``limit`` bytes, and whether it was cut."""
-        found = bytearray()
+        found = b""
         while len(found) <= limit:
             room = min(PAGE - (address + len(found)) % PAGE, limit + 1 - len(found))
             piece = self.read(address + len(found), room)
             if piece is None:
                 return None
-            text, end, _ = piece.partition(b"\0")
-            found += text
-            if end:
-                return bytes(found), False
-        return bytes(found[:limit]), True
+            end = piece.find(0)
+            if end >= 0:
+                return found + piece[:end], False
+            found += piece
+        return found[:limit], True

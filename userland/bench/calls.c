@@ -18,6 +18,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -264,6 +265,67 @@ static void clocks(long n)
         clock_gettime(CLOCK_MONOTONIC, &time);
 }
 
+static char small[] = "/tmp/calls-XXXXXX";
+
+static void make_small(void)
+{
+    int file = mkstemp(small);
+    must(file >= 0 && write(file, "some words\n", 11) == 11 && close(file) == 0, small);
+}
+
+static void small_files(long n)
+{
+    make_small();
+    while (n--) {
+        char text[64];
+        struct stat status;
+        int file = open(small, O_RDONLY);
+        must(file >= 0 && fstat(file, &status) == 0, "open, fstat");
+        must(read(file, text, sizeof text) == 11 && close(file) == 0, "read, close");
+    }
+    unlink(small);
+}
+
+static void stats(long n)
+{
+    make_small();
+    while (n--) {
+        struct stat status;
+        must(stat(small, &status) == 0, "stat");
+    }
+    unlink(small);
+}
+
+static void pipe_bytes(long n)
+{
+    char byte = 'x';
+    must(pipe(ends) == 0, "pipe");
+    while (n--)
+        must(write(ends[1], &byte, 1) == 1 && read(ends[0], &byte, 1) == 1, "write, read");
+}
+
+static void futex_wakes(long n)
+{
+    while (n--)
+        syscall(SYS_futex, &turn, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+static void clock_calls(long n)
+{
+    struct timespec time;
+    while (n--)
+        syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &time);
+}
+
+static void masks(long n)
+{
+    sigset_t some;
+    sigemptyset(&some);
+    sigaddset(&some, SIGUSR1);
+    while (n--)
+        must(sigprocmask(n & 1 ? SIG_BLOCK : SIG_UNBLOCK, &some, NULL) == 0, "sigprocmask");
+}
+
 static const struct {
     const char *name;
     void (*run)(long);
@@ -272,7 +334,9 @@ static const struct {
     {"unmap_beside_big", unmap_beside_big}, {"fork", forks}, {"big_fork", big_forks},
     {"exec", execs}, {"transfer", transfers}, {"pipe", pipes}, {"futex", futexes},
     {"thread", threads}, {"condition", conditions}, {"socketpair", socketpairs}, {"tcp", tcp},
-    {"epoll", epolls}, {"signal", signals}, {"clock", clocks},
+    {"epoll", epolls}, {"signal", signals}, {"clock", clocks}, {"small_file", small_files},
+    {"stat", stats}, {"pipe_byte", pipe_bytes}, {"futex_wake", futex_wakes},
+    {"clock_call", clock_calls}, {"mask", masks},
 };
 
 int main(int argc, char **argv)

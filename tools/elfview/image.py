@@ -91,6 +91,15 @@ class Image:
         return list(self.elf.iter_segments())
 
     @cached_property
+    def loads(self) -> list[tuple[int, int, int]]:
+        """What is loaded: its first place in the file, its end, the address less the place."""
+        return [
+            (s["p_offset"], s["p_offset"] + s["p_filesz"], s["p_vaddr"] - s["p_offset"])
+            for s in self.segments
+            if s["p_type"] == "PT_LOAD"
+        ]
+
+    @cached_property
     def sections(self) -> list[Any]:
         """The section headers; none in a file without a table."""
         return list(self.elf.iter_sections())

@@ -13,15 +13,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from struct import Struct
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from kernel.abi.errors import KernelError
+from kernel.machine.explain.who import one_line
 from kernel.mm.buffer import KernelBuffer
 from kernel.mm.vm_flags import VM_EXEC
 from tools.errors import DioramaError
 from tools.tracer.unwind import NAMES, STACK_POINTER, FrameTable, Step, caller
 
 if TYPE_CHECKING:
+    from kernel.mm.pager import MappedFile
     from kernel.mm.vma import Vma
     from kernel.task.task import Task
     from tools.elfview.image import Image
@@ -57,13 +59,24 @@ class Frame:
     def __str__(self) -> str:
         """As ``strace -k`` has it."""
         name = f"{self.symbol}+{self.offset:#x}" if self.symbol else ""
-        return f"{self.file}({name}) [{self.in_file:#x}]"
+        return one_line(f"{self.file}({name}) [{self.in_file:#x}]")
 
     @property
     def label(self) -> str:
         """As a flame graph has it: no spaces, no semicolons."""
-        text = self.symbol or f"{self.file.rpartition('/')[2]}@{self.linked:#x}"
-        return text.replace(";", ":").replace(" ", "_")
+        return folded(self.symbol or f"{self.file.rpartition('/')[2]}@{self.linked:#x}")
+
+
+class _Mapped(NamedTuple):
+    """A mapped file as /proc/PID/maps names it; no image if it is no ELF file that can be read."""
+
+    name: str
+    image: Image | None
+
+
+def folded(name: str) -> str:
+    """A guest's name as a part of a folded stack: what would part it, or end its line, is changed."""
+    return one_line(name).replace(";", ":").replace(" ", "_")
 
 
 class Stacks:
@@ -73,17 +86,23 @@ class Stacks:
         self._depth = depth
         self._tables: dict[int, FrameTable] = {}  # by the identity of images that are kept below
         self._images: dict[tuple[bytes, int, int], Image | None] = {}
+        self._met: dict[MappedFile, _Mapped] | None = None  # while one stack is read
 
     def of(self, task: Task) -> list[Frame]:
         """The frames of a task that is in a system call, innermost first."""
-        found = self.addresses(task)
-        return [self.frame(task, address) for address in found]
+        self._met = {}
+        try:
+            found = self.addresses(task)
+            return [self.frame(task, address) for address in found]
+        finally:
+            self._met = None
 
     def addresses(self, task: Task) -> list[int]:
         """The program counter and the return addresses, innermost first."""
         arch = task.kernel.arch.name
         saved = task.kernel.cpu.registers(task.context)
-        registers = {number: saved.get(name) for number, name in enumerate(NAMES[arch])}
+        values = dict(zip(task.kernel.arch.register_names, saved.general(), strict=True))
+        registers = {number: values[name] for number, name in enumerate(NAMES[arch])}
         found = [saved.pc]
         while len(found) < self._depth:
             step = self._step(task, arch, found, registers)
@@ -118,25 +137,14 @@ class Stacks:
         table = self._tables.get(id(image))
         if table is None:
             table = self._tables[id(image)] = FrameTable(image)
-        linked = _linked_address(image, address - area.start + area.offset)
-        try:
-            return table.rules(linked)
-        except (
-            ValueError,
-            IndexError,
-            KeyError,
-            TypeError,
-            AttributeError,
-        ):  # a damaged section: as if there were none
-            return None
+        return table.rules(_linked_address(image, address - area.start + area.offset))
 
     def frame(self, task: Task, address: int) -> Frame:
         """An address of the task's as a level of a stack: its file, its function."""
         area = _area(task, address)
         if area is None or area.file is None:
             return Frame(address, "[unknown]", "", 0, address, address)
-        image = self.image(task, area)
-        name = area.file.mapping_identity()[0].decode(errors="replace")
+        name, image = self._mapped(task, area.file)
         in_file = address - area.start + area.offset
         if image is None:
             return Frame(address, name, "", 0, in_file, in_file)
@@ -146,12 +154,19 @@ class Stacks:
 
     def image(self, task: Task, area: Vma) -> Image | None:
         """The file an area maps, read once; None if it is no ELF file that can be read."""
-        if area.file is None:
-            return None
-        key = area.file.mapping_identity()
-        if key not in self._images:
-            self._images[key] = _image(task, area)
-        return self._images[key]
+        return self._mapped(task, area.file).image if area.file is not None else None
+
+    def _mapped(self, task: Task, file: MappedFile) -> _Mapped:
+        """A file's name and image; its path is looked for once in a stack."""
+        found = self._met.get(file) if self._met is not None else None
+        if found is None:
+            key = file.mapping_identity()
+            if key not in self._images:
+                self._images[key] = _image(task, file)
+            found = _Mapped(key[0].decode(errors="replace"), self._images[key])
+            if self._met is not None:
+                self._met[file] = found
+        return found
 
 
 def addresses(task: Task) -> list[int]:
@@ -229,12 +244,12 @@ def _is_code(task: Task, address: int) -> bool:
     return area is not None and bool(area.flags & VM_EXEC)
 
 
-def _image(task: Task, area: Vma) -> Image | None:
+def _image(task: Task, mapped: MappedFile) -> Image | None:
     """The mapped file, opened for its symbols; None if it is no ELF file that can be read."""
     # Here and not above: only these options need pyelftools.
     from tools.elfview.image import BROKEN, Image
 
-    file: Any = area.file  # Any: a MappedFile is an OpenFile wherever it has symbols
+    file: Any = mapped  # Any: a MappedFile is an OpenFile wherever it has symbols
     try:
         size = file.inode.size
         if not 0 < size <= LARGEST_FILE:
@@ -242,7 +257,7 @@ def _image(task: Task, area: Vma) -> Image | None:
         content = bytearray(size)
         file.read(task, KernelBuffer(content), 0)
         image = Image(bytes(content), "")
-        _ = image.functions, image.segments
+        _ = image.functions, image.loads
     except (KernelError, DioramaError, *BROKEN):
         return None
     return image
@@ -250,8 +265,7 @@ def _image(task: Task, area: Vma) -> Image | None:
 
 def _linked_address(image: Image, in_file: int) -> int:
     """The address a symbol table uses for a place in the file."""
-    for segment in image.segments:
-        start = segment["p_offset"]
-        if segment["p_type"] == "PT_LOAD" and start <= in_file < start + segment["p_filesz"]:
-            return int(in_file - start + segment["p_vaddr"])
+    for start, end, distance in image.loads:
+        if start <= in_file < end:
+            return in_file + distance
     return in_file

@@ -9,11 +9,11 @@ The format is described in "Trace Event Format" by the Chromium project; times a
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from kernel.events import Observer
+from tools.tracer.json_calls import ENCODE
 from tools.tracer.show_signals import name as signal_text
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Timeline(Observer["Task"]):
         return self._clock() - self._start if self._clock is not None else 0
 
     def _event(self, **fields: Any) -> None:  # Any: what JSON can hold
-        self._sink.write(self._separator + json.dumps(fields, separators=(",", ":")))
+        self._sink.write(self._separator + ENCODE(fields))
         self._separator = ",\n"
 
     def _track(self, task: Task, *, call: bool) -> dict[str, int]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kernel.events import Observer
-from tools.tracer.stacks import Stacks
+from tools.tracer.stacks import Stacks, folded
 
 if TYPE_CHECKING:
     from kernel.task.task import Task
@@ -59,7 +59,7 @@ class Folded(Observer["Task"]):
             self._root = task.tgid
         if not self._follow and task.tgid != self._root:
             return
-        comm = task.comm.decode(errors="replace").replace(";", ":").replace(" ", "_")
+        comm = folded(task.comm.decode(errors="replace"))
         frames = [frame.label for frame in reversed(self._stacks.of(task))]
         line = ";".join([comm, *frames, *inner])
         self._counts[line] = self._counts.get(line, 0) + 1

@@ -75,7 +75,7 @@ class _Mapped(NamedTuple):
 
 
 def folded(name: str) -> str:
-    """A guest's name as a part of a folded stack: what would part it, or end its line, is changed."""
+    """A guest's name within a folded stack: it cannot part it, nor end its line."""
     return one_line(name).replace(";", ":").replace(" ", "_")
 
 

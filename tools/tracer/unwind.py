@@ -23,6 +23,8 @@ SECTION: Final = ".eh_frame"
 POINTER_FORMATS: Final = {0x00: (8, False), 0x03: (4, False), 0x0B: (4, True), 0x0C: (8, True)}
 """DW_EH_PE_absptr, udata4, sdata4, sdata8: size and sign."""
 PC_RELATIVE: Final = 0x10
+UNKNOWN: Final = 0xFF
+"""DW_EH_PE_omit: no format at all."""
 NAMES: Final = {
     "x86_64": "rax rdx rcx rbx rsi rdi rbp rsp r8 r9 r10 r11 r12 r13 r14 r15".split(),
     "aarch64": [*(f"x{n}" for n in range(31)), "sp"],
@@ -42,23 +44,31 @@ class Step(NamedTuple):
 
 
 class FrameTable:
-    """The call frame information of one file, by the addresses its own tables use."""
+    """The call frame information of one file, by the addresses its own tables use.
+
+    What is damaged in it is as if it were not there.
+    """
 
     def __init__(self, image: Image) -> None:
         self._image = image
         self._decoded: dict[int, list[dict[Any, Any]]] = {}
 
     @cached_property
-    def _section(self) -> Any:  # Any: pyelftools has no types
-        return self._image.section(SECTION)
+    def _section(self) -> tuple[bytes, int]:
+        """Its bytes and its address; no bytes if there is none."""
+        from tools.elfview.image import BROKEN  # see _decode
+
+        try:
+            found = self._image.section(SECTION)
+            return (b"", 0) if found is None else (found.data(), found["sh_addr"])
+        except BROKEN:
+            return b"", 0
 
     @cached_property
     def _index(self) -> list[tuple[int, int, int]]:
         """(first address, end, offset of the description), sorted."""
         found: list[tuple[int, int, int]] = []
-        if self._section is None:
-            return found
-        data, base = self._section.data(), self._section["sh_addr"]
+        data, base = self._section
         encodings: dict[int, int] = {}
         at = 0
         while at + 8 <= len(data):
@@ -93,18 +103,27 @@ class FrameTable:
         from elftools.dwarf.callframe import CallFrameInfo  # few runs need it
         from elftools.dwarf.structs import DWARFStructs
 
-        data = self._section.data()
+        from tools.elfview.image import BROKEN
+
+        data, base = self._section
         structs = DWARFStructs(little_endian=True, dwarf_format=32, address_size=8)
-        frames = CallFrameInfo(
-            BytesIO(data), len(data), self._section["sh_addr"], structs, for_eh_frame=True
-        )
-        entry: Any = frames._parse_entry_at(offset)
-        return list(entry.get_decoded().table)
+        frames = CallFrameInfo(BytesIO(data), len(data), base, structs, for_eh_frame=True)
+        try:
+            entry: Any = frames._parse_entry_at(offset)
+            return [row for row in entry.get_decoded().table if "cfa" in row]
+        except BROKEN:
+            return []
 
 
 def _encoding(data: bytes, at: int) -> int:
     """How addresses are written in the descriptions that a CIE heads (its augmentation R)."""
-    at += 1
+    try:
+        return _pointer_format(data, at + 1)
+    except (ValueError, IndexError):  # it ends in the middle
+        return UNKNOWN
+
+
+def _pointer_format(data: bytes, at: int) -> int:
     end = data.index(b"\0", at)
     augmentation = data[at:end]
     at = end + 1

@@ -77,14 +77,14 @@ def listing(stub: Stub) -> bytes:
     lines = ["<threads>"]
     for task in stub.tasks():
         number = quoteattr(stub.show(task).decode())
-        name = quoteattr(_printable(task.comm))
+        name = quoteattr(printable(task.comm))
         what = escape(describe(stub, task))
         lines.append(f'<thread id={number} core="0" name={name}>{what}</thread>')
     lines.append("</threads>")
     return "\n".join(lines).encode()
 
 
-def _printable(name: bytes) -> str:
+def printable(name: bytes) -> str:
     """A name as XML can carry it: programs may set any bytes."""
     text = name.decode("utf-8", "replace")
     return "".join(c if c.isprintable() else "?" for c in text)

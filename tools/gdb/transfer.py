@@ -15,7 +15,7 @@ from kernel.vfs.openfile import OpenFile
 from tools.gdb import words
 from tools.gdb.description import to_xml
 from tools.gdb.packets import PACKET_SIZE, escape, unescape
-from tools.gdb.threads import listing
+from tools.gdb.threads import listing, printable
 
 if TYPE_CHECKING:
     from tools.gdb.stub import Stub
@@ -119,7 +119,7 @@ def _processes(stub: Stub, annex: bytes) -> bytes | None:
         items.append(columns)
     else:
         for pid, group in sorted(stub.machine.system.groups.items()):
-            command = group.leader.comm.decode("utf-8", "replace")
+            command = printable(group.leader.comm)
             user = str(group.leader.cred.ruid)
             items.append((("pid", str(pid)), ("user", user), ("command", command)))  # type: ignore[arg-type]
     kind = "processes" if annex else "types"

@@ -142,6 +142,21 @@ def test_documents(table: Table, arch: str) -> None:
     assert table.ask(b"qXfer:auxv:read::ffffff,100") == b"l"
 
 
+def test_names_are_what_xml_can_hold(table: Table) -> None:
+    """A program may call itself anything; gdb's parser knows no control characters."""
+    task = table.stub.thread
+    assert task is not None
+    task.comm = b"<\x01\x1b&\xff"
+    (thread,) = ET.fromstring(document(table, b"threads"))
+    assert thread.get("name") == "<??&\ufffd"
+    commands = [
+        column.text
+        for column in ET.fromstring(document(table, b"osdata", b"processes")).iter("column")
+        if column.get("name") == "command"
+    ]
+    assert "<??&\ufffd" in commands
+
+
 def test_registers_in_and_out(table: Table) -> None:
     everything = table.ask(b"g") or b""
     assert len(everything) * 4 == sum(slot.bits for slot in table.stub.registers._slots)

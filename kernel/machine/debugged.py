@@ -78,13 +78,14 @@ class DebuggedTurns:
         self.kept: dict[Task, tuple[tuple[int, ...], Stop]] = {}
         self.gate = Gate(self)
         self._open: Stop | None = None
+        self._ended: dict[Task, int] = {}
         self._found = 0
 
     # -- reports -----------------------------------------------------------------------------
 
     def report(self, stop: Stop) -> bool:
         """The world stands still; afterwards: may the task go on with its turn?"""
-        self.steps.clear()
+        self._ended, self.steps = self.steps, {}
         self._found = stop.result if stop.result is not None else 0
         if not stop.address and stop.task.context is not None:
             stop.address = self._registers(stop.task).pc
@@ -94,6 +95,10 @@ class DebuggedTurns:
         else:
             self._apply(stop)
         return self._may_go(stop.task)
+
+    def overlook(self) -> None:
+        """See Debugger.overlook."""
+        self.steps = {task: at for task, at in self._ended.items() if not task.dead} | self.steps
 
     def _may_go(self, task: Task) -> bool:
         over = task.dead or task.queued or self.leaving or self.debugger.closed
@@ -297,11 +302,12 @@ class DebuggedTurns:
         return True
 
     def _step_is_over(self, task: Task) -> None:
-        """Report it; at a breakpoint that counts, as that."""
-        self.steps.pop(task, None)
+        """Report it; at a breakpoint that counts as that, unless it was and is overlooked."""
         pc = self._registers(task).pc
-        if not self._met(task, pc):
-            self.waiting.append(Stop(task, "step", pc))
+        if self.passed.get(task) != pc and self._met(task, pc):
+            return
+        self.steps.pop(task, None)
+        self.waiting.append(Stop(task, "step", pc))
 
     def _at_breakpoint(self, task: Task, pc: int) -> bool:
         if not self._met(task, pc):

@@ -157,13 +157,17 @@ class Debugger:
         """Stop with 'step' after one instruction of this task, one system call or one signal.
 
         For a task that sleeps in a call that is the end of the call.  Other tasks run meanwhile,
-        unless held.  Another reason to stop ends the request.  A step
-        that ends at a breakpoint is reported as 'breakpoint'.
+        unless held.  Another reason to stop ends the request, unless it is overlooked.  A step that
+        ends at a breakpoint is reported as 'breakpoint'.
         """
         if task.context is not None:
             inside = task in self._turns.kept or task.generator is not None
             began = -1 if inside else self.machine.cpu.registers(task.context).pc
             self._turns.steps[task] = began
+
+    def overlook(self) -> None:
+        """Within ``on_stop``: nobody is told of this stop; steps that were asked for go on."""
+        self._turns.overlook()
 
     def hold(self, task: Task) -> None:
         """Do not run this task until ``release`` (gdb's scheduler-locking).

@@ -72,6 +72,11 @@ def functions(console: DebugConsole, words: list[str]) -> Iterable[str]:
     return console.symbols.names(console.task)
 
 
+def registers(console: DebugConsole, words: list[str]) -> Iterable[str]:
+    """Names of registers."""
+    return console.system.arch.register_names
+
+
 def changes(console: DebugConsole, words: list[str]) -> Iterable[str]:
     """What ``set`` changes, and its names."""
     if len(words) == 1:
@@ -80,7 +85,7 @@ def changes(console: DebugConsole, words: list[str]) -> Iterable[str]:
     if words[0] == "signal":
         return signals(console, words)
     if words[0] == "reg":
-        return console.system.arch.register_names
+        return registers(console, words)
     if words[0] == "arg" and stop is not None:
         declaration = console.table.declaration(stop.number)
         return [p.name for p in declaration.parameters] if declaration is not None else ()

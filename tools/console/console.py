@@ -168,6 +168,7 @@ class DebugConsole:
         call = self.calls.at(stop) if met or self.goal is not None else None
         if not met and not reached and stop.reason not in ("start", "pause"):
             if not self._lost_goal(stop):
+                self.debugger.overlook()
                 return
         self._end_goal()
         self._met = met

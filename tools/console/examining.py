@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from tools.console import complete, formats, words
-from tools.console.command import CommandError, command, no_words
+from tools.console.command import CommandError, command
 from tools.console.tables import hex_dump
 
 if TYPE_CHECKING:
@@ -19,15 +19,21 @@ LONGEST_LISTING: Final = 1000
 LONGEST_INSTRUCTION: Final = 16
 
 
-@command("regs", "machine", "registers")
+@command("regs [NAME...]", "machine", "registers", complete=complete.registers)
 def regs(console: DebugConsole, rest: str) -> None:
-    """The registers of the selected task."""
-    no_words(rest, "regs")
+    """The registers of the selected task, or those that are named."""
     task = console.task
-    names = task.kernel.arch.register_names
-    values = task.kernel.cpu.registers(task.context).general()
+    registers = task.kernel.cpu.registers(task.context)
+    found = dict(zip(task.kernel.arch.register_names, registers.general(), strict=True))
+    if rest:
+        known = {"pc": registers.pc, "sp": registers.sp} | found
+        named = [name.removeprefix("$") for name in rest.split()]
+        unknown = next((name for name in named if name not in known), None)
+        if unknown is not None:
+            raise CommandError(f"{task.kernel.arch.name} has no register {unknown}")
+        found = {name: known[name] for name in named}
     lines = []
-    for name, value in zip(names, values, strict=True):
+    for name, value in found.items():
         symbol = console.symbols.named(task, value).partition(" ")[2]
         lines.append(f"{name:<8} {value:#018x}  {_decimal(value)}{f'  {symbol}' if symbol else ''}")
     console.say("\n".join(lines))
@@ -38,12 +44,11 @@ def _decimal(value: int) -> int:
     return value - (value >> 63 << 64)
 
 
-@command("stack", "machine", "bt", "backtrace", "where")
+@command("stack [N]", "machine", "bt", "backtrace", "where")
 def stack(console: DebugConsole, rest: str) -> None:
-    """Who called whom in the program, innermost first, as `trace -k` shows it."""
-    no_words(rest, "stack")
-    task = console.task
-    frames = console.symbols.stacks.of(task)
+    """Who called whom in the program, the innermost first (N of them), as `trace -k` shows it."""
+    count = words.count(rest, LONGEST_LISTING, LONGEST_LISTING)
+    frames = console.symbols.stacks.of(console.task)[:count]
     lines = [f"#{level:<2} {frame.address:#x}  {frame}" for level, frame in enumerate(frames)]
     console.say("\n".join(lines))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kernel.abi.errors import KernelError
 from tools.console import words
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from kernel.machine.debugger import Breakpoint, Stop
     from kernel.task.task import Task
     from tools.console.console import DebugConsole
+
+
+MOST_STEPS: Final = 1 << 30
 
 
 def _may_go_on(console: DebugConsole) -> None:
@@ -29,30 +32,55 @@ def continue_(console: DebugConsole, rest: str) -> Outcome:
     return RESUME
 
 
-@command("step", "running", "s", repeats=True)
+@command("step [N]", "running", "s", repeats=True)
 def step(console: DebugConsole, rest: str) -> Outcome:
     """Go on until the selected task's next system call has returned, and show it.
 
-    Where it has just entered one, that is the one.  Other tasks run meanwhile.
+    Where it has just entered one, that is the one.  N: until so many have.  Other tasks run
+    meanwhile.
     """
-    no_words(rest, "step")
+    count = words.count(rest, 1, MOST_STEPS)
     _may_go_on(console)
-    console.goal = Goal(console.task, _call_is_over(console.task), calls=True)
+    over = _call_is_over(console.task)
+    console.goal = Goal(console.task, _last_of(count, over), calls=True)
     return RESUME
+
+
+def _last_of(
+    count: int, event: Callable[[Stop], bool], again: Callable[[], None] = lambda: None
+) -> Callable[[Stop], bool]:
+    """Has the event happened so many times?  ``again`` is called as long as it has not."""
+    left = count
+
+    def reached(stop: Stop) -> bool:
+        nonlocal left
+        if not event(stop):
+            return False
+        left -= 1
+        if left:
+            again()
+        return not left
+
+    return reached
 
 
 def _call_is_over(task: Task) -> Callable[[Stop], bool]:
     return lambda stop: stop.task is task and stop.reason == "return"
 
 
-@command("stepi", "running", "si", repeats=True)
+@command("stepi [N]", "running", "si", repeats=True)
 def stepi(console: DebugConsole, rest: str) -> Outcome:
-    """One instruction of the selected task; a system call or a signal counts as one."""
-    no_words(rest, "stepi")
+    """One instruction (N) of the selected task; a system call or a signal counts as one."""
+    count = words.count(rest, 1, MOST_STEPS)
     _may_go_on(console)
-    task = console.task
-    console.debugger.step(task)
-    console.goal = Goal(task, lambda stop: stop.task is task and stop.reason == "step")
+    task, debugger = console.task, console.debugger
+    debugger.step(task)
+    reached = _last_of(
+        count,
+        lambda stop: stop.task is task and stop.reason == "step",
+        lambda: debugger.step(task),
+    )
+    console.goal = Goal(task, reached)
     return RESUME
 
 

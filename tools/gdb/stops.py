@@ -30,19 +30,10 @@ def reply_to(stub: Stub, stop: Stop) -> bytes | None:
     """The stop reply for ``stop``, or None if it is not for gdb."""
     if stop.reason == "pause":
         return _paused(stub, stop)
-    if not stub.sees(stop.task):
-        return None
-    reply = _REPLIES[stop.reason](stub, stop)
+    reply = _REPLIES[stop.reason](stub, stop) if stub.sees(stop.task) else None
     if reply is None:
-        _go_on(stub)
+        stub.debugger.overlook()
     return reply
-
-
-def _go_on(stub: Stub) -> None:
-    """A stop that gdb does not see may have ended the steps in progress: ask for them again."""
-    for task in stub.tasks():
-        if task.tid in stub.stepping:
-            stub.debugger.step(task)
 
 
 def trap(stub: Stub, task: Task, what: bytes = b"", signal: int = TRAP) -> bytes:
@@ -99,6 +90,7 @@ def _step(stub: Stub, stop: Stop) -> bytes | None:
     if steps is None:
         return None  # asked for before gdb changed its mind
     if steps and stub.machine.cpu.registers(task.context).pc in steps:
+        stub.debugger.step(task)
         return None
     return trap(stub, task)
 

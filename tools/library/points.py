@@ -203,6 +203,8 @@ class Points:
         if shown is not None:
             self.stop = shown
             self.debugger().leave()
+        elif self._debugger is not None:
+            self._debugger.overlook()
 
     def _find(self, process: Process, stop: KernelStop) -> Stop | None:
         """Whom the stop is for; None: nobody, or somebody has answered."""
@@ -217,8 +219,6 @@ class Points:
             shown = Stop(process, stop, point)
             if point.wants(shown) and point.meet(shown):
                 found = found or shown
-        if found is None and self._stepping is stop.task and stop.point is not None:
-            return Stop(process, stop, None)  # a step that ended at an answered breakpoint
         return found
 
     @staticmethod

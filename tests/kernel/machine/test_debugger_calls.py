@@ -232,3 +232,23 @@ def test_the_machine_may_leave_its_loop_at_every_stop(arch: str, program: str) -
         (s.reason, s.task.tid, s.number, s.signal) for s in straight.stops
     ]
     assert (SIGCHLD in [s.signal for s in straight.stops]) == (program == "children")
+
+
+def test_a_stop_that_is_overlooked_ends_no_step(arch: str) -> None:
+    """As many steps as were asked for, with calls and breakpoints on the way."""
+    wanted = 900
+
+    def answer(run: Debugged, stop: Stop) -> None:
+        debugger = run.debugger
+        debugger.catch_calls = ALL
+        if stop.reason == "start":
+            run.break_at(stop, "main")
+        if stop.reason in ("enter", "return", "breakpoint"):
+            debugger.overlook()
+        elif run.reasons.count("step") < wanted:
+            debugger.step(stop.task)
+
+    run = debugged(arch, "loop", answer=answer)
+    assert run.reasons.count("step") == wanted
+    assert {"enter", "return", "breakpoint"} <= set(run.reasons)
+    assert run.result.status == 0

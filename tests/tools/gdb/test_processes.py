@@ -30,6 +30,21 @@ def test_a_breakpoint_does_not_stop_a_child_that_is_not_debugged(arch: str) -> N
     assert (result.status, result.stdout) == (7, "child: 7\n")
 
 
+def test_a_step_survives_the_end_of_a_child_that_is_not_debugged(arch: str) -> None:
+    result = debug(
+        arch,
+        ["fork"],
+        "catch syscall wait4",
+        "continue",
+        "delete",
+        "stepi",
+        "backtrace",
+        "continue",
+    )
+    result.lines(r"call to syscall wait4", r"^#\d .*children \(quietly=0\)", r"exited with code 07")
+    assert (result.status, result.stdout) == (7, "child: 7\n")
+
+
 @pytest.mark.row("T2")
 def test_follow_the_child(arch: str) -> None:
     result = debug(

@@ -120,6 +120,26 @@ def test_signals_and_faults_can_be_dropped(machine: diorama.Machine) -> None:
 
 
 @pytest.mark.usefixtures("stopping")
+def test_a_step_over_a_call_that_a_hook_sees(machine: diorama.Machine) -> None:
+    machine.spawn("stopping")
+    with machine.stop_on("call", "writev"):
+        stop = machine.run()
+    assert stop is not None
+    behind = stop.registers.pc
+    machine.run()
+    process = machine.spawn("stopping")
+    with machine.break_at(behind - {"x86_64": 2, "aarch64": 4}[machine.arch]):
+        machine.run()
+    with machine.stop_on("call", hook=lambda stop: None) as point:
+        stop = machine.step()
+    assert stop is not None
+    assert (stop.reason, stop.registers.pc) == ("step", behind)
+    assert point.hits == 2
+    machine.run()
+    assert process.status == 3
+
+
+@pytest.mark.usefixtures("stopping")
 def test_a_fault_stops_again_as_a_signal(machine: diorama.Machine) -> None:
     process = machine.spawn("stopping", "s")
     machine.stop_on("fault")

@@ -49,7 +49,7 @@ def test_a_port_is_on_the_loopback_interface_only(arch: str) -> None:
         ("99999", "no port"),
         ("", "a port, or a path"),
         ("x" * 200, "a port, or a path"),
-        ("/nonexistent/sock", "No such file"),
+        ("missing/sock", "No such file"),
         ("taken", "in use"),
         ("plain", "in use"),
     ],

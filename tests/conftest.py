@@ -51,6 +51,22 @@ def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
+def _same_everywhere(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Whoever starts the tests has a terminal, a language and habits; the tests have their own."""
+    for name in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "LANGUAGE", "MPLBACKEND"):
+        monkeypatch.delenv(name, raising=False)
+    for name in [name for name in os.environ if name.startswith(("LC_", "TEXTUAL"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("LANG", "C.UTF-8")
+    monkeypatch.setenv("TZ", "UTC")
+    for name in ("XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR"):
+        monkeypatch.setenv(name, str(tmp_path_factory.getbasetemp() / name))
+
+
+@pytest.fixture(autouse=True)
 def _reasons_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever error a test meets, its words and facts must fit: elsewhere few are ever read."""
     make = KernelError.__init__

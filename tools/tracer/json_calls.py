@@ -69,14 +69,22 @@ class _Argument(NamedTuple):
     descriptor: bool
 
 
-_ARGUMENTS: Final[dict[str, tuple[_Argument, ...]]] = {}
+class _Arguments(NamedTuple):
+    """The arguments of a call; ``descriptors``: which of them refer to files."""
+
+    all: tuple[_Argument, ...]
+    descriptors: tuple[int, ...]
 
 
-def _arguments(call: Call) -> tuple[_Argument, ...]:
+_ARGUMENTS: Final[dict[str, _Arguments]] = {}
+
+
+def _arguments(call: Call) -> _Arguments:
     found = _ARGUMENTS.get(call.name)
     if found is None:
         parameters = call.declaration.parameters if call.declaration is not None else ()
-        found = tuple(_argument(name, kind) for name, kind in parameters)
+        each = tuple(_argument(name, kind) for name, kind in parameters)
+        found = _Arguments(each, tuple(i for i, one in enumerate(each) if one.descriptor))
         if call.declaration is not None:
             _ARGUMENTS[call.name] = found
     return found
@@ -94,14 +102,15 @@ def texts_on_entry(call: Call) -> list[str | None]:
     shown = call.shown or {}
     return [
         shown.get(i) or (None if argument.late else _early_text(call, i, argument))
-        for i, argument in enumerate(_arguments(call))
+        for i, argument in enumerate(_arguments(call).all)
     ]
 
 
 def _early_text(call: Call, i: int, argument: _Argument) -> str | None:
-    if argument.show.is_late(argument.kind, call, i):
+    show = argument.show
+    if show.late_if is not None and show.late_if(call, i):
         return None
-    return argument.show.shown(argument.kind, call, i)
+    return show.text(call, i)
 
 
 def _late_text(call: Call, i: int, argument: _Argument) -> str | None:
@@ -112,11 +121,7 @@ def _late_text(call: Call, i: int, argument: _Argument) -> str | None:
 
 def paths_on_entry(call: Call) -> dict[int, str | None]:
     """What the descriptors among the arguments refer to."""
-    return {
-        i: path_of_descriptor(call, call.values[i])
-        for i, argument in enumerate(_arguments(call))
-        if argument.descriptor
-    }
+    return {i: path_of_descriptor(call, call.values[i]) for i in _arguments(call).descriptors}
 
 
 def _returned_path(call: Call) -> str:
@@ -130,13 +135,14 @@ def _returned_path(call: Call) -> str:
 
 def _argument_texts(entered: Entered) -> str:
     """The objects of the arguments: name, kind, value, text, and the path of a descriptor."""
-    call, texts, paths = entered.call, entered.texts, entered.paths
+    call, texts, paths, values = entered.call, entered.texts, entered.paths, entered.call.values
     shown = call.shown or {}
     found = []
-    for i, argument in enumerate(_arguments(call)):
+    for i, argument in enumerate(_arguments(call).all):
         text = texts[i] or shown.get(i) or _late_text(call, i, argument)
+        said = "null" if text is None else quoted(text)
         path = _string(paths[i]) if argument.descriptor else "null"
-        found.append(f'{argument.head}{call.values[i]},"text":{_string(text)},"path":{path}}}')
+        found.append(f'{argument.head}{values[i]},"text":{said},"path":{path}}}')
     return ",".join(found)
 
 

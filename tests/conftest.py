@@ -55,7 +55,9 @@ def _same_everywhere(
     monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """Whoever starts the tests has a terminal, a language and habits; the tests have their own."""
-    for name in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "LANGUAGE", "MPLBACKEND"):
+    # PWD: a shell that has it asks where it is, and not every oracle's wrapper hands it on.
+    unset = ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "LANGUAGE", "MPLBACKEND", "PWD")
+    for name in unset:
         monkeypatch.delenv(name, raising=False)
     for name in [name for name in os.environ if name.startswith(("LC_", "TEXTUAL"))]:
         monkeypatch.delenv(name)

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from tools.boot.program import ARCHES, BUSYBOX_NAMES, host_arch
+from tools.boot.program import BUSYBOX_NAMES, host_arch
 from tools.busybox import find_busybox
 from tools.cli.messages import show
 from tools.cli.options import Option, Parser, UsageError
+from tools.cli.run_options import cpu_named
 from tools.errors import DioramaError
 from tools.tracer.meant import like
 
@@ -41,9 +42,7 @@ def _disassemble(draft: InspectDraft, value: str) -> None:
 
 
 def _arch(draft: InspectDraft, value: str) -> None:
-    if value not in ARCHES:
-        raise ValueError(f"{value!r} is not one of {', '.join(ARCHES)}")
-    draft.arch = value
+    draft.arch = cpu_named(value)
 
 
 INSPECT_OPTIONS: Final = (

@@ -121,10 +121,15 @@ class RunDraft:
             raise UsageError(f"{command}: root {self.rootfs}: No such file or directory")
 
 
-def _arch(draft: RunDraft, value: str) -> None:
+def cpu_named(value: str) -> str:
+    """What ``--arch`` was given; ValueError if it is none of our CPUs."""
     if value not in ARCHES:
         raise ValueError(f"{value!r} is not one of {', '.join(ARCHES)}")
-    draft.arch = value
+    return value
+
+
+def _arch(draft: RunDraft, value: str) -> None:
+    draft.arch = cpu_named(value)
 
 
 def _rootfs(draft: RunDraft, value: str) -> None:

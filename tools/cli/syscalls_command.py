@@ -9,7 +9,7 @@ from typing import Final, TypedDict
 
 from tools.cli.messages import show
 from tools.cli.options import Option, Parser, UsageError
-from tools.cli.run_options import ARCHES
+from tools.cli.run_options import ARCHES, cpu_named
 
 
 @dataclass(slots=True)
@@ -33,9 +33,7 @@ class Row(TypedDict):
 
 
 def _arch(draft: SyscallsDraft, value: str) -> None:
-    if value not in ARCHES:
-        raise ValueError(f"{value!r} is not one of {', '.join(ARCHES)}")
-    draft.arch = value
+    draft.arch = cpu_named(value)
 
 
 def _json(draft: SyscallsDraft, _: str) -> None:
